@@ -1,0 +1,1 @@
+"""The textbook: small exact things, usable alone."""

@@ -1,0 +1,71 @@
+"""Built-in nets. Each reads its settings from the recipe and the shape of its inputs from the data's spec.
+
+A file of this folder holds one net and adds two members under its name: its factory to `MODELS`, its default settings
+to `DEFAULTS`. Every net takes one tensor where the spec has one kind of input, a dict of tensors where it has several, and
+gives (N, outputs), or (N,) for a regression; it keeps its last layer as `head`, an `nn.Linear`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tunesmith.records import Catalog, ModelError, Recipe, Source, revise
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["DEFAULTS", "MODELS", "Spec", "build", "choose", "defaults", "settle"]
+
+Spec = Mapping[str, Any]  # what each input looks like: numbers, categories, tokens, pictures or x
+
+TYPICAL_ROWS = 10_000  # assumption: stands in where a net is built without its data
+
+
+class Factory(Protocol):
+    """Builds a net; fields of the recipe that are still "auto" are settled by the net's own defaults."""
+
+    def __call__(self, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module: ...
+
+
+class Defaults(Protocol):
+    """Recipe values that suit such inputs, by path."""
+
+    def __call__(self, spec: Spec, rows: int) -> dict[str, Any]: ...
+
+
+MODELS: Catalog[Factory] = Catalog("model")
+DEFAULTS: Catalog[Defaults] = Catalog("model")
+MODELS.load(__path__, __name__)
+DEFAULTS.load(__path__, __name__)
+
+
+def choose(spec: Spec) -> str:
+    """The net that `model.name = "auto"` means for such inputs."""
+    if "tokens" in spec:
+        return "bag"
+    return "cnn" if "pictures" in spec else "mlp"
+
+
+def defaults(name: str, spec: Spec, rows: int) -> dict[str, Any]:
+    """Recipe values, by path, that suit the net called `name` on `rows` training rows of such inputs."""
+    return DEFAULTS[choose(spec) if name == "auto" else name](spec, rows)
+
+
+def settle(recipe: Recipe, name: str, spec: Spec, rows: int = TYPICAL_ROWS) -> Recipe:
+    """The recipe with the defaults of the net in every field that nobody has set."""
+    chosen = choose(spec) if name == "auto" else name
+    plain = Recipe()
+    found = {
+        path: value
+        for path, value in defaults(chosen, spec, rows).items()
+        if recipe.get(path) == "auto" or (recipe.source(path).kind == "default" and recipe.get(path) == plain.get(path))
+    }
+    return revise(recipe, found, Source("derived", f"{chosen} on {rows:,} rows")) if found else recipe
+
+
+def build(name: str, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
+    """The net called `name` ("auto" goes by the inputs), initialised from torch's global generator."""
+    if kind == "language":
+        raise ModelError("no built-in net predicts the next token; bring a model of your own as the task's model")
+    return MODELS[choose(spec) if name == "auto" else name](recipe, spec, outputs, kind)
