@@ -1,0 +1,146 @@
+"""What the loop tells a person while it runs, and the two plain ways of telling."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+from tunesmith.records import Finding
+from tunesmith.reports.wording import count, described, duration, interval, number, score, visible
+
+
+class Display(Protocol):
+    """Where a training shows itself. Every mapping is plain data."""
+
+    def start(self, opening: Mapping[str, Any]) -> None: ...
+    def progress(self, step: int, steps: int, loss: float) -> None: ...
+    def evaluation(self, row: Mapping[str, Any]) -> None: ...
+    def finding(self, finding: Finding, step: int) -> None: ...
+    def notice(self, text: str) -> None: ...
+    def finish(self, closing: Mapping[str, Any]) -> None: ...
+
+
+class QuietDisplay:
+    """Says nothing."""
+
+    def start(self, opening: Mapping[str, Any]) -> None: ...
+    def progress(self, step: int, steps: int, loss: float) -> None: ...
+    def evaluation(self, row: Mapping[str, Any]) -> None: ...
+    def finding(self, finding: Finding, step: int) -> None: ...
+    def notice(self, text: str) -> None: ...
+    def finish(self, closing: Mapping[str, Any]) -> None: ...
+
+
+class PlainDisplay:
+    """One plain line an event, no control characters: for logs and pipes."""
+
+    def __init__(self, stream: TextIO | None = None, language: str = "en") -> None:
+        self.stream = sys.stdout if stream is None else stream
+        self.language = language
+        self.epochs: int | None = None
+        self.told: list[Finding] = []
+
+    def start(self, opening: Mapping[str, Any]) -> None:
+        self.epochs = opening.get("epochs")
+        self._say(f"{opening['title']} · device {opening['device']} · seed {opening['seed']}")
+        rows = ", ".join(f"{name} {count(rows)}" for name, rows in opening.get("rows", {}).items())
+        parameters = sum(layer["parameters"] for layer in opening.get("layers", ()))
+        updates = opening.get("steps_per_epoch")
+        self._say(f"rows: {rows} · parameters: {count(parameters)} · epochs: {self.epochs} of {updates} updates")
+        for setting in chosen(opening):
+            self._say(f"set {setting['path']} = {number(setting['value'])} ({setting['source']})")
+        for derived in opening.get("derived", ()):
+            self._say(f"derived {derived['name']} = {number(derived['value'])}: {derived['equation']}")
+
+    def progress(self, step: int, steps: int, loss: float) -> None:
+        """A log needs no bar."""
+
+    def evaluation(self, row: Mapping[str, Any]) -> None:
+        self._say(evaluation_line(row, self.epochs))
+
+    def finding(self, finding: Finding, step: int) -> None:
+        self.told.append(finding)
+        self._say((f"step {step} · " if step else "") + f"{finding_line(finding, self.language)}")
+
+    def notice(self, text: str) -> None:
+        self._say(f"note: {text}")
+
+    def finish(self, closing: Mapping[str, Any]) -> None:
+        for finding in closing.get("findings", ()):
+            if finding not in self.told:
+                self._say(finding_line(finding, self.language))
+        for part, scores in closing.get("scores", {}).items():
+            bounds = closing.get("intervals", {}).get(part, {})
+            within = {name: f" ({interval(bounds[name])})" for name in bounds}
+            told = ", ".join(f"{name} {score(value)}{within.get(name, '')}" for name, value in scores.items())
+            self._say(f"{part}: {told}")
+        for label, text in closing_lines(closing):
+            self._say(f"{label}: {text}")
+
+    def _say(self, text: str) -> None:
+        print(visible(" ".join(text.split())), file=self.stream, flush=True)
+
+
+def choose(*, json: bool = False, quiet: bool = False, language: str = "en") -> Display:
+    """The display that fits: on standard error under `--json`; colours and a bar only on a terminal."""
+    if quiet:
+        return QuietDisplay()
+    stream = sys.stderr if json else sys.stdout
+    if not stream.isatty():
+        return PlainDisplay(stream, language)
+    from tunesmith.reports.terminal import TerminalDisplay
+
+    return TerminalDisplay(stream=stream, language=language)
+
+
+def chosen(opening: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The settings that somebody or something chose: all but the defaults and those told under `derived`."""
+    derived = {item["name"] for item in opening.get("derived", ())}
+    others = [item for item in opening.get("settings", ()) if item["path"] not in derived]
+    return [item for item in others if not str(item["source"]).startswith("default")]
+
+
+def evaluation_line(row: Mapping[str, Any], epochs: int | None) -> str:
+    """One evaluation in one line."""
+    epoch = number(row["epoch"]) + (f"/{epochs}" if epochs else "")
+    parts = [f"epoch {epoch}", f"step {row['step']}", f"train {score(row.get('train_loss'))}"]
+    parts.append(f"valid {score(row.get('val_loss'))}")
+    if row.get("metric") and row.get("score") is not None:
+        parts.append(described({row["metric"]: row["score"]}))
+    parts += [f"lr {number(row.get('lr'))}", duration(row.get("seconds"))]
+    if row.get("memory_mb"):
+        parts.append(f"{row['memory_mb']:.0f} MB")
+    if row.get("eta_seconds") is not None:
+        parts.append(f"left {duration(row['eta_seconds'])}")
+    return " · ".join(parts) + (" · best" if row.get("best") else "")
+
+
+def finding_line(finding: Finding, language: str) -> str:
+    """A finding in one line: how grave, which, what was seen, what to do, where to read on."""
+    what = f"{finding.severity} {finding.fault}: {finding.text(language)}"
+    todo = "; ".join(remedy.text(language) for remedy in finding.remedies)
+    return f"{what}{' → ' + todo if todo else ''} (tunesmith explain {finding.fault})"
+
+
+def closing_lines(closing: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where things lie at the end, as (label, text): only what is there."""
+    folder = closing.get("folder")
+    lines = [("best", f"step {count(closing['best_step'])}")] if closing.get("best_step") is not None else []
+    if folder:
+        where = relative(folder)
+        if closing.get("best_step") is not None:
+            lines.append(("checkpoint", f"{where}/checkpoints/step-{closing['best_step']:010d}"))
+        lines.append(("recipe", f"{where}/recipe.toml"))
+    if closing.get("report"):
+        lines.append(("report", relative(closing["report"])))
+    if closing.get("next"):
+        lines.append(("next", closing["next"]))
+    return lines
+
+
+def relative(path: Any) -> str:
+    """The path from where the user stands, where it lies below."""
+    from pathlib import Path
+
+    full = Path(path).absolute()
+    here = Path.cwd()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(path)
