@@ -1,0 +1,62 @@
+"""Which characters belong to scripts that are written without spaces between words, and where words of the others begin.
+
+Ranges: Unicode 16.0, Blocks.txt.
+"""
+
+from functools import cache
+from unicodedata import category
+
+import numpy as np
+
+from tunesmith.data.spec import Array
+
+UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),  # marks of repetition, zero
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # Katakana extensions
+    (0x3400, 0x4DBF),  # Han, extension A
+    (0x4E00, 0x9FFF),  # Han
+    (0xF900, 0xFAFF),  # Han, compatibility
+    (0xFF66, 0xFF9F),  # Katakana, half width
+    (0x1B000, 0x1B16F),  # Kana supplement
+    (0x20000, 0x323AF),  # Han, extensions B to H
+)
+LAST_MARK = 0x1E94A  # combining marks lie below it, but for the variation selectors of plane 14
+
+
+def unspaced(points: Array) -> Array:
+    """True where a character (its Unicode number) belongs to a script without spaces between words."""
+    found = np.zeros(len(points), bool)
+    for low, high in UNSPACED:
+        found |= (points >= low) & (points <= high)
+    return found
+
+
+def word_starts(points: Array) -> Array:
+    """True where a word of a script with spaces begins."""
+    letters = np.zeros(len(points), bool)
+    distinct, place = np.unique(points, return_inverse=True)
+    known = np.fromiter((category(chr(point))[0] in "LM" for point in distinct), bool, len(distinct))
+    letters[:] = known[place] & ~unspaced(points)
+    return letters & ~np.concatenate(([False], letters[:-1]))
+
+
+@cache
+def marks() -> str:
+    """Every combining mark, as the inside of a character class: `\\w` of `re` leaves them out, and Hindi words break."""
+    found = [point for point in range(0x300, LAST_MARK + 1) if category(chr(point))[0] == "M"]
+    runs: list[list[int]] = []
+    for point in found:
+        if runs and runs[-1][1] == point - 1:
+            runs[-1][1] = point
+        else:
+            runs.append([point, point])
+    return "".join(f"{chr(low)}-{chr(high)}" for low, high in runs)
+
+
+def unspaced_class() -> str:
+    """The scripts without spaces, as the inside of a character class."""
+    return "".join(f"{chr(low)}-{chr(high)}" for low, high in UNSPACED)
