@@ -1,0 +1,8 @@
+"""The parts of networks, by name: norms, initialisers, activations, poolings."""
+
+from tunesmith.blocks.layers.activations import ACTIVATIONS, activation
+from tunesmith.blocks.layers.init import INITS, initialise
+from tunesmith.blocks.layers.norm import NORMS, norm
+from tunesmith.blocks.layers.poolings import POOLINGS, pooling, positions
+
+__all__ = ["ACTIVATIONS", "INITS", "NORMS", "POOLINGS", "activation", "initialise", "norm", "pooling", "positions"]
