@@ -82,7 +82,9 @@ def most_frequent(counts: Counter[str], vocab_size: int, min_count: int, taken: 
     """The pieces a vocabulary of `vocab_size` has room for, the most frequent first, equals in Unicode order."""
     room = vocab_size - taken
     if room < 1:
-        raise DataError(f"a vocabulary of {vocab_size} has no room beside its {taken} fixed tokens; set data.vocab_size to 100 or more")
+        raise DataError(
+            f"a vocabulary of {vocab_size} has no room beside its {taken} fixed tokens; set data.vocab_size to 100 or more"
+        )
     kept = [piece for piece, count in counts.items() if count >= min_count]
     return tuple(sorted(kept, key=lambda piece: (-counts[piece], piece))[:room])
 

@@ -30,7 +30,9 @@ class Byte:
         return values, starts(map(len, coded))
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return bytes(token - RESERVED for token in tokens if RESERVED <= token < self.vocabulary).decode("utf-8", "replace")
+        return bytes(token - RESERVED for token in tokens if RESERVED <= token < self.vocabulary).decode(
+            "utf-8", "replace"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind}

@@ -79,7 +79,11 @@ class Word:
         return spread, ends[offsets]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return " ".join(self.pieces[token - RESERVED] if token >= RESERVED else "\ufffd" for token in tokens if token not in (PADDING, END))
+        return " ".join(
+            self.pieces[token - RESERVED] if token >= RESERVED else "\ufffd"
+            for token in tokens
+            if token not in (PADDING, END)
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "lower": self.lower, "pieces": list(self.pieces)}
