@@ -20,7 +20,9 @@ SHORT, LONG = 64, 512  # assumption: under SHORT tokens nothing is gained by cut
 MULTIPLE = 8  # lengths are rounded up to it, which kernels like
 MUCH = 0.05  # assumption: share of rows cut, or of tokens lost, above which the loss is worth a warning
 CHUNK = 20_000  # texts tokenized at once, to bound the memory
-EQUATION = f"min(longest, max({SHORT}, {QUANTILE:.0%} quantile of the training lengths up to a multiple of {MULTIPLE}), {LONG})"
+EQUATION = (
+    f"min(longest, max({SHORT}, {QUANTILE:.0%} quantile of training lengths, up to a multiple of {MULTIPLE}), {LONG})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class TextBlock:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        block = cls(plain["names"], DataSection(too_long=plain["too_long"], end_of_text=plain["end_of_text"]))
+        settings = DataSection.model_validate({key: plain[key] for key in ("too_long", "end_of_text")})
+        block = cls(plain["names"], settings)
         block.tokenizer = from_json(plain["tokenizer"])
         block.length = plain["length"]
         return block
@@ -170,11 +173,11 @@ class TextBlock:
     def _refuse_too_long(self, texts: Sequence[str], lengths: Array) -> None:
         if self.settings.too_long != "error" or not (lengths > self.length).any():
             return
-        worst = int(lengths.argmax())
+        worst, over = int(lengths.argmax()), int((lengths > self.length).sum())
         raise DataError(
-            f"{int((lengths > self.length).sum())} of {len(texts)} texts of {self._named} have more than max_seq_len = {self.length} tokens, the "
-            f"longest {int(lengths[worst])} ({texts[worst][:40]!r} …), and data.too_long = error forbids to cut; raise data.max_seq_len or choose "
-            "cut_end, cut_start or cut_middle"
+            f"{over} of {len(texts)} texts of {self._named} have more than max_seq_len = {self.length} tokens, the longest "
+            f"{int(lengths[worst])} ({texts[worst][:40]!r} …), and data.too_long = error forbids to cut; "
+            "raise data.max_seq_len or choose cut_end, cut_start or cut_middle"
         )
 
     def _vocabulary_told(self) -> str:
@@ -190,13 +193,11 @@ class TextBlock:
         return render("text.vocabulary", values, self.language)
 
     def _lengths_told(self, report: LengthReport) -> tuple[str, ...]:
-        told = render(
-            "text.lengths" if report.cut else "text.lengths_whole",
-            values_of(report, self.settings.too_long),
-            self.language,
-        )
-        end = "text.end_kept" if report.cut and self.settings.end_of_text else ""
-        return (told, render(end, {}, self.language)) if end else (told,)
+        values = values_of(report, self.settings.too_long)
+        told = [render("text.lengths" if report.cut else "text.lengths_whole", values, self.language)]
+        if report.cut and self.settings.end_of_text:
+            told.append(render("text.end_kept", {}, self.language))
+        return tuple(told)
 
     def _gaps_told(self, report: LengthReport) -> tuple[str, ...]:
         return (render("text.empty", asdict(report), self.language),) if report.empty else ()
@@ -281,28 +282,27 @@ def too_long(report: LengthReport, policy: str, end: bool) -> Iterable[Finding]:
     if not report.cut:
         return
     values = values_of(report, policy)
+    remedies = [
+        Remedy(
+            title="remedy.longer_texts",
+            safety=Safety.RISKY,
+            change={"data.max_seq_len": report.longest},
+            values={"longest": report.longest},
+        )
+    ]
+    if policy != "cut_middle":
+        change = {"data.too_long": "cut_middle"}
+        remedies.append(Remedy(title="remedy.cut_middle", safety=Safety.RISKY, change=change))
     yield Finding(
         fault="data.too_long",
         severity="warning" if max(report.shares) > MUCH else "note",
-        message="data.too_long" if not end else "data.too_long_end_kept",
+        message="data.too_long_end_kept" if end else "data.too_long",
         values=values,
         evidence=(
             Evidence(name="share of texts cut", value=values["share_rows"], threshold=MUCH, source="assumption"),
             Evidence(name="share of tokens lost", value=values["share_tokens"], threshold=MUCH, source="assumption"),
         ),
-        remedies=(
-            Remedy(
-                title="remedy.longer_texts",
-                safety=Safety.RISKY,
-                change={"data.max_seq_len": report.longest},
-                values=values,
-            ),
-            *(
-                ()
-                if policy == "cut_middle"
-                else (Remedy(title="remedy.cut_middle", safety=Safety.RISKY, change={"data.too_long": "cut_middle"}),)
-            ),
-        ),
+        remedies=tuple(remedies),
         status="confirmed",
         subject={"rows_cut": report.cut},
     )

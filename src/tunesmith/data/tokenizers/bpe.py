@@ -43,8 +43,8 @@ class Bpe:
     def fit(cls, texts: Sequence[str], *, vocab_size: int = 20_000, min_count: int = 2) -> Self:
         if vocab_size < RESERVED + BYTES:
             raise DataError(
-                f"a vocabulary of {vocab_size} is too small for byte pairs, which begin with {RESERVED + BYTES} tokens; "
-                "raise data.vocab_size or set data.tokenizer=char"
+                f"a vocabulary of {vocab_size} is too small for byte pairs, which begin with {RESERVED + BYTES} "
+                "tokens; raise data.vocab_size or set data.tokenizer=char"
             )
         import json
 

@@ -46,11 +46,8 @@ class Char:
         return values, starts(map(len, texts))
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return "".join(
-            self.pieces[token - RESERVED] if token >= RESERVED else "\ufffd"
-            for token in tokens
-            if token not in (PADDING, END)
-        )
+        kept = (token for token in tokens if token not in (PADDING, END))
+        return "".join(self.pieces[token - RESERVED] if token >= RESERVED else "\ufffd" for token in kept)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "pieces": list(self.pieces)}

@@ -1,4 +1,4 @@
-"""Which characters belong to scripts that are written without spaces between words, and where words of the others begin.
+"""Which characters belong to scripts written without spaces between words, and where words of the others begin.
 
 Ranges: Unicode 16.0, Blocks.txt.
 """
@@ -46,7 +46,7 @@ def word_starts(points: Array) -> Array:
 
 @cache
 def marks() -> str:
-    """Every combining mark, as the inside of a character class: `\\w` of `re` leaves them out, and Hindi words break."""
+    """Every combining mark, as the inside of a character class: `\\w` of `re` lacks them, and Hindi words break."""
     found = [point for point in range(0x300, LAST_MARK + 1) if category(chr(point))[0] == "M"]
     runs: list[list[int]] = []
     for point in found:

@@ -1,8 +1,9 @@
 """Words, numbers and punctuation signs, the frequent ones each with a token of its own.
 
 A word is a run of letters with their combining marks, with apostrophes inside; letters of scripts that put no spaces
-between words (Chinese, Japanese, Thai) count singly. A number is a run of digits; one that the vocabulary lacks is spelt
-digit by digit, so that its length is not lost. Every other visible sign is a token. Texts are brought to Unicode NFC.
+between words (Chinese, Japanese, Thai) count singly. A number is a run of digits; one that the vocabulary lacks is
+spelt digit by digit, so that its length is not lost. Every other visible sign is a token. Texts are brought to
+Unicode NFC.
 """
 
 import re
@@ -79,11 +80,8 @@ class Word:
         return spread, ends[offsets]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return " ".join(
-            self.pieces[token - RESERVED] if token >= RESERVED else "\ufffd"
-            for token in tokens
-            if token not in (PADDING, END)
-        )
+        kept = (token for token in tokens if token not in (PADDING, END))
+        return " ".join(self.pieces[token - RESERVED] if token >= RESERVED else "\ufffd" for token in kept)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "lower": self.lower, "pieces": list(self.pieces)}
