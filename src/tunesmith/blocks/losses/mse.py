@@ -1,0 +1,32 @@
+"""Mean of the squared error."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from tunesmith.blocks.losses import LOSSES
+from tunesmith.blocks.losses.loss import Reduced, align, reduced, single_precision
+
+
+@LOSSES.add("mse")
+class Mse:
+    """Over all values, (N,) or (N, K); outputs (N, 1) meet a target (N,).
+
+    >>> import torch
+    >>> float(Mse()(torch.zeros(2), torch.full((2,), 0.5)).value)
+    0.25
+    """
+
+    name = "mse"
+    kinds = ("regression", "multi_regression")
+    settings = ()
+    opaque = couples = additive = False
+
+    def __init__(self, *, kind: str = "regression") -> None:
+        self.kind = kind
+
+    def __call__(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Reduced:
+        guess, truth = align(single_precision(outputs), target, self.name)
+        truth = truth.to(guess.dtype)
+        if weight is None:
+            return Reduced(functional.mse_loss(guess, truth, reduction="sum"), float(guess.numel()))
+        return reduced(functional.mse_loss(guess, truth, reduction="none"), None, weight, self.name)
