@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from sqlite3 import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from tunesmith.records import Evidence, Finding, Recipe, Remedy, RunError, Safety, did_you_mean
+from tunesmith.runs import face
 from tunesmith.runs.signals import Signals, attempts, events
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+Status: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
 
 
 class Reading(abc.ABC):
@@ -28,6 +35,11 @@ class Reading(abc.ABC):
     @abc.abstractmethod
     def recipe(self) -> Recipe:
         """The recipe with the source of each value."""
+
+    @property
+    @abc.abstractmethod
+    def status_now(self) -> Status:
+        """running, finished, interrupted or failed"""
 
     @abc.abstractmethod
     def _opened(self) -> AbstractContextManager[Connection]: ...
@@ -98,6 +110,19 @@ class Reading(abc.ABC):
                 f"{self._said()} holds no predictions of part {part!r}{did_you_mean(part, self._prediction_parts())}"
             )
         return arrays
+
+    def plot(self) -> "Figure":
+        """Loss and metric over the updates, as a matplotlib figure. Raises `MissingExtra` without matplotlib."""
+        return face.plot(self, self._said())
+
+    def __rich__(self) -> "Table":
+        return face.table(self, self._said())
+
+    def _repr_html_(self) -> str:
+        return face.html(self, self._said())
+
+    def __repr__(self) -> str:
+        return f"<{self._said()}: {', '.join(f'{name} {value}' for name, value in face.facts(self))}>"
 
     @property
     def model(self) -> Any:

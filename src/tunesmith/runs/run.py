@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -29,9 +30,9 @@ from tunesmith.records import Recipe, RunError, did_you_mean
 from tunesmith.runs.files import storing, write_json
 from tunesmith.runs.lock import held
 from tunesmith.runs.log import LogWriter, readable
-from tunesmith.runs.reading import Reading, place_in, read_json
+from tunesmith.runs.reading import Reading, Status, place_in, read_json
 from tunesmith.runs.recipe_text import read_recipe, write_recipe
-from tunesmith.runs.writer import RunWriter, Status
+from tunesmith.runs.writer import RunWriter
 
 LAYOUT = 1
 CREATING = ".creating-"
@@ -108,6 +109,10 @@ class Run(Reading):
         return "interrupted" if status == "running" and not held(self.folder) else status
 
     @property
+    def status_now(self) -> Status:
+        return self.status
+
+    @property
     def recipe(self) -> Recipe:
         return read_recipe(self.folder)
 
@@ -134,13 +139,7 @@ class Run(Reading):
         path = self.folder / "log.sqlite"
         if not path.is_file():
             raise RunError(f"run {self.folder} has lost its log.sqlite; restore it from a copy, or start a new run")
-        with (
-            readable(str(path)),
-            closing(
-                sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
-            ) as database,
-        ):
-            database.execute("BEGIN")  # one moment for all that is read within
+        with readable(str(path)), _reader(path) as database:
             yield database
 
     def _json(self, name: str) -> Any:
@@ -167,6 +166,33 @@ class Run(Reading):
 
     def _said(self) -> str:
         return f"run {self.folder}"
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """A reader of one moment of the log, which a writer does not disturb."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as database:
+        database.execute("PRAGMA busy_timeout = 30000")
+        if _begun(database):
+            yield database
+            return
+    with tempfile.TemporaryDirectory() as copy:  # SQLite cannot read a log in WAL mode where it may not write beside it
+        for file in (path, path.with_name(path.name + "-wal")):
+            if file.exists():
+                shutil.copy(file, copy)
+        with closing(sqlite3.connect(Path(copy) / path.name, isolation_level=None)) as database:
+            yield database
+
+
+def _begun(database: sqlite3.Connection) -> bool:
+    try:
+        database.execute("BEGIN")
+        database.execute("SELECT 1 FROM attempt LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            return False
+        raise
+    return True
 
 
 def _check_free(folder: Path) -> None:

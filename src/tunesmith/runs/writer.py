@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from tunesmith.runs import files
 from tunesmith.runs.levels import Floats, Whole
 from tunesmith.runs.lock import FolderLock
 from tunesmith.runs.log import Event, Key, LogWriter
-from tunesmith.runs.reading import Reading, place_in, read_json
-
-Status = Literal["running", "finished", "interrupted", "failed"]
+from tunesmith.runs.reading import Reading, Status, place_in, read_json
 
 FLUSH_SECONDS = 1.0
 
@@ -200,6 +198,11 @@ class MemoryWriter(Writer, Reading):
     @property
     def recipe(self) -> Recipe:
         return self._recipe
+
+    @property
+    def status_now(self) -> Status:
+        status: Status = self._info["status"]
+        return status
 
     def status(self, status: Status | None = None, **more: Any) -> None:
         self._info |= files.plain(more) | ({"status": status} if status else {})
