@@ -1,4 +1,4 @@
-"""What the data room hands on: the parts of the rows, what the inputs are, and how they came to be. Imports no torch."""
+"""What the data room hands on: the parts of the rows, what the inputs are, how they came to be. Imports no torch."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ class Plain:
 
 
 InputSpec: TypeAlias = Numbers | Categories | Tokens | Pictures | Plain
-SPECS: Mapping[str, type[Numbers | Categories | Tokens | Pictures | Plain]] = {
-    "numbers": Numbers,
-    "categories": Categories,
-    "tokens": Tokens,
-    "pictures": Pictures,
-    "x": Plain,
-}
+SPECS: tuple[type[Numbers] | type[Categories] | type[Tokens] | type[Pictures] | type[Plain], ...] = (
+    Numbers,
+    Categories,
+    Tokens,
+    Pictures,
+    Plain,
+)
 
 
 def spec_to_json(spec: Mapping[str, InputSpec]) -> dict[str, Any]:
     """Plain data of the inputs' descriptions, by input."""
-    return {key: asdict(value) for key, value in spec.items()}
+    return {key: {"type": type(value).__name__, **asdict(value)} for key, value in spec.items()}
 
 
 def spec_from_json(plain: Mapping[str, Any]) -> dict[str, InputSpec]:
@@ -96,10 +96,13 @@ def spec_from_json(plain: Mapping[str, Any]) -> dict[str, InputSpec]:
     >>> spec_from_json(spec_to_json({"x": Plain((3, 2))}))
     {'x': Plain(shape=(3, 2))}
     """
-    return {
-        key: SPECS[key](**{name: tuple(value) if isinstance(value, list | tuple) else value for name, value in fields.items()})
-        for key, fields in plain.items()
-    }
+    types = {spec.__name__: spec for spec in SPECS}
+    return {key: types[fields["type"]](**_tuples(fields)) for key, fields in plain.items()}
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in fields.items() if name != "type"}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Column:
     """One column of the source: what it was taken for and what became of it."""
 
     name: str
-    kind: str  # number, boolean, category, date, text, picture, identifier, constant, dropped, target, group, time, weight
+    kind: str  # number, ordinal, boolean, category, date, text, picture, or why it is no feature: target, identifier …
     missing: int = 0  # missing values in the rows looked at
     distinct: int | None = None
     values: str = ""  # levels or range, for people

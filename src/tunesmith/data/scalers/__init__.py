@@ -1,0 +1,44 @@
+"""Scalers of number columns: fitted on the training part, applied to all, inverted where they can be.
+
+A scaler is made by `SCALERS[name].fit(values)` from numbers (N, columns) without missing values, gives
+(N, columns * features) by `transform` and takes them back by `inverse`. It is plain data: `to_json`, `from_json`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+
+from tunesmith.data.spec import Array
+from tunesmith.records import Catalog
+
+TABLE_SCALE = "quantile"  # assumption: what data.scale = "auto" means for the columns of a table
+ARRAY_SCALE = "standard"  # and for the columns of a matrix, where the fit must cost no more than reading it
+
+
+class Scaler(Protocol):
+    """Numbers (N, columns) to features (N, sum of `widths`) and back."""
+
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+
+    @classmethod
+    def fit(cls, values: Array) -> Self: ...
+
+    def transform(self, values: Array) -> Array: ...
+
+    def inverse(self, features: Array) -> Array: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self: ...
+
+
+SCALERS: Catalog[type[Scaler]] = Catalog("scaler")
+SCALERS.load(__path__, __name__)
+
+
+def ascending(values: Array) -> Array:
+    """Each column sorted, as float64 (N, columns)."""
+    import numpy as np
+
+    return np.sort(np.asarray(values, np.float64), axis=0)
