@@ -1,0 +1,50 @@
+"use strict";
+// Shows the values below the pointer on every chart that carries its numbers.
+for (const svg of document.querySelectorAll("svg[data-hover]")) {
+  const data = JSON.parse(svg.dataset.hover);
+  const figure = svg.closest("figure");
+  if (!figure || !data.series.length) continue;
+  const rule = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const tip = document.createElement("div");
+  rule.setAttribute("class", "rule");
+  rule.setAttribute("y1", data.top);
+  rule.setAttribute("y2", data.bottom);
+  tip.className = "tip";
+  tip.hidden = true;
+  figure.append(tip);
+
+  const nearest = (values, wanted) => {
+    let best = 0;
+    for (let i = 1; i < values.length; i++) if (Math.abs(values[i] - wanted) < Math.abs(values[best] - wanted)) best = i;
+    return best;
+  };
+  const written = (value) => (Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(4))));
+
+  svg.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    const across = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+    const wanted = data.low + ((across - data.start) / (data.end - data.start)) * (data.high - data.low);
+    const found = data.series.filter((one) => one.x.length).map((one) => [one, nearest(one.x, wanted)]);
+    if (!found.length) return;
+    const at = found.map(([one, i]) => one.x[i]).reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));
+    const x = data.start + ((at - data.low) / (data.high - data.low)) * (data.end - data.start);
+    rule.setAttribute("x1", x);
+    rule.setAttribute("x2", x);
+    svg.append(rule);
+    tip.replaceChildren(document.createTextNode(`${data.label} ${written(at)}`));
+    for (const [one, i] of found) {
+      const line = document.createElement("div");
+      line.className = `c${one.colour}`;
+      line.textContent = `${one.name} ${written(one.y[i])}`;
+      tip.append(line);
+    }
+    tip.hidden = false;
+    const left = box.left - figure.getBoundingClientRect().left + (x / svg.viewBox.baseVal.width) * box.width;
+    tip.style.left = left > box.width / 2 ? `${left - tip.offsetWidth - 12}px` : `${left + 12}px`;
+    tip.style.top = `${box.top - figure.getBoundingClientRect().top + 16}px`;
+  });
+  svg.addEventListener("pointerleave", () => {
+    tip.hidden = true;
+    rule.remove();
+  });
+}

@@ -1,0 +1,127 @@
+"""What was trained and how well it did on rows it had not seen, beside what needs no training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.reports.facts import Facts
+from tunesmith.reports.markup import Html, Section, join, section, table, tag
+from tunesmith.reports.wording import ABSENT, count, duration, interval, score
+
+PARTS = {"test": "test rows", "val": "validation rows"}
+KINDS = {
+    "multiclass": "one of several classes",
+    "binary": "one of two classes",
+    "multilabel": "several labels at once",
+    "regression": "a number",
+    "multi_regression": "several numbers",
+    "language": "the next token",
+}
+SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss"}  # errors; every other score is better when larger
+
+
+def headline(facts: Facts) -> Html:
+    """The top of the page."""
+    title = facts.run.get("title") or facts.name
+    predicts = f"predicts {KINDS[facts.kind]}" if facts.kind in KINDS else ""
+    words = [predicts, *told(facts)]
+    status = str(facts.run.get("status", ""))
+    shown = tag("span", status, class_=f"status {status}") if status else Html()
+    head = tag(
+        "header", tag("h1", title, " ", shown), tag("p", " · ".join(word for word in words if word), class_="facts")
+    )
+    judged = facts.part()
+    if not judged:
+        return join([head, tag("p", "This run ended before it was judged: there are no scores.", class_="empty")])
+    return join([head, tiles(facts, judged)])
+
+
+def told(facts: Facts) -> list[str]:
+    parameters = sum(layer["parameters"] for layer in facts.model.get("layers", ()))
+    seconds = sum(row.get("seconds") or 0 for row in facts.evaluations)
+    words = [f"model {facts.model['name']}" if facts.model.get("name") else ""]
+    words += [f"{count(parameters)} parameters" if parameters else "", duration(seconds) if seconds else ""]
+    created = str(facts.run.get("created", ""))[:16].replace("T", " ")
+    return [*words, created]
+
+
+def tiles(facts: Facts, judged: Mapping[str, Any]) -> Html:
+    """The deciding score first and large, the others after it."""
+    scores: Mapping[str, float] = judged.get("scores", {})
+    order = sorted(scores, key=lambda name: name != facts.metric)
+    baseline, bounds = judged.get("baseline") or {}, judged.get("intervals") or {}
+    shown = []
+    for name in order[:6]:
+        lines = [tag("div", name, class_="name"), tag("div", score(scores[name]), class_="value")]
+        if name in bounds:
+            lines.append(tag("div", f"95 %: {interval(bounds[name])}", class_="small"))
+        if name in baseline:
+            lines.append(tag("div", f"baseline {score(baseline[name])}", class_="small"))
+        shown.append(tag("div", *lines, class_="tile first" if name == facts.metric else "tile"))
+    where = f"on {count(judged.get('rows'))} {PARTS[facts.judged]}"
+    unseen = ", which the training never saw" if facts.judged == "test" else ""
+    return join([tag("p", f"Judged {where}{unseen}.", class_="facts"), tag("div", *shown, class_="tiles")])
+
+
+def scores(facts: Facts) -> Section | None:
+    """Every score of every part, with its interval and the baseline."""
+    parts = {name: facts.part(name) for name in ("test", "val") if facts.part(name)}
+    if not parts:
+        return None
+    judged = parts[facts.judged]
+    names = list(dict.fromkeys(name for part in parts.values() for name in part.get("scores", {})))
+    baseline, bounds = judged.get("baseline") or {}, judged.get("intervals") or {}
+    heads = ["score", *parts, "95 % interval", "baseline", ""]
+    rows = [
+        [
+            tag("b", name) if name == facts.metric else name,
+            *(score(part.get("scores", {}).get(name)) for part in parts.values()),
+            interval(bounds.get(name)) or ABSENT,
+            score(baseline.get(name)),
+            whisker(judged.get("scores", {}).get(name), bounds.get(name), baseline.get(name)),
+        ]
+        for name in names
+    ]
+    return section(
+        "scores",
+        "Scores",
+        table(heads, rows, numbers=range(1, len(heads) - 1)),
+        tag("p", explained(facts), class_="note"),
+    )
+
+
+def explained(facts: Facts) -> str:
+    words = [f"The interval is of the {PARTS[facts.judged]}: resampled with replacement."]
+    if facts.kind in ("regression", "multi_regression"):
+        words.append("The baseline predicts the mean of the training rows.")
+    elif facts.kind != "language":
+        words.append(
+            "The baseline always gives the commonest class, with the shares of the training rows as probabilities."
+        )
+    threshold = facts.scores.get("threshold")
+    if threshold is not None:
+        rule = facts.scores.get("threshold_rule")
+        positive = facts.scores.get("positive")
+        words.append(
+            f"A row is called {positive!r} from a probability of {score(threshold)} on"
+            + (f" ({rule})." if rule else ".")
+        )
+    return " ".join(words)
+
+
+def whisker(value: float | None, bounds: Any, baseline: float | None) -> Html:
+    """The score, its interval and the baseline on a line from 0 to 1; nothing for scores that have no such bounds."""
+    if bounds and None in bounds:
+        bounds = None
+    inner = [number for number in (value, baseline, *(bounds or ())) if number is not None]
+    if value is None or not all(0 <= number <= 1 for number in inner):
+        return Html()
+    at = {name: 4 + 152 * number for name, number in {"value": value, "base": baseline or 0.0}.items()}
+    pieces = ['<line class="axis" x1="4" x2="156" y1="9" y2="9"/>']
+    if bounds:
+        pieces.append(
+            f'<line class="span" x1="{4 + 152 * bounds[0]:.1f}" x2="{4 + 152 * bounds[1]:.1f}" y1="9" y2="9"/>'
+        )
+    if baseline is not None:
+        pieces.append(f'<line class="base" x1="{at["base"]:.1f}" x2="{at["base"]:.1f}" y1="3" y2="15"/>')
+    pieces.append(f'<circle class="dot" cx="{at["value"]:.1f}" cy="9" r="4"/>')
+    return Html(f'<svg class="whisker" viewBox="0 0 160 18" role="img">{"".join(pieces)}</svg>')
