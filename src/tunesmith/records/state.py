@@ -1,0 +1,156 @@
+"""The state of a training: what an update reads and writes, and nothing else.
+
+`snapshot` and `restore` are bit for bit; a checkpoint on disk has the same content. Rate finder, twins, recovery and
+resume use nothing else.
+"""
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tunesmith.records.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Snapshot = dict[str, Any]  # a tree of dicts, lists, tuples, numbers, strings and tensors
+
+
+class Stateful(Protocol):
+    """Anything with a `state_dict`: an optimizer, an average, a scaler, a stateful loader."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+@dataclass(slots=True)
+class State:
+    """Model, optimizer, step, data position, random generators, average, scaler."""
+
+    model: "nn.Module"
+    optimizer: "torch.optim.Optimizer"
+    average: Stateful | None = None  # of the weights (EMA)
+    scaler: Stateful | None = None  # of the loss, under fp16
+    step: int = 0  # optimizer updates made
+    epoch: int = 0  # epochs finished
+    position: int = 0  # rows (in memory) or batches (loader) of this epoch already used
+    feed: Snapshot = field(default_factory=dict)  # what the feed needs to go on inside this epoch
+    progress: Snapshot = field(default_factory=dict)  # running sums, best score, patience, changes made on the way
+
+    def snapshot(self) -> Snapshot:
+        """Everything, copied: nothing done later reaches it."""
+        return {
+            "model": copied(self.model.state_dict()),
+            "optimizer": copied(self.optimizer.state_dict()),
+            "groups": group_names(self.model, self.optimizer),
+            "average": None if self.average is None else copied(self.average.state_dict()),
+            "scaler": None if self.scaler is None else copied(self.scaler.state_dict()),
+            "random": random_state(),
+            "step": self.step,
+            "epoch": self.epoch,
+            "position": self.position,
+            "feed": copied(self.feed),
+            "progress": copied(self.progress),
+        }
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Puts everything back. Parameter groups added since the start are added again.
+
+        Raises `CheckpointError` where the model or the optimizer is not the one the snapshot was taken of.
+        """
+        try:
+            self.model.load_state_dict(snapshot["model"])
+        except RuntimeError as error:
+            raise CheckpointError(f"the checkpoint holds another model than this one: {_first_line(error)}") from error
+        self._restore_groups(snapshot["groups"])
+        try:
+            self.optimizer.load_state_dict(copied(snapshot["optimizer"]))
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"the checkpoint holds another optimizer than this one: {_first_line(error)}"
+            ) from error
+        for name in ("average", "scaler"):
+            part, saved = getattr(self, name), snapshot[name]
+            if (part is None) != (saved is None):
+                have, had = ("no" if part is None else "a"), ("no" if saved is None else "a")
+                raise CheckpointError(
+                    f"the checkpoint has {had} {name} and this training {have} one; use the recipe it was made with"
+                )
+            if part is not None:
+                part.load_state_dict(copied(saved))
+        self.step, self.epoch, self.position = snapshot["step"], snapshot["epoch"], snapshot["position"]
+        self.feed, self.progress = copied(snapshot["feed"]), copied(snapshot["progress"])
+        set_random_state(snapshot["random"])
+
+    def _restore_groups(self, names: list[list[str]]) -> None:
+        have = len(self.optimizer.param_groups)
+        if len(names) < have:
+            raise CheckpointError(
+                f"the checkpoint has {len(names)} parameter groups and this optimizer {have}; use the recipe it was made with"
+            )
+        by_name = dict(self.model.named_parameters(remove_duplicate=False))
+        for group in names[have:]:
+            unknown = [name for name in group if name not in by_name]
+            if unknown:
+                raise CheckpointError(
+                    f"the checkpoint has a parameter group with {unknown[0]!r}, which this model does not have"
+                )
+            self.optimizer.add_param_group({"params": [by_name[name] for name in group]})
+
+
+def group_names(model: "nn.Module", optimizer: "torch.optim.Optimizer") -> list[list[str]]:
+    """The parameters of each group by name; a parameter outside the model is called by its place."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [
+        [names.get(id(parameter), f"<{number}.{place}>") for place, parameter in enumerate(group["params"])]
+        for number, group in enumerate(optimizer.param_groups)
+    ]
+
+
+def copied(tree: Any) -> Any:
+    """The tree with every tensor cloned and every container new; numbers and strings are shared."""
+    import torch
+
+    if isinstance(tree, torch.Tensor):
+        return tree.detach().clone()
+    if isinstance(tree, dict):
+        return {key: copied(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        items = [copied(value) for value in tree]
+        return items if isinstance(tree, list) else tuple(items)
+    if hasattr(tree, "__array__") and hasattr(tree, "copy"):
+        return tree.copy()
+    return tree
+
+
+def random_state() -> Snapshot:
+    """The state of every global generator: Python, NumPy, torch on the CPU and on each device."""
+    import numpy
+    import torch
+
+    return {
+        "python": random.getstate(),
+        "numpy": numpy.random.get_state(legacy=False),
+        "torch": torch.get_rng_state(),
+        "cuda": list(torch.cuda.get_rng_state_all())
+        if torch.cuda.is_available() and torch.cuda.is_initialized()
+        else [],
+    }
+
+
+def set_random_state(state: Snapshot) -> None:
+    """Puts every global generator back."""
+    import numpy
+    import torch
+
+    random.setstate(state["python"])
+    numpy.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

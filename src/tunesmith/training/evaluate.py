@@ -1,0 +1,111 @@
+"""Evaluation over a whole part: exact weights whatever the batch, the model and the random generators left as they were."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tunesmith.blocks.losses import Loss
+from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.records import DataError
+from tunesmith.training.batch import Batch, from_loader, moved, outputs_of, seen_by
+from tunesmith.training.feeds import Rows
+from tunesmith.training.precision import Precision
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A part as the model sees it: the loss, and outputs and targets row by row."""
+
+    loss: float
+    outputs: Array  # as the model gives them, float32 or float64
+    target: Array
+    weight: Array | None
+
+
+@contextmanager
+def judging(model: nn.Module, average: WeightAverage | None = None) -> Iterator[nn.Module]:
+    """The model in evaluation mode, holding the average where one is kept; every module's own mode is put back."""
+    modes = [(module, module.training) for module in model.modules()]
+    with ExitStack() as stack:
+        if average is not None:
+            stack.enter_context(average.in_place_of(model))
+        model.eval()
+        try:
+            with torch.no_grad():
+                yield model
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+def evaluate(model: nn.Module, loss: Loss, batches: Iterable[Batch], precision: Precision, average: WeightAverage | None = None, *, keep: bool = True) -> Evaluated:
+    """The loss over all batches, Σ sum / Σ weight, and the outputs. Raises `DataError` where there is no batch."""
+    total, weight = 0.0, 0.0
+    outputs: list[Tensor] = []
+    targets: list[Tensor] = []
+    weights: list[Tensor] = []
+    with judging(model, average):
+        for batch in batches:
+            with precision.autocast():
+                result = model(batch.inputs)
+                part = loss(seen_by(loss, result), batch.target, batch.weight)
+                output = outputs_of(result)
+            total += float(part.sum)
+            weight += float(part.weight)
+            if keep:
+                outputs.append(output.detach().to("cpu", torch.float64 if output.dtype == torch.float64 else torch.float32))
+                targets.append(batch.target.cpu())
+                if batch.weight is not None:
+                    weights.append(batch.weight.cpu())
+    if weight == 0.0:
+        raise DataError("there is nothing to evaluate: the part has no rows, or all their weights are 0")
+    return Evaluated(
+        loss=total if loss.additive else total / weight,
+        outputs=torch.cat(outputs).numpy() if outputs else np.empty(0, np.float32),
+        target=torch.cat(targets).numpy() if targets else np.empty(0, np.float32),
+        weight=torch.cat(weights).numpy() if weights else None,
+    )
+
+
+def batches_of(part: Any, batch_size: int, device: torch.device, dtype: torch.dtype) -> Iterator[Batch]:
+    """The batches of a part in order: rows in memory are sliced, a loader is read."""
+    if isinstance(part, Rows):
+        order = torch.arange(len(part), device=part.device)
+        for start in range(0, len(part), batch_size):
+            yield part.take(order[start : start + batch_size])
+        return
+    for item in part:
+        yield moved(from_loader(item), device, dtype)
+
+
+def probabilities(outputs: Array, kind: str, loss_name: str) -> Array:
+    """Outputs as probabilities: (N, C) for classes, (N, K) for several labels. Values are returned as they are.
+
+    One logit for two classes becomes (N, 2); log-probabilities (a model for `NLLLoss`) are exponentiated, probabilities (for
+    `BCELoss`) taken as they are.
+    """
+    values = outputs.astype(np.float64)
+    if kind in ("regression", "multi_regression"):
+        return values
+    if kind == "multilabel":
+        return values if "BCELoss" in loss_name else _sigmoid(values)
+    if values.ndim == 1 or values.shape[1] == 1:
+        positive = values.reshape(-1)
+        positive = positive if "BCELoss" in loss_name else _sigmoid(positive)
+        return np.stack([1 - positive, positive], axis=1)
+    if "NLLLoss" in loss_name or "nll_loss" in loss_name:
+        return np.exp(values)
+    shifted = values - values.max(axis=1, keepdims=True)
+    exponent = np.exp(shifted)
+    return exponent / exponent.sum(axis=1, keepdims=True)
+
+
+def _sigmoid(values: Array) -> Array:
+    return np.where(values >= 0, 1 / (1 + np.exp(-np.abs(values))), np.exp(-np.abs(values)) / (1 + np.exp(-np.abs(values))))

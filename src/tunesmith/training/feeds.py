@@ -1,0 +1,238 @@
+"""Where windows of batches come from: rows in memory, or a loader that somebody else wrote.
+
+A feed hands out windows (the micro-batches of one update) and keeps `state.position`, so that a run resumes inside an epoch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunesmith.data.samplers import SAMPLERS
+from tunesmith.data.spec import InputSpec, Part, Pictures
+from tunesmith.records import DataError
+from tunesmith.records.state import State, random_state, set_random_state
+from tunesmith.training.augment import augment
+from tunesmith.training.batch import Batch, from_loader, moved
+from tunesmith.training.generators import generator_states, set_generator_states
+
+Window = Sequence[Batch]
+
+
+class Feed(Protocol):
+    """Windows of an epoch, in an order that resumes."""
+
+    batch_size: int
+    accumulate: int
+    length: int  # of an epoch, in the unit of `state.position`: rows, or batches of a loader
+
+    def updates(self) -> int:
+        """Optimizer updates in an epoch."""
+
+    def start(self, state: State) -> None:
+        """Opens the epoch `state.epoch`, at `state.position` of it."""
+
+    def window(self, state: State) -> Window | None:
+        """The next window; None when the epoch is over."""
+
+
+class Rows:
+    """The rows of one part as tensors on a device, ready to be sliced into batches."""
+
+    def __init__(self, part: Part, spec: Mapping[str, InputSpec], device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.spec = spec
+        self.count = len(part)
+        self.inputs = {name: _tensor(values, device, None if values.dtype == np.uint8 else dtype) for name, values in part.inputs.items()}
+        self.target = _tensor(part.target, device, dtype)
+        self.weight = None if part.weight is None else _tensor(part.weight, device, dtype)
+        self.lengths = {name: _lengths(part.inputs[name]) for name in self.inputs if name == "tokens"}
+        pictures = spec.get("pictures")
+        self._picture_scale = _picture_scale(pictures, device, dtype) if isinstance(pictures, Pictures) else None
+        self._single = next(iter(self.inputs)) if len(self.inputs) == 1 else None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def take(self, index: Tensor, change: str = "none", generator: torch.Generator | None = None) -> Batch:
+        """The rows at `index`; training pictures changed at random as `change` says."""
+        if self._single is not None:
+            inputs: Any = self._input(self._single, index, change, generator)
+        else:
+            inputs = {name: self._input(name, index, change, generator) for name in self.inputs}
+        weight = None if self.weight is None else self.weight.index_select(0, index)
+        return Batch(inputs, self.target.index_select(0, index), weight, len(index))
+
+    def _input(self, name: str, index: Tensor, change: str, generator: torch.Generator | None) -> Tensor:
+        values = self.inputs[name]
+        if name in self.lengths:
+            longest = max(1, int(self.lengths[name][index.cpu().numpy()].max()))
+            return values[:, :longest].index_select(0, index).long()
+        values = values.index_select(0, index)
+        if name != "pictures" or self._picture_scale is None:
+            return values
+        if change != "none" and generator is not None:
+            values = augment(values, change, generator)
+        factor, offset = self._picture_scale
+        return torch.addcmul(offset, values.to(self.dtype), factor)
+
+
+class MemoryFeed:
+    """Batches sliced from rows in memory; the order of an epoch is a pure function of the seed and the epoch."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        sampler: str,
+        seed: int,
+        batch_size: int,
+        accumulate: int,
+        per_class: int | None = None,
+        augmentation: str = "none",
+        alone: bool = True,
+    ) -> None:
+        self.rows = rows
+        self.sampler = sampler
+        self.seed = seed
+        self.batch_size = batch_size
+        self.accumulate = accumulate
+        self.per_class = per_class
+        self.augmentation = augmentation
+        self.alone = alone  # a last batch of one row is legal; batch norm needs two
+        self._labels = rows.target.cpu().numpy() if sampler not in ("shuffle", "sequential") else None
+        self._generator = torch.Generator()
+        self._order = torch.empty(0, dtype=torch.int64)
+        self.length = len(self._ordered(0))
+
+    def updates(self) -> int:
+        batches = self._batches(self.length)
+        return -(-batches // self.accumulate)
+
+    def _batches(self, rows: int) -> int:
+        full, rest = divmod(rows, self.batch_size)
+        return full + (1 if rest > 1 or (rest == 1 and (self.alone or full == 0)) else 0)
+
+    def _ordered(self, epoch: int) -> np.ndarray[Any, Any]:
+        return SAMPLERS[self.sampler](
+            labels=self._labels, rows=len(self.rows), seed=self.seed, epoch=epoch, batch_size=self.batch_size, per_class=self.per_class
+        )
+
+    def start(self, state: State) -> None:
+        self._order = torch.from_numpy(self._ordered(state.epoch)).to(self.rows.device)
+        self.length = len(self._order)
+
+    def window(self, state: State) -> Window | None:
+        if state.position >= self.length:
+            return None
+        if self.accumulate == 1:
+            return (self._next(state),)
+        window = []
+        while len(window) < self.accumulate and state.position < self.length:
+            window.append(self._next(state))
+        return window
+
+    def _next(self, state: State) -> Batch:
+        start = state.position
+        stop = min(start + self.batch_size, self.length)
+        if self.length - stop == 1 and not self.alone:
+            stop += 1  # the last row joins the batch before it
+        state.position = stop
+        generator = None
+        if self.augmentation != "none":
+            generator = self._generator.manual_seed(_mixed(self.seed, state.epoch, start))
+        return self.rows.take(self._order[start:stop], self.augmentation, generator)
+
+
+class LoaderFeed:
+    """Batches of a `DataLoader`, as it is. Inside an epoch a resume replays the loader from the generators' state at its start."""
+
+    def __init__(self, loader: Any, *, device: torch.device, dtype: torch.dtype, accumulate: int) -> None:
+        self.loader = loader
+        self.device = device
+        self.dtype = dtype
+        self.batch_size = int(getattr(loader, "batch_size", None) or 0)
+        self.accumulate = accumulate
+        self._iterator: Iterator[Any] = iter(())
+        self.length = batches_in(loader) or 1
+        self._stateful = callable(getattr(loader, "state_dict", None)) and callable(getattr(loader, "load_state_dict", None))
+
+    def updates(self) -> int:
+        batches = batches_in(self.loader)
+        if batches is None:
+            raise DataError("the data loader has no length, so the run has no end; set train.steps to the number of updates wanted")
+        return -(-batches // self.accumulate)
+
+    def start(self, state: State) -> None:
+        if state.position == 0:
+            for sampler in (getattr(self.loader, "sampler", None), getattr(self.loader, "batch_sampler", None)):
+                if hasattr(sampler, "set_epoch"):
+                    sampler.set_epoch(state.epoch)
+            state.feed = {"random": random_state(), "own": generator_states(self.loader)}
+            self._iterator = iter(self.loader)
+            return
+        self._replay(state)
+
+    def _replay(self, state: State) -> None:
+        """Opens the epoch as it was opened first and passes over the batches already used."""
+        now = random_state()
+        for sampler in (getattr(self.loader, "sampler", None), getattr(self.loader, "batch_sampler", None)):
+            if hasattr(sampler, "set_epoch"):
+                sampler.set_epoch(state.epoch)
+        set_random_state(state.feed["random"])
+        set_generator_states(self.loader, state.feed["own"])
+        self._iterator = iter(self.loader)
+        for _ in range(state.position):
+            if next(self._iterator, None) is None:
+                raise DataError(f"the data loader ended before batch {state.position}, where the run was left; the data changed since")
+        set_random_state(now)
+
+    def window(self, state: State) -> Window | None:
+        window: list[Batch] = []
+        while len(window) < self.accumulate:
+            item = next(self._iterator, None)
+            if item is None:
+                break
+            state.position += 1
+            window.append(moved(from_loader(item), self.device, self.dtype))
+        return window or None
+
+
+def batches_in(loader: Any) -> int | None:
+    """The batches of an epoch; None where the loader does not know (a `DataLoader` over an iterable has a `len` that raises)."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def _tensor(values: Any, device: torch.device, dtype: torch.dtype | None) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(values)) if isinstance(values, np.ndarray) else torch.as_tensor(values)
+    return tensor.to(device, dtype if dtype is not None and tensor.is_floating_point() else None)
+
+
+def _lengths(tokens: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Tokens before the padding at the end, row by row."""
+    used = tokens != 0
+    return np.where(used.any(axis=1), tokens.shape[1] - used[:, ::-1].argmax(axis=1), 0)
+
+
+def _picture_scale(spec: Pictures, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """(x / 255 - mean) / std as x * factor + offset: shapes (1, C, 1, 1)."""
+    std = torch.tensor(spec.std, device=device, dtype=torch.float64).view(1, -1, 1, 1)
+    mean = torch.tensor(spec.mean, device=device, dtype=torch.float64).view(1, -1, 1, 1)
+    return (1 / (255 * std)).to(dtype), (-mean / std).to(dtype)
+
+
+def _mixed(seed: int, epoch: int, position: int) -> int:
+    """One 63-bit seed from three numbers (SplitMix64's finaliser, Steele et al. 2014, over their chain)."""
+    mixed = 0
+    for number in (seed, epoch, position):
+        mixed = (mixed + number + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        mixed ^= mixed >> 31
+    return mixed >> 1

@@ -1,0 +1,453 @@
+"""The training loop. Read it aloud: epochs of windows; each window one update; then look, judge, keep.
+
+Two seams: probes look (`State -> signals`), guards act (`guards.py`). The rest is in plain sight.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+
+from tunesmith.blocks.optim import without_compiler
+from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.records import Finding, Recipe, RecipeError, Signal, TrainingFailed
+from tunesmith.records.state import Snapshot, State
+from tunesmith.training.explained import explained
+from tunesmith.training.feeds import Feed, Window
+from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
+from tunesmith.training.rates import Rates
+from tunesmith.training.update import Gradient, Update
+
+Ending = Literal["finished", "early", "paused", "interrupted", "stopped"]
+
+
+class Record(Protocol):
+    """Where a run is written down: the run folder's writer, or memory."""
+
+    def begin_attempt(self, first_step: int, mark: int = 0, command: str | None = None) -> int: ...
+    def add(self, name: str, steps: Any, values: Any, where: str = "") -> None: ...
+    def flush(self) -> None: ...
+    def mark(self) -> int: ...
+    def evaluation(self, row: Mapping[str, Any]) -> None: ...
+    def finding(self, finding: Finding, step: int = 0) -> None: ...
+    def decision(self, what: str, because: str, change: Mapping[str, Any] = ..., step: int = 0) -> None: ...
+
+
+class Screen(Protocol):
+    """Where a run shows itself while it goes on."""
+
+    def progress(self, step: int, steps: int, loss: float) -> None: ...
+    def evaluation(self, row: Mapping[str, Any]) -> None: ...
+    def finding(self, finding: Finding, step: int) -> None: ...
+    def notice(self, text: str) -> None: ...
+
+
+class Judge(Protocol):
+    """Evaluates the state: `{"val_loss", "metric", "score"}`, the noise of the score, and which of two scores is better."""
+
+    def __call__(self, state: State) -> dict[str, Any]: ...
+    def improves(self, score: float, best: float | None, noise: float = 0.0) -> bool: ...
+
+
+class Keeper(Protocol):
+    """Stores a snapshot, as the last and perhaps as the best."""
+
+    def __call__(self, snapshot: Snapshot, *, mark: int, best: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until:
+    """Where to pause. The schedule's horizon does not depend on it."""
+
+    epochs: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """Everything a training needs, made ready by `plan.py`."""
+
+    recipe: Recipe  # resolved: no "auto" left
+    state: State
+    feed: Feed
+    update: Update
+    rates: Rates
+    judge: Judge
+    steps: int  # updates of the whole run
+    epochs: int
+    patience: int | None
+    min_epochs: int
+    guards: Sequence[Guard] = ()
+    probes: Sequence[Probe] = ()
+    parameters_by_name: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """Set by a signal handler; the loop looks after each update."""
+
+    asked: bool = False
+
+
+class Loop:
+    """Trains a plan's state until it ends, pauses, is interrupted, or a guard stops it."""
+
+    def __init__(self, plan: Plan, record: Record, screen: Screen, keep: Keeper, *, interrupt: Interrupt, until: Until = Until()) -> None:
+        self.plan = plan
+        self.state = plan.state
+        self.record = record
+        self.screen = screen
+        self.keep = keep
+        self.interrupt = interrupt
+        self.until = until
+        self.pending: list[tuple[int, Gradient, float]] = []  # updates not yet written: step, gradient, rate
+        self.last_finite = math.nan
+        self.saved: tuple[int, int, int] | None = None  # step, epoch and position of the last checkpoint
+        self.rollback: Snapshot | None = None
+        self.cpu = plan.update.precision.device.type == "cpu"
+        self._ask_before = overriding(plan.guards, "after_backward")
+        self._ask_after = overriding(plan.guards, "after_step")
+        self._ask_evaluation = overriding(plan.guards, "after_evaluation")
+        self._ask_exception = overriding(plan.guards, "on_exception")
+        self._began = self._drained = self._flushed = self._saved_at = self._shown = time.monotonic()
+        self._evaluated_at = self._began
+        self._stop: Action | None = None
+        self._asked: Action | None = None
+
+    def run(self) -> Ending:
+        """Trains. What was reached is stored whichever way it ends; a failure is raised after that."""
+        state, plan = self.state, self.plan
+        state.progress.setdefault("best", None)
+        _training_mode(state.model)
+        self.reapply_changes()
+        while (ending := self._ended()) is None:
+            plan.feed.start(state)
+            ending = self._epoch()
+            if ending is not None:
+                break
+        self._drain()
+        failed = self._stop is not None and self._stop.failed
+        if not failed and self.saved != (state.step, state.epoch, state.position):
+            self._save(best=False)
+        if self._stop is not None and failed:
+            raise TrainingFailed(f"training stopped at step {state.step}: {self._stop.because}")
+        return ending
+
+    def _epoch(self) -> Ending | None:
+        """The rest of an epoch; None when it is over and the run goes on."""
+        state, plan = self.state, self.plan
+        taken = 0
+        while True:
+            if (ending := self._left_inside()) is not None:
+                return ending
+            window = self._window()
+            if window is None:
+                break
+            taken += 1
+            self._train(window)
+            if self._due_inside():
+                self._judge()
+        if taken == 0 and state.position == 0:
+            raise TrainingFailed(f"the data gave no batch in epoch {state.epoch + 1}; a loader over a generator can be read once only, pass something that can be read again")
+        state.epoch += 1
+        state.position = 0
+        state.feed = {}
+        if plan.recipe.eval.every is None or (state.epoch >= plan.epochs and state.progress.get("judged") != state.step):
+            self._judge()
+        return None
+
+    def _window(self) -> Window | None:
+        try:
+            return self.plan.feed.window(self.state)
+        except Exception as error:
+            raise explained(error, f"reading the batch after step {self.state.step} (epoch {self.state.epoch + 1})") from error
+
+    def _train(self, window: Window) -> None:
+        """One update, asked of the guards; retried as often as they change something."""
+        state, plan = self.state, self.plan
+        for attempt in range(8):
+            rate = plan.rates.set(state.step)
+            self._asked = None
+            try:
+                gradient, made = plan.update(state, window, self._permit)
+            except Exception as error:
+                self._asked = self._first(self._ask_exception, error)
+                if self._asked is None:
+                    raise explained(error, f"the update after step {self.state.step}") from error
+                made = False
+            if self._asked is None or self._asked.kind != "retry" or attempt == 7:
+                break
+            self.apply(self._asked)
+        if self._asked is not None:
+            self._act(self._asked)
+        if not made:
+            if self._asked is None:
+                state.progress["scaler_skips"] = state.progress.get("scaler_skips", 0) + 1
+            return
+        state.step += 1
+        if isinstance(state.average, WeightAverage):
+            state.average.update(state.model)
+        self._noted(gradient, rate)
+
+    def _permit(self, state: State, gradient: Gradient) -> bool:
+        """Asks the guards between backward and the step. On a GPU the numbers would have to be waited for: there, when written."""
+        if not self._ask_before:
+            return True
+        if not self.cpu and len(self.pending) % 16 != 15:
+            return True
+        measured = self._measured(gradient)
+        action = self._first(self._ask_before, measured)
+        self._asked = action
+        return action is None or action.kind == "continue"
+
+    def _measured(self, gradient: Gradient) -> Measured:
+        return Measured(loss=gradient.loss.item(), grad_norm=gradient.norm.item(), rate=self.plan.rates.current, last_finite=self.last_finite)
+
+    def _first(self, guards: Sequence[Any], *about: Any) -> Action | None:
+        """The first action any of the guards wants."""
+        return next((action for ask in guards if (action := ask(self.state, *about)) is not None), None)
+
+    def _act(self, action: Action) -> None:
+        if action.finding is not None:
+            self._find(action.finding)
+        if action.change and action.kind != "retry":
+            self.apply(action)
+        if action.kind == "stop":
+            self._stop = action
+        elif action.kind == "rollback":
+            self._roll_back(action)
+
+    def _noted(self, gradient: Gradient, rate: float) -> None:
+        """Keeps what was measured for the next writing; looks and asks where it is time."""
+        state = self.state
+        self.pending.append((state.step, gradient, rate))
+        if self._ask_after and (action := self._first(self._ask_after, self._measured(gradient))) is not None:
+            self._act(action)
+        for probe in self.plan.probes:
+            if state.step % probe.every == 0:
+                self._look(probe)
+        if len(self.pending) >= 256 or time.monotonic() - self._drained > 0.25:
+            self._drain()
+        if self.plan.recipe.run.save_every is not None and state.step % self.plan.recipe.run.save_every == 0:
+            self._save(best=False)
+
+    def _look(self, probe: Probe) -> None:
+        found: dict[tuple[str, str], Signal] = {(signal.name, signal.where): signal for signal in probe(self.state)}
+        for signal in found.values():
+            self.record.add(signal.name, [signal.step], [signal.value], signal.where)
+
+    def _drain(self) -> None:
+        """Writes what the updates measured: one transfer from the device for all of them."""
+        if not self.pending:
+            return
+        steps = [step for step, _, _ in self.pending]
+        losses = _numbers([gradient.loss for _, gradient, _ in self.pending])
+        norms = _numbers([gradient.norm for _, gradient, _ in self.pending])
+        weights = _numbers([gradient.weight for _, gradient, _ in self.pending])
+        rates = [rate for _, _, rate in self.pending]
+        self.pending.clear()
+        sums = self.state.progress.setdefault("epoch", {"sum": 0.0, "weight": 0.0})
+        for loss, weight in zip(losses, weights, strict=True):
+            weight = 1.0 if self.plan.update.loss.additive else weight
+            sums["sum"] += loss * weight
+            sums["weight"] += weight
+        self.last_finite = next((loss for loss in reversed(losses) if math.isfinite(loss)), self.last_finite)
+        every = self.plan.recipe.run.log_every
+        kept = [place for place, step in enumerate(steps) if step % every == 0]
+        for name, values in (("loss", losses), ("grad_norm", norms), ("lr", rates)):
+            if kept:
+                self.record.add(name, [steps[place] for place in kept], [values[place] for place in kept])
+        if not self.cpu and not all(map(math.isfinite, losses)):
+            self._refuse_late(losses)
+        self._show(losses[-1])
+
+    def _refuse_late(self, losses: list[float]) -> None:
+        """On a GPU the guards see a number that is not finite when it is written."""
+        bad = next(loss for loss in losses if not math.isfinite(loss))
+        measured = Measured(loss=bad, grad_norm=math.nan, rate=self.plan.rates.current, last_finite=self.last_finite)
+        if self._stop is None and (action := self._first(self._ask_before, measured)) is not None:
+            self._act(action)
+
+    def _show(self, loss: float) -> None:
+        now = self._drained = time.monotonic()
+        if now - self._shown > 0.25:
+            self._shown = now
+            self.screen.progress(self.state.step, self.plan.steps, loss)
+        if now - self._flushed > 1.0:
+            self._flushed = now
+            self.record.flush()
+        limit = self.plan.recipe.run.save_seconds
+        if limit is not None and now - self._saved_at > limit and not self.pending:
+            self._save(best=False)
+
+    def _due_inside(self) -> bool:
+        every = self.plan.recipe.eval.every
+        return every is not None and self.state.step % every == 0 and self.state.step != self.state.progress.get("judged")
+
+    def _judge(self) -> None:
+        """Evaluates, writes the row, keeps the weights, and asks whether to go on."""
+        state, plan = self.state, self.plan
+        self._drain()
+        sums = state.progress.pop("epoch", {"sum": math.nan, "weight": math.nan})
+        row = plan.judge(state)
+        best = state.progress["best"]
+        improved = row["score"] is not None and plan.judge.improves(row["score"], None if best is None else best["score"])
+        beyond = row["score"] is not None and plan.judge.improves(row["score"], state.progress.get("reference"), row.pop("noise", 0.0))
+        row.pop("noise", None)
+        state.progress["judged"] = state.step
+        if improved or row["score"] is None:
+            state.progress["best"] = {"score": row["score"], "step": state.step, "epoch": state.epoch, "loss": row["val_loss"]}
+        if beyond:
+            state.progress["reference"] = row["score"]
+        state.progress["waited"] = 0 if beyond else state.progress.get("waited", 0) + 1
+        row = {
+            "epoch": state.epoch + (round(state.position / plan.feed.length, 4) if state.position else 0),
+            "step": state.step,
+            "train_loss": sums["sum"] / sums["weight"] if sums["weight"] else math.nan,
+            **row,
+            "best": bool(improved),
+            "lr": plan.rates.current,
+        }
+        for name in ("train_loss", "val_loss", "score"):
+            if row[name] is not None:
+                self.record.add(f"epoch.{name}" if name == "train_loss" else name, [state.step], [row[name]])
+        self.record.evaluation({**row, **self._clock()})
+        self.screen.evaluation({**row, **self._clock(settle=True)})
+        if (action := self._first(self._ask_evaluation, row)) is not None:
+            self._act(action)
+        self._save(best=bool(improved) or row["score"] is None)
+
+    def _clock(self, *, settle: bool = False) -> dict[str, float]:
+        """Seconds since the last evaluation, memory and time to go: of this machine, not of the run's result."""
+        now = time.monotonic()
+        done = self.state.step - self.state.progress.get("first_step", 0)
+        left = max(0, self.plan.steps - self.state.step)
+        told = {"seconds": now - self._evaluated_at, "memory_mb": _memory_mb(self.plan.update.precision.device), "eta_seconds": (now - self._began) / max(1, done) * left}
+        if settle:
+            self._evaluated_at = now
+        return told
+
+    def _save(self, *, best: bool) -> None:
+        self._drain()
+        self.record.flush()
+        with without_compiler():
+            snapshot = self.state.snapshot()
+        if any(guard.keeps_snapshots for guard in self.plan.guards):
+            self.rollback = snapshot
+        self.keep(snapshot, mark=self.record.mark(), best=best)
+        self.saved = (self.state.step, self.state.epoch, self.state.position)
+        self._saved_at = time.monotonic()
+
+    def _roll_back(self, action: Action) -> None:
+        if self.rollback is None:
+            raise TrainingFailed(f"a guard asked to roll back at step {self.state.step}, but no snapshot is held yet: {action.because}")
+        reached = self.state.step
+        self._drain()
+        with without_compiler():
+            self.state.restore(self.rollback)
+        self.record.decision("rollback", action.because, {"from": reached, "to": self.state.step}, step=reached)
+        self.record.begin_attempt(self.state.step, self.record.mark())
+        self.plan.feed.start(self.state)
+        self.reapply_changes()
+
+    def apply(self, action: Action) -> None:
+        """Changes the run while it goes on, writes that down, and keeps it for a resume."""
+        for path, value in action.change.items():
+            if path not in CHANGEABLE:
+                raise RecipeError(f"{path} cannot change while a run goes on; {', '.join(CHANGEABLE)} can")
+            self.state.progress.setdefault("changes", {})[path] = value
+        self.record.decision("change", action.because, dict(action.change), step=self.state.step)
+        self.reapply_changes()
+
+    def reapply_changes(self) -> None:
+        """Puts into force what was changed on the way, also after a resume."""
+        plan = self.plan
+        for path, value in self.state.progress.get("changes", {}).items():
+            match path:
+                case "train.batch_size":
+                    plan.feed.batch_size = int(value)
+                case "train.accumulate":
+                    plan.feed.accumulate = int(value)
+                case "optim.lr":
+                    plan.rates.rescale(float(value))
+                case "optim.weight_decay":
+                    for group in self.state.optimizer.param_groups:
+                        if group.get("weight_decay"):
+                            group["weight_decay"] = float(value)
+                case "optim.clip_norm":
+                    plan.update.clip_norm = value
+                case "optim.clip_value":
+                    plan.update.clip_value = value
+
+    def _find(self, finding: Finding) -> None:
+        self.record.finding(finding, self.state.step)
+        self.screen.finding(finding, self.state.step)
+
+    def _ended(self) -> Ending | None:
+        """Looked at between epochs."""
+        state, plan = self.state, self.plan
+        if state.epoch >= plan.epochs or state.step >= plan.steps:
+            return "finished"
+        return self._left()
+
+    def _left_inside(self) -> Ending | None:
+        """Looked at before each window."""
+        if self.state.step >= self.plan.steps and self.plan.recipe.train.steps is not None:
+            if self.state.progress.get("judged") != self.state.step:
+                self._judge()
+            return "finished"
+        return self._left()
+
+    def _left(self) -> Ending | None:
+        until, state, plan = self.until, self.state, self.plan
+        if self._stop is not None:
+            return "stopped"
+        if plan.patience is not None and state.epoch >= plan.min_epochs and state.progress.get("waited", 0) >= plan.patience:
+            return "early"
+        if self.interrupt.asked:
+            return "interrupted"
+        if (until.steps is not None and state.step >= until.steps) or (until.epochs is not None and state.epoch >= until.epochs):
+            return "paused"
+        if until.seconds is not None and time.monotonic() - self._began >= until.seconds:
+            self.record.decision("pause", f"the clock chose step {state.step}: {until.seconds} seconds are over", step=state.step)
+            return "paused"
+        return None
+
+
+def overriding(guards: Sequence[Guard], name: str) -> list[Any]:
+    """The bound methods of the guards that say something at this point: the others cost nothing."""
+    return [getattr(guard, name) for guard in guards if getattr(type(guard), name) is not getattr(Guard, name)]
+
+
+def _training_mode(model: torch.nn.Module) -> None:
+    """Training mode; a part that the user put into evaluation mode inside a training model stays there."""
+    if not model.training:
+        model.train()
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    """Numbers of tensors and floats, those of a device in one transfer."""
+    if not any(isinstance(value, torch.Tensor) for value in values):
+        return [float(value) for value in values]
+    held = [value if isinstance(value, torch.Tensor) else torch.tensor(value) for value in values]
+    if len({(value.device, value.dtype) for value in held}) > 1:
+        return [value.item() for value in held]
+    return torch.stack(held).tolist()  # type: ignore[no-any-return]
+
+
+def _memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    with suppress(ImportError):  # Windows has no resource module
+        import resource
+        import sys
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return math.nan
+

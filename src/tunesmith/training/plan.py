@@ -1,0 +1,280 @@
+"""Makes a training ready: model, loss, optimizer, schedule, feed, judge; and stops, or tells, what cannot be right."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunesmith.blocks import losses, models, optim, schedules
+from tunesmith.blocks.losses import Loss
+from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.data.spec import Part, Prepared
+from tunesmith.records import Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
+from tunesmith.records.recipe_derived import derived, updates_of
+from tunesmith.records.state import State
+from tunesmith.training.batch import Batch, outputs_of
+from tunesmith.training.dryrun import Trial, tried
+from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed, Rows
+from tunesmith.training.guards import Guard, Probe, StopAtNonFinite
+from tunesmith.training.judge import ValidationJudge
+from tunesmith.training.loaders import loader_for, resume_promise
+from tunesmith.training.loop import Plan
+from tunesmith.training.precision import Precision
+from tunesmith.training.rates import Rates
+from tunesmith.training.resolve import horizon, own_model_defaults, resolve
+from tunesmith.training.update import Update
+
+
+@dataclass(slots=True)
+class Made:
+    """A plan, and what a user is told about how it was made."""
+
+    plan: Plan
+    model_name: str  # of the built-in model; the class of the user's own
+    findings: list[Finding] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+
+
+def make(task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard] = (), probes: Sequence[Probe] = ()) -> Made:
+    """The plan of a training. Raises `ModelError`, `RecipeError`, `DataError`, `DeviceError` for what cannot train.
+
+    The caller has seeded the global generators; the model draws its weights from them.
+    """
+    notices: list[str] = []
+    findings: list[Finding] = []
+    rows = row_count(prepared.train)
+    name = model_name(task, recipe, prepared)
+    defaults = models.defaults(name, prepared.spec, rows) if name else own_model_defaults(rows)
+    origin = f"default of {name} for {rows} rows" if name else "default for a network of your own"
+    recipe = resolve(recipe, kind=prepared.kind, rows=rows, defaults=defaults, origin=origin, has_val=prepared.val is not None)
+    if recipe.train.threads != "auto":
+        torch.set_num_threads(int(recipe.train.threads))
+    device = torch.device(recipe.train.device)
+    precision = Precision(recipe.train.precision, device)
+    model = own_or_built(task, recipe, prepared, name).to(device, precision.dtype if precision.name == "fp64" else None)
+    frozen = [path for path, parameter in model.named_parameters() if not parameter.requires_grad]
+    if frozen:
+        notices.append(f"{len(frozen)} parameters are frozen and stay as they are: {', '.join(frozen[:3])}{' …' if len(frozen) > 3 else ''}")
+    train = train_rows(prepared.train, prepared, recipe, device, precision)
+    trial = tried(model, train, prepared, precision)
+    loss = chosen_loss(task, recipe, prepared, trial, device, precision)
+    if loss.opaque:
+        notices.append(f"the loss {loss.name} gives one number a batch: it is taken as a mean over samples, and weighted by their number under accumulation and in evaluation")
+    feed = chosen_feed(train, recipe, prepared, model, notices)
+    steps, epochs = horizon(recipe, feed.updates())
+    with optim.without_compiler():
+        optimizer = chosen_optimizer(task, recipe, model)
+    findings += unregistered(model, optimizer)
+    findings += coupled(model, loss, recipe, trial, train)
+    average = WeightAverage(model, recipe.train.ema) if recipe.train.ema is not None else None
+    update = Update(model, optimizer, loss, precision)
+    update.clip_norm, update.clip_value = recipe.optim.clip_norm, recipe.optim.clip_value
+    warmup = updates_of(recipe.schedule.warmup, total=steps, per_epoch=feed.updates(), effective_batch=max(1, feed.batch_size * feed.accumulate))
+    factor = task.schedule or schedules.build(recipe.schedule, steps, warmup)
+    state = State(model=model, optimizer=optimizer, average=average, scaler=precision.scaler)
+    judge = ValidationJudge(evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task)
+    plan = Plan(
+        recipe=recipe,
+        state=state,
+        feed=feed,
+        update=update,
+        rates=Rates(optimizer, factor),
+        judge=judge,
+        steps=steps,
+        epochs=epochs,
+        patience=None if recipe.train.patience == "auto" else recipe.train.patience,
+        min_epochs=recipe.train.min_epochs,
+        guards=(StopAtNonFinite(), *guards),
+        probes=tuple(probes),
+    )
+    layers = optim.layer_table(model, optimizer.param_groups)
+    return Made(plan, name or type(model).__name__, findings, notices, layers)
+
+
+def row_count(part: Any) -> int:
+    """Rows of a part; of a loader, batches × batch size."""
+    if isinstance(part, Part):
+        return len(part)
+    data = getattr(part, "dataset", part)
+    try:
+        return len(data)
+    except TypeError:
+        return 0
+
+
+def model_name(task: Task, recipe: Recipe, prepared: Prepared) -> str:
+    """The built-in model meant; "" where the model is the user's own."""
+    asked = recipe.model.name if task.model == "auto" or task.model is None else task.model
+    if not isinstance(asked, str):
+        return ""
+    if asked != "auto":
+        models.MODELS[asked]  # an unknown name is told here, with the nearest
+        return asked
+    if not isinstance(prepared.train, Part):
+        raise ModelError("a data loader needs a model of your own: pass model=your_module; the built-in ones are made from data files and arrays")
+    return models.choose(prepared.spec)
+
+
+def own_or_built(task: Task, recipe: Recipe, prepared: Prepared, name: str) -> nn.Module:
+    """A built-in model, a copy of the user's module, or what the user's factory makes."""
+    if name:
+        return models.build(name, recipe, prepared.spec, prepared.outputs, prepared.kind)
+    if isinstance(task.model, nn.Module):
+        return copy.deepcopy(task.model)
+    if callable(task.model):
+        made = task.model()
+        if isinstance(made, nn.Module):
+            return made
+        raise ModelError(f"the model factory returned a {type(made).__name__}; it must return a torch.nn.Module")
+    raise ModelError(f"the model is a {type(task.model).__name__}; expected a torch.nn.Module, a factory of one, or one of {', '.join(models.MODELS)}")
+
+
+def train_rows(part: Any, prepared: Prepared, recipe: Recipe, device: torch.device, precision: Precision) -> Any:
+    """Rows in memory, or a loader over what cannot be held."""
+    if isinstance(part, Part):
+        return Rows(part, prepared.spec, device, precision.dtype)
+    return loader_for(part, recipe, training=True)
+
+
+def evaluation_part(part: Any, prepared: Prepared, device: torch.device, precision: Precision) -> Any:
+    """The same for a part that is only judged."""
+    if part is None:
+        return None
+    if isinstance(part, Part):
+        return Rows(part, prepared.spec, device, precision.dtype)
+    return loader_for(part, None, training=False)
+
+
+def chosen_loss(task: Task, recipe: Recipe, prepared: Prepared, trial: Trial, device: torch.device, precision: Precision) -> Loss:
+    """The user's loss, or the one of the recipe for this kind of task and this width of outputs."""
+    if callable(task.loss):
+        return losses.adopt(task.loss.to(device) if isinstance(task.loss, nn.Module) else task.loss)
+    name = task.loss if task.loss != "auto" else recipe.loss.name
+    kind = prepared.kind
+    if kind == "binary" and name in ("auto", "binary_cross_entropy") and trial.width == 1:
+        name, kind = "binary_cross_entropy", "multilabel"
+    weights = class_weights(recipe, prepared, device, precision)
+    if weights is not None and kind == "multilabel":
+        return losses.build(name, kind=kind, pos_weight=weights[1] / weights[0] if trial.width == 1 and prepared.kind == "binary" else weights)
+    smoothing = recipe.loss.label_smoothing
+    return losses.build(name, kind=kind, class_weights=weights, label_smoothing=smoothing)
+
+
+def class_weights(recipe: Recipe, prepared: Prepared, device: torch.device, precision: Precision) -> torch.Tensor | None:
+    """`balanced`: rows / (classes × rows of the class), King & Zeng (2001), as in scikit-learn."""
+    wanted = recipe.loss.class_weights
+    if wanted == "none":
+        return None
+    if prepared.counts is None:
+        raise ModelError(f"loss.class_weights = {wanted!r}, but a {prepared.kind} task has no classes; leave it at 'none'")
+    if wanted == "balanced":
+        counts = np.maximum(np.asarray(prepared.counts, dtype=np.float64), 1.0)
+        return torch.tensor(counts.sum() / (len(counts) * counts), dtype=precision.dtype, device=device)
+    if len(wanted) != len(prepared.counts):
+        raise ModelError(f"loss.class_weights has {len(wanted)} numbers for {len(prepared.counts)} classes ({', '.join(map(str, prepared.classes or ()))}); give one a class")
+    return torch.tensor(wanted, dtype=precision.dtype, device=device)
+
+
+def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module, notices: list[str]) -> Feed:
+    """How windows are made of the training data."""
+    if not isinstance(train, Rows):
+        feed = LoaderFeed(train, device=torch.device(recipe.train.device), dtype=torch.float64 if recipe.train.precision == "fp64" else torch.float32, accumulate=recipe.train.accumulate)
+        notices.extend(resume_promise(train))
+        return feed
+    normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    classes = len(prepared.counts) if prepared.counts is not None else 0
+    per_class = None if recipe.data.per_class == "auto" else recipe.data.per_class
+    if recipe.data.sampler == "balanced" and per_class is None:
+        per_class = max(1, int(recipe.train.batch_size) // max(1, classes))
+    batch = per_class * classes if recipe.data.sampler == "balanced" and per_class else int(recipe.train.batch_size)
+    if len(train) == 1 and normed:
+        raise ModelError("batch norm cannot train on one row; give more rows, or choose model.norm = 'layer'")
+    return MemoryFeed(
+        train,
+        sampler=recipe.data.sampler,
+        seed=recipe.train.seed,
+        batch_size=batch,
+        accumulate=recipe.train.accumulate,
+        per_class=per_class,
+        augmentation=augmentation(recipe, prepared),
+        alone=not normed,
+    )
+
+
+def augmentation(recipe: Recipe, prepared: Prepared) -> str:
+    """The random change of training pictures; none for anything else. `auto` has been replaced by the model's default."""
+    if "pictures" not in prepared.spec or recipe.data.augment == "auto":
+        return "none"
+    return recipe.data.augment
+
+
+def chosen_optimizer(task: Task, recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """The user's optimizer over the model that is trained, or the recipe's."""
+    if task.optimizer is None:
+        return optim.build(recipe, model, float(recipe.optim.lr))
+    made = task.optimizer(model.parameters())
+    if not isinstance(made, torch.optim.Optimizer):
+        raise ModelError(f"the optimizer factory returned a {type(made).__name__}; it gets the parameters and must return a torch.optim.Optimizer")
+    return made
+
+
+def unregistered(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Finding]:
+    """Trainable parameters that the optimizer does not hold. All of them missing is an error."""
+    missing = optim.missing_parameters(model, optimizer)
+    trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not missing:
+        return []
+    if len(missing) == len(trainable):
+        raise ModelError(f"the optimizer holds none of the model's {len(trainable)} trainable parameters, so nothing would be learnt; build it from the parameters it is given")
+    return [
+        Finding(
+            fault="optim.unregistered_params",
+            severity="warning",
+            message="optim.unregistered_params",
+            values={"missing": len(missing), "trainable": len(trainable), "names": ", ".join(missing[:3])},
+            evidence=(Evidence(name="missing_parameters", value=len(missing), threshold=0),),
+            remedies=(Remedy(title="remedy.register_parameters", safety=Safety.ADVICE),),
+            status="confirmed",
+            subject={"parameters": missing},
+        )
+    ]
+
+
+def coupled(model: nn.Module, loss: Loss, recipe: Recipe, trial: Trial, train: Any) -> list[Finding]:
+    """Under accumulation: batch norm, and a loss whose parts do not add up to the whole, are told and measured."""
+    if recipe.train.accumulate == 1:
+        return []
+    found = []
+    layers = [name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if layers:
+        found.append(_coupled("batch.coupled_norm", {"layers": len(layers), "first": layers[0]}, Evidence(name="batch_norm_layers", value=len(layers), threshold=0)))
+    gap = measured_coupling(model, loss, trial)
+    if loss.couples or gap > 1e-3:  # far above rounding in single precision, far below the gap of a contrastive loss (science: .28 for 1.33)
+        found.append(_coupled("batch.coupled_loss", {"loss": loss.name, "gap": gap}, Evidence(name="gap_whole_to_parts", value=gap, threshold=1e-3)))
+    return found
+
+
+def _coupled(message: str, values: Mapping[str, Any], evidence: Evidence) -> Finding:
+    remedy = Remedy(title="remedy.no_accumulation", safety=Safety.RISKY, change={"train.accumulate": 1})
+    return Finding(fault="batch.coupled_loss", severity="warning", message=message, values=values, evidence=(evidence,), remedies=(remedy,), status="confirmed")
+
+
+def measured_coupling(model: nn.Module, loss: Loss, trial: Trial) -> float:
+    """How far the loss of a batch is from the mean of its halves, as a share: 0 for a loss that adds up."""
+    batch: Batch = trial.batch
+    if batch.size < 4:
+        return 0.0
+    from tunesmith.training.evaluate import judging
+
+    with judging(model):
+        return losses.couples_samples(loss, outputs_of(model(batch.inputs)), batch.target)
+
+
+def opening_numbers(recipe: Recipe, rows: int) -> list[Any]:
+    """The derived numbers of a run with their equations."""
+    return derived(recipe, rows)
