@@ -16,7 +16,7 @@ from tunesmith.data.idx import is_idx, labels_beside, read_idx, tests_beside
 from tunesmith.data.picture_files import ENDINGS, Folder, ImageSize, Single, Told, chosen_size, from_files, opened_zip
 from tunesmith.data.spec import Array, Pictures, PictureSet, Table
 from tunesmith.records import DataError, Finding
-from tunesmith.records.recipe import DataSection
+from tunesmith.records.sections import DataSection
 
 SMALLEST_SIDE = 8  # assumption: a smaller array is no picture; scikit-learn's digits have 8
 CHANNELS = frozenset({1, 3, 4})
@@ -84,8 +84,7 @@ def as_pictures(array: Array) -> Array | None:
 class PicturesBlock:
     """One column of pictures: channels, size, mean and deviation of the training part.
 
-    Pictures of another size or number of channels are brought to those of the training part, and `transform_notices`
-    says so.
+    Pictures of another size or number of channels are brought to those of the training part, and `remarks` says so.
     """
 
     kind: ClassVar[str] = "pictures"
@@ -97,7 +96,6 @@ class PicturesBlock:
         self.settings = settings
         self.language = language
         self.notices: tuple[str, ...] = ()
-        self.transform_notices: tuple[str, ...] = ()
         self.findings: tuple[Finding, ...] = ()
         self._spec: Pictures | None = None
 
@@ -116,17 +114,30 @@ class PicturesBlock:
 
     def transform(self, table: Table) -> Array:
         """uint8 (N, C, H, W), of the training part's C, H and W."""
-        spec, told = self.spec(), Told(self.language)
-        pixels = self._pixels(table)
+        spec, pixels = self.spec(), self._pixels(table)
+        if pixels.shape[1] != spec.channels:
+            pixels = with_channels(pixels, spec.channels)
+        return resized(pixels, (spec.height, spec.width))
+
+    def remarks(self, table: Table) -> tuple[str, ...]:
+        """What `transform` changes in the pictures of `table`."""
+        spec, pixels, told = self.spec(), self._pixels(table), Told(self.language)
         if pixels.shape[1] != spec.channels:
             told.say("pictures.channels", came=pixels.shape[1], wanted=spec.channels)
-            pixels = with_channels(pixels, spec.channels)
         if _size(pixels) != (spec.height, spec.width):
             came = f"{pixels.shape[2]}×{pixels.shape[3]}"
             told.say("pictures.other_size", came=came, wanted=f"{spec.height}×{spec.width}")
-            pixels = resized(pixels, (spec.height, spec.width))
-        self.transform_notices = tuple(told.notices)
-        return pixels
+        return tuple(told.notices)
+
+    def inverse(self, pixels: Array) -> dict[str, Array]:
+        """The pictures as the model sees them."""
+        return {self.names[0]: pixels}
+
+    def told(self, name: str) -> str:
+        """What becomes of the pictures, for people."""
+        spec = self.spec()
+        mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (spec.mean, spec.std))
+        return f"{spec.channels}×{spec.height}×{spec.width}, (x / 255 - {mean}) / {std}"
 
     def spec(self) -> Pictures:
         assert self._spec is not None, "fit comes before transform"

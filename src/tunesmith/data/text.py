@@ -13,7 +13,7 @@ from tunesmith.data.spec import Array, Table, Tokens
 from tunesmith.data.tokenizers import END, TOKENIZERS, UNKNOWN, Tokenizer, choose, from_json
 from tunesmith.records import DataError, Evidence, Finding, Remedy, Safety
 from tunesmith.records.messages import render
-from tunesmith.records.recipe import DataSection
+from tunesmith.records.sections import DataSection
 
 QUANTILE = 0.99  # assumption: one text in a hundred may be cut, the rest of the batch is not padded for its sake
 SHORT, LONG = 64, 512  # assumption: under SHORT tokens nothing is gained by cutting; attention costs length²
@@ -53,9 +53,9 @@ class TextBlock:
     The length is `data.max_seq_len`, or for "auto" the 99 % quantile of the training lengths, rounded up to a multiple
     of 8, but 64 or more where texts are that long and 512 at most; with `too_long = error` the longest text instead of
     the quantile. A longer text loses its end, its start or its middle, never its end-of-text token, and never in
-    silence: `report`, `notices` and `findings` tell of the training texts, `transform_notices` of the texts last
-    transformed. A text without any token (empty, missing) becomes the one token 1 (unknown), or end-of-text where it is
-    asked for, so that no row is padding alone.
+    silence: `report`, `notices` and `findings` tell of the training texts, `remarks` of any others. A text without any
+    token (empty, missing) becomes the one token 1 (unknown), or end-of-text where it is asked for, so that no row is
+    padding alone.
     """
 
     kind: ClassVar[str] = "tokens"
@@ -68,7 +68,6 @@ class TextBlock:
         self.length = 0
         self.report: LengthReport | None = None
         self.notices: tuple[str, ...] = ()
-        self.transform_notices: tuple[str, ...] = ()
         self.findings: tuple[Finding, ...] = ()
         self.derived: dict[str, tuple[Any, str]] = {}  # recipe path: value and why, of what was "auto"
 
@@ -89,27 +88,37 @@ class TextBlock:
 
     def transform(self, table: Table) -> Array:
         """Tokens int32 (N, length), padded at the end with 0."""
-        texts, missing = texts_of(table, self.names)
+        texts, _ = texts_of(table, self.names)
         tokens = np.zeros((len(texts), self.length), np.int32)
         lengths = np.zeros(len(texts), np.int64)
-        unknown = 0
         for first in range(0, len(texts), CHUNK):
             chunk = slice(first, first + CHUNK)
             values, offsets = self._fitted.encode(texts[chunk])
             lengths[chunk] = np.diff(offsets) + self.settings.end_of_text
-            unknown += int((values == UNKNOWN).sum())
             tokens[chunk] = padded(values, offsets, self.length, self.settings.too_long, end=self.settings.end_of_text)
         self._refuse_too_long(texts, lengths)
-        report = report_of(lengths, self.length, unknown, missing, end=self.settings.end_of_text)
-        self.transform_notices = (*(self._lengths_told(report) if report.cut else ()), *self._gaps_told(report))
         return tokens
+
+    def remarks(self, table: Table) -> tuple[str, ...]:
+        """What `transform` cuts from the texts of `table`, and how many are empty."""
+        texts, missing = texts_of(table, self.names)
+        lengths, unknown = self._measured(texts)
+        report = report_of(lengths, self.length, unknown, missing, end=self.settings.end_of_text)
+        return (*(self._lengths_told(report) if report.cut else ()), *self._gaps_told(report))
 
     def spec(self) -> Tokens:
         return Tokens(vocabulary=self._fitted.vocabulary, length=self.length)
 
-    def decode(self, tokens: Iterable[int]) -> str:
-        """The text of one row of tokens, as the model sees it."""
-        return self._fitted.decode(tokens)
+    def inverse(self, tokens: Array) -> dict[str, Array]:
+        """The texts as the model sees them: cut, unknown tokens as U+FFFD, several columns as one under the first name."""
+        texts = np.empty(len(tokens), object)
+        texts[:] = [self._fitted.decode(row) for row in tokens.tolist()]
+        return {self.names[0]: texts}
+
+    def told(self, name: str) -> str:
+        """What becomes of the column `name`, for people."""
+        beside = "" if len(self.names) == 1 else f", in one row with {', '.join(n for n in self.names if n != name)}"
+        return f"{self._fitted.kind} tokens, {self._fitted.vocabulary} in the vocabulary, {self.length} at most{beside}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -175,8 +184,8 @@ class TextBlock:
             return
         worst, over = int(lengths.argmax()), int((lengths > self.length).sum())
         raise DataError(
-            f"{over} of {len(texts)} texts of {self._named} have more than max_seq_len = {self.length} tokens, the longest "
-            f"{int(lengths[worst])} ({texts[worst][:40]!r} …), and data.too_long = error forbids to cut; "
+            f"{over} of {len(texts)} texts of {self._named} have more than max_seq_len = {self.length} tokens, the "
+            f"longest {int(lengths[worst])} ({texts[worst][:40]!r} …), and data.too_long = error forbids to cut; "
             "raise data.max_seq_len or choose cut_end, cut_start or cut_middle"
         )
 

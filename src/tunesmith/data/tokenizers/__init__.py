@@ -83,7 +83,8 @@ def most_frequent(counts: Counter[str], vocab_size: int, min_count: int, taken: 
     room = vocab_size - taken
     if room < 1:
         raise DataError(
-            f"a vocabulary of {vocab_size} has no room beside its {taken} fixed tokens; set data.vocab_size to 100 or more"
+            f"a vocabulary of {vocab_size} has no room beside its {taken} fixed tokens; "
+            "set data.vocab_size to 100 or more"
         )
     kept = [piece for piece, count in counts.items() if count >= min_count]
     return tuple(sorted(kept, key=lambda piece: (-counts[piece], piece))[:room])
