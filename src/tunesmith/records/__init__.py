@@ -1,0 +1,78 @@
+"""The records everything stands on. Imports no torch."""
+
+from tunesmith.records.catalog import Catalog
+from tunesmith.records.derived import Derived, derived, updates_of
+from tunesmith.records.errors import (
+    CheckpointError,
+    DataError,
+    DeviceError,
+    MissingExtra,
+    ModelError,
+    RecipeError,
+    RunBusy,
+    RunError,
+    StorageError,
+    TrainingFailed,
+    TunesmithError,
+    UnknownName,
+    did_you_mean,
+)
+from tunesmith.records.finding import Evidence, Finding, Remedy, Safety, healthy
+from tunesmith.records.foreign import import_foreign
+from tunesmith.records.manual import explain_field
+from tunesmith.records.program import Program
+from tunesmith.records.recipe import Recipe, Source, apply, revise
+from tunesmith.records.recipe_text import (
+    read_recipe,
+    recipe_from_json,
+    recipe_from_toml,
+    recipe_schema,
+    recipe_to_json,
+    recipe_to_toml,
+)
+from tunesmith.records.settings import parse_setting
+from tunesmith.records.signal import Signal
+from tunesmith.records.task import Task
+from tunesmith.records.trial import Trial
+
+__all__ = [
+    "Catalog",
+    "CheckpointError",
+    "DataError",
+    "Derived",
+    "DeviceError",
+    "Evidence",
+    "Finding",
+    "MissingExtra",
+    "ModelError",
+    "Program",
+    "Recipe",
+    "RecipeError",
+    "Remedy",
+    "RunBusy",
+    "RunError",
+    "Safety",
+    "Signal",
+    "Source",
+    "StorageError",
+    "Task",
+    "TrainingFailed",
+    "Trial",
+    "TunesmithError",
+    "UnknownName",
+    "apply",
+    "derived",
+    "did_you_mean",
+    "explain_field",
+    "healthy",
+    "import_foreign",
+    "parse_setting",
+    "read_recipe",
+    "recipe_from_json",
+    "recipe_from_toml",
+    "recipe_schema",
+    "recipe_to_json",
+    "recipe_to_toml",
+    "revise",
+    "updates_of",
+]

@@ -1,0 +1,237 @@
+"""The sections of a recipe: every field with its kind, range, default and meaning.
+
+A value is `"auto"` until a run resolves it from the data and the model.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tunesmith.records.errors import did_you_mean
+from tunesmith.records.messages import languages
+
+Auto: TypeAlias = Literal["auto"]
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Whole: TypeAlias = Annotated[int, Field(ge=0)]
+Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
+AMOUNT = r"^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?(dur|ep|samples|updates)?$"
+Amount: TypeAlias = Annotated[
+    str, Field(pattern=AMOUNT, description='an amount such as "0.05dur", "2ep", "500updates" or "10000samples"')
+]
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON and TOML can both hold. Raises ValueError for anything else."""
+    if isinstance(value, dict):
+        return {_name(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and value - value == 0:  # neither NaN nor infinite
+        return value
+    raise ValueError(
+        f"{value!r} is neither true, false, a finite number, text, a list nor a table; leave out what is not set"
+    )
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"the name {key!r} is no text")
+    return key
+
+
+def _language(name: str) -> str:
+    if name not in languages():
+        raise ValueError(f"no language called {name!r}{did_you_mean(name, languages())}")
+    return name
+
+
+Extra: TypeAlias = Annotated[dict[str, Any], AfterValidator(_plain)]
+
+
+class Section(BaseModel):
+    """A part of the recipe: frozen, unknown fields forbidden, no silent conversion of text to numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class DataSection(Section):
+    """Which rows, columns and batches the training sees."""
+
+    split: Literal["auto", "random", "stratified", "group", "time", "given"] = Field(
+        "auto",
+        description="how rows are divided: stratified for classes, random else; group and time where a column is named",
+    )
+    val: Share = Field(0.15, description="share of the rows kept for validation, where no validation data are given")
+    test: Share = Field(
+        0.15, description="share of the rows kept for the final judgement, where no test data are given"
+    )
+    keep_duplicates_together: bool = Field(True, description="rows with equal inputs never lie in two parts")
+    scale: Literal["auto", "standard", "robust", "quantile", "piecewise", "none"] = Field(
+        "auto", description="how number columns are scaled, fitted on the training part"
+    )
+    scale_target: Literal["auto", "standard", "none"] = Field(
+        "auto", description="scaling of a regression target, undone in predictions"
+    )
+    max_categories: Count = Field(1000, description="most levels a category column keeps; rarer ones share one index")
+    min_count: Count = Field(2, description="rows a level needs in the training part to keep an index of its own")
+    sampler: Literal["shuffle", "sequential", "balanced", "oversample", "sqrt"] = Field(
+        "shuffle", description="order of the rows in an epoch"
+    )
+    per_class: Count | Auto = Field("auto", description="rows of each class in each batch, for the balanced sampler")
+    tokenizer: Literal["auto", "byte", "char", "word", "bpe"] = Field(
+        "auto", description="how text becomes tokens, fitted on the training part"
+    )
+    vocab_size: Count = Field(20000, description="most tokens of a fitted vocabulary")
+    max_seq_len: Count | Auto = Field("auto", description="most tokens of a sample")
+    too_long: Literal["cut_end", "cut_start", "cut_middle", "error"] = Field(
+        "cut_end", description="what happens to a longer sample; always reported"
+    )
+    end_of_text: bool = Field(False, description="append the end-of-text token")
+    ngrams: Annotated[int, Field(ge=0, le=6)] | Auto = Field(
+        "auto", description="hashed n-grams up to this length beside the tokens (embedding bag)"
+    )
+    image_size: Count | Auto = Field("auto", description="pictures are brought to this height and width in pixels")
+    augment: Literal["auto", "none", "flip", "shift", "flip_shift"] = Field(
+        "auto", description="random change of training pictures"
+    )
+    in_memory: bool | Auto = Field("auto", description="hold the data as tensors and slice batches, no DataLoader")
+    workers: Whole = Field(0, description="processes that load batches, for data that do not fit in memory")
+    pin_memory: bool | Auto = Field("auto", description="page-locked batches for a GPU; auto decides by timing both")
+
+
+class ModelSection(Section):
+    """The built-in network and its parts, by name."""
+
+    name: str = Field("auto", description="a built-in model: mlp, cnn, bag, lstm, transformer")
+    width: Count | Auto = Field(
+        "auto", description="units of a hidden layer, channels of the first stage, or model dimension"
+    )
+    depth: Count | Auto = Field("auto", description="hidden layers, residual stages, or transformer blocks")
+    residual: bool | Auto = Field("auto", description="residual blocks in the MLP")
+    dropout: Decay | Auto = Field("auto", description="share of units dropped")
+    activation: str = Field("auto", description="hidden activation by name")
+    norm: str = Field("auto", description="normalisation layer by name; none for no layer")
+    init: str = Field("auto", description="initialiser by name; auto goes by the activation")
+    pooling: Literal["auto", "mean", "max", "attention"] = Field(
+        "auto", description="how a sequence or a feature map becomes one vector"
+    )
+    embedding_dim: Count | Auto = Field(
+        "auto", description="size of token embeddings; category columns go by their number of levels"
+    )
+    heads: Count | Auto = Field("auto", description="attention heads")
+
+
+class LossSection(Section):
+    """What is minimised."""
+
+    name: str = Field(
+        "auto", description="cross_entropy, binary_cross_entropy, mse, mae, huber; auto goes by the kind of task"
+    )
+    class_weights: Literal["none", "balanced"] | list[Positive] = Field(
+        "none", description="weight of each class in the loss"
+    )
+    label_smoothing: Share = Field(0.0, description="share of the label spread over all classes")
+
+
+class OptimSection(Section):
+    """The optimizer."""
+
+    name: str = Field(
+        "auto", description="adamw, adam, sgd, … : every torch optimizer by its name in lower case, and sam"
+    )
+    lr: Positive | Auto = Field("auto", description="peak learning rate, per optimizer update")
+    weight_decay: NonNegative | Auto = Field(
+        "auto", description="decoupled for adamw, L2 for the others; none on bias and norm"
+    )
+    momentum: Decay = Field(0.9, description="momentum of SGD and RMSprop")
+    beta1: Decay = Field(0.9, description="decay of the first moment of Adam")
+    beta2: Decay = Field(0.999, description="decay of the second moment of Adam")
+    eps: NonNegative = Field(1e-8, description="added to the denominator of Adam")
+    clip_norm: Positive | None = Field(
+        None, description="largest norm of the whole gradient; the unclipped norm is logged"
+    )
+    clip_value: Positive | None = Field(None, description="largest absolute value of a gradient entry")
+    implementation: Literal["auto", "fused", "foreach", "forloop"] = Field(
+        "auto", description="which of torch's kernels steps the optimizer"
+    )
+    decay_all: bool = Field(False, description="also decay biases, norms and embeddings")
+    extra: Extra = Field(default_factory=dict, description="further arguments of the optimizer, by name")
+
+
+class ScheduleSection(Section):
+    """The learning rate over the updates of the run."""
+
+    name: str = Field("auto", description="a schedule by name: cosine, linear, constant, one_cycle …")
+    warmup: Whole | Amount = Field(0, description='updates, or a share of the run such as "0.05dur"')
+    floor: Share = Field(0.0, description="smallest factor of the peak rate")
+    extra: Extra = Field(default_factory=dict, description="further arguments of the schedule, by name")
+
+
+class TrainSection(Section):
+    """The loop."""
+
+    epochs: Count | Auto = Field("auto", description="passes over the training part")
+    steps: Count | None = Field(None, description="optimizer updates of the whole run; none: epochs decide")
+    batch_size: Count | Auto = Field("auto", description="rows per device and micro-batch")
+    accumulate: Count = Field(1, description="micro-batches per optimizer update")
+    precision: Literal["fp32", "fp64", "bf16", "fp16"] = Field(
+        "fp32", description="number type of forward and backward; fp16 with a loss scaler"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="decay of an average of the weights that is evaluated in their place"
+    )
+    patience: Count | Auto | None = Field(
+        "auto", description="evaluations without improvement beyond the noise before the run stops; none never stops"
+    )
+    min_epochs: Whole = Field(0, description="epochs before the run may stop early")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of every random choice")
+    device: str = Field("auto", description="cpu, cuda, cuda:1, mps")
+    deterministic: bool = Field(False, description="only deterministic kernels, where the device has others")
+    threads: Count | Auto = Field("auto", description="CPU threads of torch")
+
+
+class EvalSection(Section):
+    """The judgement."""
+
+    metric: str = Field("auto", description="what decides which weights are best")
+    batch_size: Count | Auto = Field("auto", description="rows per evaluation batch")
+    every: Count | None = Field(None, description="optimizer updates between evaluations; none: once an epoch")
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto", "f1", "accuracy", "balanced_accuracy"] = Field(
+        "auto", description="of the positive class: a number, or the validation score that chooses it"
+    )
+    calibrate: bool = Field(
+        True, description="fit a temperature on the validation part so that probabilities mean what they say"
+    )
+    bootstrap: Whole = Field(1000, description="resamples behind each interval; 0 for none")
+
+
+class RunSection(Section):
+    """What is kept."""
+
+    save_every: Count | None = Field(
+        None, description="optimizer updates between checkpoints; none: at each evaluation"
+    )
+    save_seconds: Positive | None = Field(60.0, description="longest time without a checkpoint; none for no limit")
+    keep: Count = Field(2, description="checkpoints kept beside the best")
+    log_every: Count = Field(1, description="optimizer updates between logged values of loss, rate and gradient norm")
+    exporters: list[str] = Field(default_factory=list, description="also write to: tensorboard, mlflow, wandb")
+    language: Annotated[str, AfterValidator(_language)] = Field("en", description="of findings and messages: en, zh")
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "data": DataSection,
+    "model": ModelSection,
+    "loss": LossSection,
+    "optim": OptimSection,
+    "schedule": ScheduleSection,
+    "train": TrainSection,
+    "eval": EvalSection,
+    "run": RunSection,
+}
+PATHS = tuple(f"{section}.{name}" for section, kind in SECTIONS.items() for name in kind.model_fields)
