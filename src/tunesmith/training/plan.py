@@ -14,7 +14,7 @@ from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
-from tunesmith.records.recipe_derived import derived, updates_of
+from tunesmith.records.derived import derived, updates_of
 from tunesmith.records.state import State
 from tunesmith.training.batch import Batch, outputs_of
 from tunesmith.training.dryrun import Trial, tried

@@ -1,0 +1,83 @@
+"""Tunesmith: looks at data and program, trains, watches, names the cause of a failure, mends it, searches and reports.
+
+>>> import tunesmith as ts
+>>> ts.Recipe().optim.lr
+'auto'
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+__version__ = version("tunesmith")
+
+if TYPE_CHECKING:
+    from tunesmith.records import (
+        Evidence,
+        Finding,
+        Program,
+        Recipe,
+        Remedy,
+        Safety,
+        Signal,
+        Source,
+        Task,
+        Trial,
+        TunesmithError,
+        revise,
+    )
+    from tunesmith.runs import Run
+    from tunesmith.verbs.explain import explain
+    from tunesmith.verbs.export import export
+    from tunesmith.verbs.fit import fit
+    from tunesmith.verbs.predict import load, predict
+    from tunesmith.verbs.report import report
+
+_PLACES = {
+    **dict.fromkeys(
+        ("Evidence", "Finding", "Program", "Recipe", "Remedy", "Safety", "Signal", "Source", "Task", "Trial", "TunesmithError", "apply", "revise"),
+        "tunesmith.records",
+    ),
+    "Run": "tunesmith.runs",
+    "explain": "tunesmith.verbs.explain",
+    "export": "tunesmith.verbs.export",
+    "fit": "tunesmith.verbs.fit",
+    "load": "tunesmith.verbs.predict",
+    "predict": "tunesmith.verbs.predict",
+    "report": "tunesmith.verbs.report",
+}
+
+__all__ = [
+    "Evidence",
+    "Finding",
+    "Program",
+    "Recipe",
+    "Remedy",
+    "Run",
+    "Safety",
+    "Signal",
+    "Source",
+    "Task",
+    "Trial",
+    "TunesmithError",
+    "explain",
+    "export",
+    "fit",
+    "load",
+    "predict",
+    "report",
+    "revise",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are found when they are first used: importing the package loads nothing heavy."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
+    found = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

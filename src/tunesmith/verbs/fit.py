@@ -1,0 +1,355 @@
+"""`fit`: from a task or data to a trained and judged model."""
+
+import re
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.records import DataError, Recipe, RecipeError, RunError, Source, Task, TunesmithError, UnknownName, did_you_mean, revise
+from tunesmith.records.task import Task as TaskType
+from tunesmith.reports import Display, QuietDisplay, choose
+from tunesmith.runs import MemoryWriter, Run, RunWriter
+
+if TYPE_CHECKING:
+    from tunesmith.data.spec import Prepared
+    from tunesmith.training.guards import Guard, Probe
+    from tunesmith.training.keeping import Keeping
+    from tunesmith.training.loop import Until
+    from tunesmith.training.plan import Made
+
+AnyRun = Run | MemoryWriter
+MAY_DIFFER_ON_RESUME = ("run.", "train.device", "train.threads", "eval.bootstrap")  # nothing of these changes an update
+
+
+def fit(
+    task_or_data: Any,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
+    *,
+    target: str | Sequence[str] | None = None,
+    folder: str | Path | None = None,
+    resume: "bool | int | AnyRun" = False,
+    until: "int | str | Until | None" = None,
+    display: Display | None = None,
+    guards: "Sequence[Guard]" = (),
+    probes: "Sequence[Probe]" = (),
+    **about: Any,
+) -> AnyRun:
+    """Trains, judges on data not seen, and gives the run with its best weights in `run.model`.
+
+    `task_or_data` is a `Task`, or its training data with the task's fields as keywords (`val=`, `test=`, `kind=` …). `recipe` is a
+    `Recipe`, a mapping of dotted paths or sections, or a file. With `folder`, everything is written there; without, the run is held
+    in memory. `resume=True` goes on from the folder's last checkpoint, a number from that step's, a run in memory from its end.
+    `until` pauses: `3` or `"3 epochs"`, `"200 steps"`, `"30 seconds"`; the schedule's horizon stays that of the whole run.
+    A training stopped by Ctrl-C returns with status "interrupted". Without a `display`, a training with `until` and no folder is quiet.
+
+    Raises `TunesmithError`s: bad input and settings (exit code 2), `TrainingFailed` and `StorageError` (3).
+    """
+    from tunesmith.training.session import seeded
+
+    task = as_task(task_or_data, target, about)
+    pause = as_until(until)
+    run = resumed_run(folder, resume)
+    asked = as_recipe(recipe)
+    settled = asked if run is None else recipe_of_resumed(run, asked, recipe is None)
+    quiet = folder is None and until is not None and run is None
+    screen = display if display is not None else (QuietDisplay() if quiet else choose(language=settled.run.language))
+    with seeded(settled.train.seed, deterministic=settled.train.deterministic):
+        return _trained(task, settled, run, folder, resume, pause, screen, guards, probes)
+
+
+def _trained(
+    task: TaskType,
+    recipe: Recipe,
+    run: AnyRun | None,
+    folder: str | Path | None,
+    resume: "bool | int | AnyRun",
+    until: "Until",
+    screen: Display,
+    guards: "Sequence[Guard]",
+    probes: "Sequence[Probe]",
+) -> AnyRun:
+    from tunesmith.data import prepare
+    from tunesmith.training.plan import make
+
+    prepared = prepare(task, recipe)
+    if run is not None:
+        _check_same_data(run, prepared)
+    made = make(task, recipe, prepared, guards, probes)
+    if run is None:
+        run = opened(folder, made, prepared, task)
+    if isinstance(run, MemoryWriter):
+        return _carried_out(run, run, made, prepared, task, resume, until, screen)
+    with run.writer() as writer:
+        return _carried_out(run, writer, made, prepared, task, resume, until, screen)
+
+
+def _carried_out(
+    run: AnyRun,
+    writer: RunWriter | MemoryWriter,
+    made: "Made",
+    prepared: "Prepared",
+    task: TaskType,
+    resume: "bool | int | AnyRun",
+    until: "Until",
+    screen: Display,
+) -> AnyRun:
+    from tunesmith.training.judgement import judge_run
+    from tunesmith.training.session import run_plan
+    from tunesmith.verbs.exporters import Fanned
+
+    keep = keeping(run, made.plan.recipe)
+    start = starting_point(run, keep, resume)
+    screen.start(opening(made, prepared, task, start))
+    with Fanned(writer, run, made.plan.recipe) as record:
+        if start is None:
+            _write_down(writer, made, prepared)
+        for finding in (*prepared.findings, *made.findings):
+            screen.finding(finding, 0)
+        for notice in (*prepared.notices, *made.notices):
+            screen.notice(notice)
+        try:
+            ending = run_plan(made.plan, record, screen, keep, start=start, until=until)
+        except TunesmithError as error:
+            writer.status("failed", reason=str(error))
+            writer.traceback(traceback.format_exc())
+            raise
+        run.model = made.plan.state.model
+        if isinstance(run, MemoryWriter):
+            run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
+        if ending in ("finished", "early"):
+            judge_run(made.plan, prepared, task, writer, quiet=isinstance(screen, QuietDisplay))
+        writer.status({"early": "finished", "stopped": "finished"}.get(ending, ending), ending=ending)
+    _close(run, made, screen, ending)
+    return run
+
+
+def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepared") -> None:
+    """What a reader, a prediction and a resume need to know, before the first update."""
+    from tunesmith.data.spec import spec_to_json
+
+    plain = {
+        "name": made.model_name,
+        "spec": spec_to_json(prepared.spec),
+        "outputs": prepared.outputs,
+        "kind": prepared.kind,
+        "classes": list(prepared.classes) if prepared.classes is not None else None,
+        "positive": prepared.positive,
+        "layers": made.layers,
+    }
+    writer.write_json("model.json", plain)
+    writer.write_json("data/columns.json", [column_to_json(column) for column in prepared.columns])
+    if prepared.pipeline is not None:
+        writer.write_json("data/pipeline.json", prepared.pipeline.to_json())
+    split = prepared.split
+    writer.write_arrays("data/split.npz", train=split.train, val=split.val, test=split.test)
+    for finding in (*prepared.findings, *made.findings):
+        writer.finding(finding, 0)
+    for notice in (*prepared.notices, *made.notices):
+        writer.decision("notice", notice, step=0)
+
+
+def column_to_json(column: Any) -> dict[str, Any]:
+    """A column's description as plain data."""
+    from dataclasses import asdict
+
+    return asdict(column)
+
+
+def _close(run: AnyRun, made: "Made", screen: Display, ending: str) -> None:
+    from tunesmith.verbs.report import report
+
+    scores = (run.scores or {}).get("parts", {})
+    closing: dict[str, Any] = {
+        "scores": {part: told["scores"] for part, told in scores.items()},
+        "intervals": {part: told.get("intervals", {}) for part, told in scores.items()},
+        "findings": run.findings,
+        "best": made.plan.state.progress.get("best"),
+        "ending": ending,
+        "step": made.plan.state.step,
+    }
+    if isinstance(run, Run):
+        place = shown(run.folder)
+        closing |= {"folder": place, "recipe": f"{place}/recipe.toml", "checkpoint": f"{place}/checkpoints"}
+        if ending in ("finished", "early", "stopped"):
+            closing |= {"report": shown(report(run)), "next": f"tunesmith predict {place} NEW_DATA"}
+        else:
+            closing |= {"next": f"tunesmith fit DATA --folder {place} --resume"}
+    screen.finish(closing)
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it: relative to where they are, if it lies there."""
+    place = Path(path).resolve()
+    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)
+
+
+def as_task(task_or_data: Any, target: str | Sequence[str] | None, about: Mapping[str, Any]) -> TaskType:
+    """The task meant, from a `Task` or from data and keywords."""
+    fields = dict(about)
+    if target is not None:
+        fields["target"] = target if isinstance(target, str) else tuple(target)
+    known = set(Task.__dataclass_fields__)
+    for name in fields:
+        if name not in known:
+            raise UnknownName(f"fit got {name!r}, which no task has{did_you_mean(name, known)}")
+    if isinstance(task_or_data, Task):
+        return replace(task_or_data, **fields) if fields else task_or_data
+    return Task(train=task_or_data, **fields)
+
+
+def as_recipe(recipe: Recipe | Mapping[str, Any] | str | Path | None) -> Recipe:
+    """The recipe meant: itself, of a file, or of a mapping of dotted paths or sections."""
+    if recipe is None:
+        return Recipe()
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, (str, Path)):
+        from tunesmith.records import read_recipe
+
+        return read_recipe(recipe)
+    flat: dict[str, Any] = {}
+    for key, value in recipe.items():
+        if isinstance(value, Mapping) and "." not in key:
+            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        else:
+            flat[key] = value
+    return revise(Recipe(), flat, Source("revised"))
+
+
+def as_until(until: "int | str | Until | None") -> "Until":
+    """Where to pause. Raises `RecipeError` for what is no number with epochs, steps or seconds."""
+    from tunesmith.training.loop import Until
+
+    if until is None:
+        return Until()
+    if isinstance(until, Until):
+        return until
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(until))
+    amount, unit = (found.group(1), found.group(2)) if found else ("", "")
+    if unit in ("", "epoch", "epochs", "ep") and amount.isdigit():
+        return Until(epochs=int(amount))
+    if unit in ("step", "steps", "update", "updates") and amount.isdigit():
+        return Until(steps=int(amount))
+    if unit in ("s", "second", "seconds") and amount:
+        return Until(seconds=float(amount))
+    raise RecipeError(f"until = {until!r}: expected a number of epochs, or text such as '3 epochs', '200 steps' or '30 seconds'")
+
+
+def resumed_run(folder: str | Path | None, resume: "bool | int | AnyRun") -> AnyRun | None:
+    """The run to go on with; None for a new one."""
+    if isinstance(resume, (Run, MemoryWriter)):
+        return resume
+    if resume is False:
+        return None
+    if folder is None:
+        raise RunError("resume needs the folder of the run: pass folder='runs/…'")
+    return Run(folder)
+
+
+def recipe_of_resumed(run: AnyRun, asked: Recipe, silent: bool) -> Recipe:
+    """The recipe the run was made with. Raises `RecipeError` where another was asked for, unless it changes no update."""
+    made_with = run.recipe
+    if silent:
+        return made_with
+    changes: dict[str, Any] = {}
+    differing = []
+    for path, source in asked.sources().items():
+        if asked.get(path) == made_with.get(path):
+            continue
+        if path.startswith(MAY_DIFFER_ON_RESUME):
+            changes[path] = asked.get(path)
+        elif source.kind not in ("default", "derived"):
+            differing.append(f"{path} = {asked.get(path)!r} here, {made_with.get(path)!r} in the run")
+    if differing:
+        raise RecipeError(f"a resumed run goes on exactly as it was made, but the recipe differs: {'; '.join(differing)}; leave that out, or start a new run in another folder")
+    return revise(made_with, changes, {path: asked.source(path) for path in changes}) if changes else made_with
+
+
+def _check_same_data(run: AnyRun, prepared: "Prepared") -> None:
+    before = run.info.get("fingerprint")
+    if before and before != prepared.fingerprint:
+        raise DataError(
+            f"the data differ from those of the run (fingerprint {prepared.fingerprint[:12]} here, {before[:12]} in the run); "
+            "resume needs the same rows, columns and order: give the same files, or start a new run in another folder"
+        )
+
+
+def opened(folder: str | Path | None, made: "Made", prepared: "Prepared", task: TaskType) -> AnyRun:
+    """A new run: in its folder, or in memory."""
+    import torch
+
+    from tunesmith import __version__
+
+    info = {
+        "fingerprint": prepared.fingerprint,
+        "title": title(task),
+        "kind": prepared.kind,
+        "model": made.model_name,
+        "rows": rows_by_part(prepared),
+        "steps": made.plan.steps,
+        "epochs": made.plan.epochs,
+        "versions": {"tunesmith": __version__, "torch": torch.__version__, "python": sys.version.split()[0]},
+    }
+    if folder is None:
+        return MemoryWriter(made.plan.recipe, info)
+    return Run.create(folder, recipe=made.plan.recipe, info=info)
+
+
+def keeping(run: AnyRun, recipe: Recipe) -> "Keeping":
+    """Where the run's snapshots go."""
+    from tunesmith.training.keeping import KeptInFolder, KeptInMemory
+
+    if isinstance(run, Run):
+        return KeptInFolder(run.folder / "checkpoints", recipe.run.keep)
+    kept: KeptInMemory | None = getattr(run, "kept", None)
+    return kept if kept is not None else KeptInMemory()
+
+
+def starting_point(run: AnyRun, keep: "Keeping", resume: "bool | int | AnyRun") -> Any:
+    """The snapshot and mark to go on from; None at the very beginning, also of a run that was killed before its first checkpoint."""
+    from tunesmith.training.keeping import KeptInFolder
+
+    if resume is False:
+        return None
+    if isinstance(keep, KeptInFolder) and not keep.checkpoints.steps():
+        return None
+    return keep.last(resume if isinstance(resume, int) and not isinstance(resume, bool) else None)
+
+
+def title(task: TaskType) -> str:
+    """What the run is about, in a few words."""
+    return Path(task.train).name if isinstance(task.train, (str, Path)) else type(task.train).__name__
+
+
+def rows_by_part(prepared: "Prepared") -> dict[str, int]:
+    """How many rows each part has."""
+    from tunesmith.training.plan import row_count
+
+    parts = {"train": prepared.train, "val": prepared.val, "test": prepared.test}
+    return {name: row_count(part) for name, part in parts.items() if part is not None}
+
+
+def opening(made: "Made", prepared: "Prepared", task: TaskType, start: Any) -> dict[str, Any]:
+    """What is shown before the first update."""
+    from tunesmith.training.plan import opening_numbers
+
+    recipe, plan = made.plan.recipe, made.plan
+    rows = rows_by_part(prepared)
+    return {
+        "title": title(task),
+        "device": recipe.train.device,
+        "seed": recipe.train.seed,
+        "kind": prepared.kind,
+        "model": made.model_name,
+        "settings": [{"path": path, "value": value, "source": str(recipe.source(path))} for path, value in recipe.flat().items()],
+        "derived": [{"name": number.name, "value": number.value, "equation": number.equation} for number in opening_numbers(recipe, rows["train"])],
+        "columns": [column_to_json(column) for column in prepared.columns],
+        "layers": made.layers,
+        "rows": rows,
+        "epochs": plan.epochs,
+        "steps_per_epoch": plan.feed.updates(),
+        "resumed_at": None if start is None else start[0]["step"],
+    }

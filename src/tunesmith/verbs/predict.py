@@ -1,0 +1,29 @@
+"""`predict` and `load`: from a run to predictions, preprocessing included."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.runs import MemoryWriter, Run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunesmith.training.predicting import Predictions, Predictor
+
+
+def load(folder: str | Path | Run, *, model: "nn.Module | None" = None, device: str = "cpu") -> "Predictor":
+    """The best model of a run, ready to predict. A network of your own is given as `model`."""
+    from tunesmith.training import predicting
+
+    return predicting.load(folder, model=model, device=device)
+
+
+def predict(run: "str | Path | Run | MemoryWriter | Predictor", data: Any, *, model: "nn.Module | None" = None) -> "Predictions":
+    """Predictions of a run for new data: a file, a frame, arrays, tensors, a `Dataset` or a `DataLoader`."""
+    from tunesmith.training.predicting import Predictor
+
+    if isinstance(run, Predictor):
+        return run.predict(data)
+    if isinstance(run, MemoryWriter):
+        return run.predictor.predict(data)  # type: ignore[attr-defined,no-any-return]
+    return load(run, model=model).predict(data)
