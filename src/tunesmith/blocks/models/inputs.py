@@ -1,6 +1,8 @@
 """What reaches a net: which inputs it can take, and the columns of a table as one vector."""
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,21 +49,24 @@ def embedding_size(levels: int) -> int:
     >>> [embedding_size(levels) for levels in (2, 10, 1000)]
     [2, 6, 77]
     """
-    return min(600, max(1, round(1.6 * levels**0.56)))
+    return min(600, max(1, round(1.6 * math.pow(levels, 0.56))))
 
 
 class Columns(nn.Module):
     """The columns of a table as one vector: numbers and arrays as they are, an embedding of each category.
 
+    `size` is that of every embedding; "auto" goes by the number of levels.
+
     Shape: {"numbers": (N, d), "categories": (N, K), "x": (N, ...)} -> (N, width); parts that the spec lacks are left out.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, size: int | str = "auto") -> None:
         super().__init__()
-        sizes = tuple(spec["categories"].sizes) if "categories" in spec else ()
-        self.tables = nn.ModuleList(nn.Embedding(levels, embedding_size(levels)) for levels in sizes)
+        levels = tuple(spec["categories"].sizes) if "categories" in spec else ()
+        sizes = [embedding_size(count) if isinstance(size, str) else size for count in levels]
+        self.tables = nn.ModuleList(nn.Embedding(count, each) for count, each in zip(levels, sizes, strict=True))
         self.flat = tuple(key for key in ("numbers", "x", "pictures") if key in spec)
-        self.width = sum(_entries(key, spec[key]) for key in self.flat) + sum(embedding_size(levels) for levels in sizes)
+        self.width = sum(_entries(key, spec[key]) for key in self.flat) + sum(sizes)
 
     def forward(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
         parts = [inputs[key].flatten(1).to(dtype) for key in self.flat]
@@ -71,14 +76,14 @@ class Columns(nn.Module):
         return torch.cat(parts, 1)
 
 
-def _entries(key: str, shape: object) -> int:
+def _entries(key: str, shape: Any) -> int:
     match key:
         case "numbers":
-            return int(shape.width)  # type: ignore[attr-defined]
+            return int(shape.width)
         case "pictures":
-            return int(shape.channels * shape.height * shape.width)  # type: ignore[attr-defined]
+            return int(shape.channels * shape.height * shape.width)
         case _:
-            return int(torch.Size(shape.shape).numel())  # type: ignore[attr-defined]
+            return int(math.prod(shape.shape))
 
 
 def finish(outputs: Tensor, kind: str) -> Tensor:

@@ -1,0 +1,76 @@
+"""Bag of tokens and n-grams: the pooled embeddings of a text, then a linear classifier, or a small MLP.
+
+Joulin et al., Bag of Tricks for Efficient Text Classification, arXiv:1607.01759, section 2, with the n-grams hashed into
+their own part of the table.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.blocks import layers
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models.inputs import Columns, finish, named, require
+from tunesmith.blocks.models.mlp import plain_layers
+from tunesmith.blocks.models.ngrams import buckets_for, with_ngrams
+from tunesmith.records import Recipe
+
+
+class Bag(nn.Module):
+    """Tokens (N, L), and the columns beside them, to (N, outputs). The order of tokens counts only inside an n-gram."""
+
+    def __init__(self, spec: Spec, outputs: int, kind: str, recipe: Recipe) -> None:
+        super().__init__()
+        chosen = recipe.model
+        tokens = spec["tokens"]
+        size, width, dropout = int(chosen.embedding_dim), int(chosen.width), float(chosen.dropout)
+        self.spec, self.kind = dict(spec), kind
+        self.vocabulary, self.padding = int(tokens.vocabulary), int(tokens.padding)
+        self.longest = max(1, int(recipe.data.ngrams))
+        self.buckets = buckets_for(self.vocabulary) if self.longest > 1 else 0
+        self.table = nn.Embedding(self.vocabulary + self.buckets, size)
+        self.pool = layers.pooling(chosen.pooling, size)
+        self.columns = Columns(spec)
+        self.dropout = nn.Dropout(dropout)
+        widths = [size + self.columns.width] + [width] * (int(chosen.depth) - 1)  # the embedding is the first layer
+        self.trunk = plain_layers(widths, chosen)
+        self.head = nn.Linear(widths[-1], outputs)
+
+    def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
+        parts = named(inputs, self.spec)
+        tokens = parts["tokens"].long()
+        indices, real = tokens, tokens != self.padding
+        if self.longest > 1:
+            indices, real = with_ngrams(
+                tokens, self.longest, vocabulary=self.vocabulary, buckets=self.buckets, padding=self.padding
+            )
+        text = self.dropout(self.pool(self.table(indices), real))
+        if self.columns.width:
+            text = torch.cat([text, self.columns(parts, text.dtype)], 1)
+        return finish(self.head(self.trunk(text)), self.kind)
+
+
+@MODELS.add("bag")
+def bag(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
+    require("bag", spec, takes=("tokens", "numbers", "categories"), needs=("tokens",))
+    settled = settle(recipe, "bag", spec)
+    net = Bag(spec, outputs, kind, settled)
+    layers.initialise(net, settled.model.init, settled.model.activation)
+    return net
+
+
+@DEFAULTS.add("bag")
+def bag_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    return {
+        "model.width": 64,
+        "model.depth": 1,
+        "model.embedding_dim": 64,
+        "model.pooling": "mean",
+        "model.dropout": 0.2,
+        "model.activation": "relu",
+        "model.norm": "none",
+        "data.ngrams": 3,
+        "optim.lr": 3e-3,
+    }

@@ -1,0 +1,95 @@
+"""Multilayer perceptron for tables, with embeddings of categories and, where wished, residual blocks.
+
+plain     x <- dropout(act(norm(W x + b))), `depth` times
+residual  x <- x + dropout(V act(W norm(x) + b) + c), `depth` times, then act(norm(x));
+          Gorishniy et al., Revisiting Deep Learning Models for Tabular Data, arXiv:2106.11959, section 3.3
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from tunesmith.blocks import layers
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models.inputs import Columns, finish, named, require
+from tunesmith.records import Recipe
+from tunesmith.records.sections import ModelSection
+
+
+class ResidualBlock(nn.Module):
+    """Pre-norm block with a hidden layer of the same width. Shape: (N, width) -> (N, width)."""
+
+    def __init__(self, width: int, chosen: ModelSection) -> None:
+        super().__init__()
+        self.norm = layers.norm(chosen.norm, width)
+        self.expand = nn.Linear(width, width)
+        self.activation = layers.activation(chosen.activation)
+        self.contract = nn.Linear(width, width)
+        self.dropout = nn.Dropout(float(chosen.dropout))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.dropout(self.activation(self.expand(self.norm(x))))
+        change: Tensor = self.dropout(self.contract(hidden))
+        return x + change
+
+
+class MLP(nn.Module):
+    """Columns of a table, or arrays flattened, to (N, outputs)."""
+
+    def __init__(self, spec: Spec, outputs: int, kind: str, recipe: Recipe) -> None:
+        super().__init__()
+        chosen = recipe.model
+        width, depth = int(chosen.width), int(chosen.depth)
+        self.spec, self.kind = dict(spec), kind
+        self.columns = Columns(spec, chosen.embedding_dim)
+        if chosen.residual:
+            blocks = [ResidualBlock(width, chosen) for _ in range(depth)]
+            last = [layers.norm(chosen.norm, width), layers.activation(chosen.activation)]
+            self.trunk = nn.Sequential(nn.Linear(self.columns.width, width), *blocks, *last)
+        else:
+            self.trunk = plain_layers([self.columns.width] + [width] * depth, chosen)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
+        x = self.columns(named(inputs, self.spec), self.head.weight.dtype)
+        return finish(self.head(self.trunk(x)), self.kind)
+
+
+def plain_layers(widths: Sequence[int], chosen: ModelSection) -> nn.Sequential:
+    """Hidden layers from each width to the next: linear, norm, activation, dropout."""
+    parts = (
+        (
+            nn.Linear(before, after),
+            layers.norm(chosen.norm, after),
+            layers.activation(chosen.activation),
+            nn.Dropout(float(chosen.dropout)),
+        )
+        for before, after in pairwise(widths)
+    )
+    return nn.Sequential(*(nn.Sequential(*layer) for layer in parts))
+
+
+@MODELS.add("mlp")
+def mlp(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
+    require(
+        "mlp", spec, takes=("numbers", "categories", "x", "pictures"), needs=("numbers", "categories", "x", "pictures")
+    )
+    settled = settle(recipe, "mlp", spec)
+    net = MLP(spec, outputs, kind, settled)
+    layers.initialise(net, settled.model.init, settled.model.activation)
+    return net
+
+
+@DEFAULTS.add("mlp")
+def mlp_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    return {
+        "model.width": 256,
+        "model.depth": 2,
+        "model.residual": False,
+        "model.dropout": 0.1,
+        "model.activation": "relu",
+        "model.norm": "none",
+        "optim.lr": 1e-3,
+    }
