@@ -141,7 +141,9 @@ def fill(writer: RunWriter, folder: Path, kind: str, labels: list[str]) -> None:
     writer.write_json("model", {"name": "cnn", "kind": kind, "outputs": len(labels), "layers": LAYERS})
     parts = {"train": np.arange(700), "val": np.arange(150), "test": np.arange(150)}
     writer.write_arrays("data/split", method=np.array("stratified"), **parts)
-    columns = [{"name": f"feature {i}", "kind": "number", "missing": i, "distinct": 40, "values": "0 to 9"} for i in range(3)]
+    columns = [
+        {"name": f"feature {i}", "kind": "number", "missing": i, "distinct": 40, "values": "0 to 9"} for i in range(3)
+    ]
     writer.write_json("data/columns", [{**column, "encoding": "standard", "source": "inferred"} for column in columns])
     if kind == "regression":
         judged(writer, regressed(writer), metric, [])

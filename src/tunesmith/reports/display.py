@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Any, Protocol, TextIO
 
 from tunesmith.records import Finding
@@ -34,7 +35,7 @@ class PlainDisplay:
     """One plain line an event, no control characters: for logs and pipes."""
 
     def __init__(self, stream: TextIO | None = None, language: str = "en") -> None:
-        self.stream = sys.stdout if stream is None else stream
+        self.stream = forgiving(sys.stdout if stream is None else stream)
         self.language = language
         self.epochs: int | None = None
         self.told: list[Finding] = []
@@ -90,6 +91,13 @@ def choose(*, json: bool = False, quiet: bool = False, language: str = "en") -> 
     from tunesmith.reports.terminal import TerminalDisplay
 
     return TerminalDisplay(stream=stream, language=language)
+
+
+def forgiving(stream: TextIO) -> TextIO:
+    """The stream, which from now on shows a question mark for a letter its encoding has not, instead of failing."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream
 
 
 def chosen(opening: Mapping[str, Any]) -> list[Mapping[str, Any]]:

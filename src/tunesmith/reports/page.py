@@ -60,14 +60,9 @@ def runs_page(runs: Sequence["Run"]) -> str:
 def document(title: str, head: Html, parts: Sequence[Section]) -> str:
     """The whole file: style and script inside."""
     links = [tag("a", part.title, href=f"#{part.anchor}") for part in parts]
-    body = join(
-        [
-            head,
-            tag("nav", *links),
-            *parts,
-            tag("footer", "Made by Tunesmith. Everything on this page is inside this file."),
-        ]
-    )
+    sections = [part.html() for part in parts]
+    foot = tag("footer", "Made by Tunesmith. Everything on this page is inside this file.")
+    body = join([head, tag("nav", *links), *sections, foot])
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

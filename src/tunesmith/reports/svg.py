@@ -19,7 +19,7 @@ from tunesmith.reports.wording import number
 
 Array: TypeAlias = np.ndarray[Any, Any]
 WIDTH, HEIGHT = 560, 280
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 66, 14, 12, 40
 MOST_POINTS = 500  # of one line: about one a pixel
 
 
@@ -71,7 +71,7 @@ class Frame:
     names: dict[float, str] = field(default_factory=dict)
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
+def ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Round values within the range.
 
     >>> ticks(0, 1), ticks(3, 97, 4)
@@ -110,7 +110,7 @@ def limits(values: Sequence[Array], *, log: bool = False, pad: float = 0.05, cli
     if log:
         room = max((high / low) ** pad, 1.05)
         return low / room, high * room
-    room = pad * (high - low) or 0.1 * abs(high) or 1.0
+    room = pad * (high - low) if high > low else 0.1 * abs(high) or 1.0
     return low - room, high + room
 
 
@@ -218,6 +218,7 @@ def chart(
     width, height = (380, 360) if square else (WIDTH, HEIGHT)
     low, high = y_range or limits([np.array(extent(line, log_y, clip)) for line in lines if len(line.y)], log=log_y)
     left, right = x_range or limits([line.x for line in lines], pad=0.0)
+    left = 0.0 if whole else left
     right = right if right > left else left + 1
     x, y = Axis(left, right, LEFT, width - RIGHT), Axis(low, high, height - BOTTOM, TOP, log_y)
     frame = Frame(x, y, width, height, labels, whole)
@@ -226,7 +227,8 @@ def chart(
     window = Html(f'<clipPath id="{key}"><rect x="{LEFT - 3}" y="{TOP - 3}" {size}/></clipPath>')
     signs = join(upright(frame, at, word) for at, word in marks)
     curves = Html(f'<g clip-path="url(#{key})">{join(drawn(frame, line) for line in lines)}</g>')
-    drawing = svg(width, height, window, axes(frame), signs, curves, hover=hover(frame, lines))
+    shape = "chart square" if square else "chart"
+    drawing = svg(width, height, window, axes(frame), signs, curves, hover=hover(frame, lines), class_=shape)
     return join([legend_of(lines), drawing]) if legend else drawing
 
 

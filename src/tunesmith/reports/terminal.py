@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.records import Finding
-from tunesmith.reports.display import chosen, closing_lines
+from tunesmith.reports.display import chosen, closing_lines, forgiving
 from tunesmith.reports.wording import ABSENT, count, duration, interval, number, score, shape, visible
 
 MOST_COLUMNS = 12  # rows of the columns table; a wide file is summed up by kind
@@ -27,7 +27,9 @@ class TerminalDisplay:
     """Draws on `stream`. The bar is one line, rewritten by `progress` alone, so nothing flickers and no thread runs."""
 
     def __init__(self, stream: TextIO | None = None, language: str = "en", console: Console | None = None) -> None:
-        self.console = console or Console(file=stream or sys.stdout, highlight=False, emoji=False, markup=False)
+        self.console = console or Console(
+            file=forgiving(stream or sys.stdout), highlight=False, emoji=False, markup=False
+        )
         self.language = language
         self.marks = PLAIN_MARKS if self.console.options.ascii_only else MARKS
         self.epochs: int | None = None

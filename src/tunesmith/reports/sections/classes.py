@@ -27,7 +27,7 @@ def confusion(facts: Facts) -> Section | None:
 def named(matrix: Array, classes: tuple[str, ...]) -> Html:
     """A table with counts and shares of the row."""
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    head = tag("tr", tag("th", "truth \\ prediction"), *(tag("th", label) for label in classes), tag("th", "rows"))
+    head = tag("tr", tag("th", "truth"), *(tag("th", label) for label in classes), tag("th", "rows"))
     rows = []
     for i, label in enumerate(classes):
         cells = [
@@ -39,7 +39,7 @@ def named(matrix: Array, classes: tuple[str, ...]) -> Html:
 
 def cell(many: int, share: float, right: bool, title: str) -> Html:
     style = f"--share:{100 * share:.1f}%"
-    inner = join([tag("span", count(many)), tag("small", percent(share))]) if many else Html("·")
+    inner = join([tag("span", count(many)), tag("small", f"{100 * share:.1f} %")]) if many else Html("·")
     strong = " strong" if share > 0.55 else ""
     return tag("td", inner, class_=("hit" if right else "miss") + strong, style=style, title=title)
 
@@ -53,7 +53,7 @@ def drawn(matrix: Array) -> Html:
     size = 600 / classes
     squares = [
         f'<rect class="{"hit" if i == j else "miss"}" x="{j * size:.2f}" y="{i * size:.2f}" width="{size:.2f}" '
-        f'height="{size:.2f}" fill-opacity="{max(shares[i, j], 0.08):.2f}"/>'
+        f'height="{size:.2f}" fill-opacity="{0.15 + 0.85 * shares[i, j] ** 0.5:.2f}"/>'
         for i, j in zip(*np.nonzero(matrix), strict=True)
     ]
     frame = '<rect class="frame" x="0" y="0" width="600" height="600"/>'

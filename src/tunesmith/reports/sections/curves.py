@@ -104,16 +104,16 @@ def smooth(name: str, curve: Any, colour: int) -> Line:
 
 
 def running_mean(values: Array, width: int) -> Array:
-    """Mean of the finite values of the `width` points up to each point; NaN where there is none.
+    """Mean of the finite values within `width` points around each point; NaN where there is none.
 
-    >>> running_mean(np.array([1.0, 3.0, np.nan, 5.0]), 2).tolist()
-    [1.0, 2.0, 3.0, 5.0]
+    >>> running_mean(np.array([1.0, 3.0, np.nan, 5.0]), 3).tolist()
+    [2.0, 2.0, 4.0, 5.0]
     """
     whole = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(whole, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(whole)])
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - width, 0)
+    places = np.arange(len(values))
+    starts, ends = np.maximum(places - width // 2, 0), np.minimum(places + width // 2 + 1, len(values))
     many = counts[ends] - counts[starts]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(many > 0, (sums[ends] - sums[starts]) / many, np.nan)

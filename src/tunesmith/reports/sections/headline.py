@@ -53,7 +53,7 @@ def tiles(facts: Facts, judged: Mapping[str, Any]) -> Html:
     for name in order[:6]:
         lines = [tag("div", name, class_="name"), tag("div", score(scores[name]), class_="value")]
         if name in bounds:
-            lines.append(tag("div", f"95 %: {interval(bounds[name])}", class_="small"))
+            lines.append(tag("div", f"95 %: {interval(bounds[name])}", class_="small", title="bootstrap interval"))
         if name in baseline:
             lines.append(tag("div", f"baseline {score(baseline[name])}", class_="small"))
         shown.append(tag("div", *lines, class_="tile first" if name == facts.metric else "tile"))
@@ -77,7 +77,7 @@ def scores(facts: Facts) -> Section | None:
             *(score(part.get("scores", {}).get(name)) for part in parts.values()),
             interval(bounds.get(name)) or ABSENT,
             score(baseline.get(name)),
-            whisker(judged.get("scores", {}).get(name), bounds.get(name), baseline.get(name)),
+            whisker(name, judged.get("scores", {}).get(name), bounds.get(name), baseline.get(name)),
         ]
         for name in names
     ]
@@ -108,10 +108,12 @@ def explained(facts: Facts) -> str:
     return " ".join(words)
 
 
-def whisker(value: float | None, bounds: Any, baseline: float | None) -> Html:
+def whisker(name: str, value: float | None, bounds: Any, baseline: float | None) -> Html:
     """The score, its interval and the baseline on a line from 0 to 1; nothing for scores that have no such bounds."""
     if bounds and None in bounds:
         bounds = None
+    if name in SMALL_IS_GOOD:
+        return Html()
     inner = [number for number in (value, baseline, *(bounds or ())) if number is not None]
     if value is None or not all(0 <= number <= 1 for number in inner):
         return Html()

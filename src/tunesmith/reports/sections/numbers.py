@@ -54,7 +54,7 @@ def charts(truth: Array, value: Array, name: str) -> Html:
         ),
         figure(histogram(residual, label="true minus predicted"), titled("Residuals, counted", name)),
     ]
-    return tag("div", *drawings, class_="charts")
+    return tag("div", *drawings, class_="charts thirds")
 
 
 def titled(words: str, name: str) -> str:

@@ -17,7 +17,7 @@ def probabilities(facts: Facts) -> Section | None:
     drawings = [drawing for drawing in (reliability(facts), *ranking(facts)) if drawing]
     if not drawings:
         return None
-    return section("probabilities", "Probabilities", *calibrated(facts), tag("div", *drawings, class_="charts"))
+    return section("probabilities", "Probabilities", *calibrated(facts), tag("div", *drawings, class_="charts thirds"))
 
 
 def calibrated(facts: Facts) -> list[Html]:
@@ -47,7 +47,7 @@ def reliability(facts: Facts) -> Html | None:
         Html(f'<circle class="bin c1" cx="{float(x.place(a)):.1f}" cy="{float(y.place(b)):.1f}" r="4"/>')
         for a, b in zip(sure, right, strict=True)
     )
-    drawing = svg(380, 360, axes(frame), columns, diagonal, dots, hover=hover(frame, lines))
+    drawing = svg(380, 360, axes(frame), columns, diagonal, dots, hover=hover(frame, lines), class_="chart square")
     return figure(
         join([legend_of(lines), drawing]), "Reliability, after calibration: on the diagonal, 80 % sure is right in 80 %"
     )
