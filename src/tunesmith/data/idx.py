@@ -61,7 +61,7 @@ def labels_beside(pictures: Path) -> Path:
     )
 
 
-def tests_beside(pictures: Path) -> Path | None:
+def held_out_beside(pictures: Path) -> Path | None:
     """The pictures of the test set that belong to a file of training pictures, where they lie beside it."""
     if "train" not in pictures.name:
         return None

@@ -39,6 +39,7 @@ MOST_PIXELS = 64  # assumption: what a small net trains on in minutes on a CPU; 
 FEW_BAD = 0.05  # assumption: above this share of unreadable files the data set itself is damaged
 NAMED = 5  # names listed in a sentence
 AT_ONCE = 1024  # files decoded ahead
+UTF8, LOCKED = 0x800, 0x1  # flags of an entry; PKWARE APPNOTE 4.4.4
 ORIENTATION, SIDEWAYS = 0x0112, 5  # Exif 2.32, table 4: from 5 on rows and columns are swapped
 BROKEN = (
     OSError,
@@ -120,7 +121,8 @@ class Archive:
 
     def __init__(self, file: zipfile.ZipFile) -> None:
         self.file = file
-        self.entries = {_zip_name(entry): entry for entry in file.infolist() if not entry.is_dir()}
+        entries = [entry for entry in file.infolist() if not entry.is_dir()]
+        self.entries = dict(zip(_zip_names(entries), entries, strict=True))
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +135,7 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         entry = self.entries[name]
-        if entry.flag_bits & 1:
+        if entry.flag_bits & LOCKED:
             raise DataError(f"{self.file.filename} is locked with a password; unpack it and give the folder")
         return self.file.read(entry)
 
@@ -145,17 +147,19 @@ def opened_zip(path: Path) -> Archive:
         raise DataError(f"{path} is a damaged .zip file ({error}); fetch it again") from None
 
 
-def _zip_name(entry: zipfile.ZipInfo) -> str:
-    """The name as it was written: UTF-8 or, by older Chinese systems, GB 2312, where the file does not say which."""
-    name = entry.filename.replace("\\", "/")
-    if entry.flag_bits & 0x800 or name.isascii():
-        return name
+def _zip_names(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """The names as they were written: where a file does not say how, in UTF-8 or GB 2312 if all its names can be read so."""
+    names = [entry.filename.replace("\\", "/") for entry in entries]
+    told = [bool(entry.flag_bits & UTF8) or name.isascii() for entry, name in zip(entries, names, strict=True)]
     for encoding in ("utf-8", "gb2312"):
         try:
-            return name.encode("cp437").decode(encoding)
+            return [
+                name if clear else name.encode("cp437").decode(encoding)  # zipfile took them for cp437
+                for name, clear in zip(names, told, strict=True)
+            ]
         except UnicodeError:
             continue
-    return name
+    return names
 
 
 def from_files(files: Files, path: Path, image_size: ImageSize, told: Told, *, with_labels: bool) -> PictureSet:

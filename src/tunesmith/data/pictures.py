@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tunesmith.data.idx import is_idx, labels_beside, read_idx, tests_beside
+from tunesmith.data.idx import held_out_beside, is_idx, labels_beside, read_idx
 from tunesmith.data.picture_files import ENDINGS, Folder, ImageSize, Single, Told, chosen_size, from_files, opened_zip
 from tunesmith.data.spec import Array, Pictures, PictureSet, Table
 from tunesmith.records import DataError, Finding
@@ -232,7 +232,7 @@ def _from_idx(
             "bytes (N, H, W); give the file of the pictures, its labels are found by name"
         )
     classes = _labels_for(path, len(pixels), labels, told) if with_labels else None
-    tests = tests_beside(path)
+    tests = held_out_beside(path)
     if tests is not None and with_labels:
         told.say("pictures.tests_beside", tests=tests.name)
     size = chosen_size(Counter({_size(pixels): len(pixels)}), image_size, told)

@@ -59,7 +59,7 @@ def choose(texts: Iterable[str]) -> tuple[str, str]:
     least as many characters as the other scripts give words; words otherwise. The first two million characters decide.
 
     >>> choose(["很快，好吃", "送得 very 慢"])
-    ('char', '7 characters of scripts without spaces between words against 1 words of others')
+    ('char', 'characters of scripts without spaces between words: 7, words of others: 1')
     """
     taken, size = [], 0
     for text in texts:
@@ -70,7 +70,7 @@ def choose(texts: Iterable[str]) -> tuple[str, str]:
     points = code_points("\n".join(taken))
     characters, words = int(unspaced(points).sum()), int(word_starts(points).sum())
     name = "char" if characters and characters >= words else "word"
-    return name, f"{characters:,} characters of scripts without spaces between words against {words:,} words of others"
+    return name, f"characters of scripts without spaces between words: {characters:,}, words of others: {words:,}"
 
 
 def code_points(text: str) -> Array:
