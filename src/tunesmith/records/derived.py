@@ -95,8 +95,9 @@ def _split(amount: int | str) -> tuple[Fraction, str]:
     """The number, exactly (0.05 of 100 is 5, not 5.000001), and the unit."""
     if isinstance(amount, int):
         return Fraction(amount), ""
-    if not re.fullmatch(AMOUNT, amount):
+    parts = re.fullmatch(AMOUNT, amount)
+    if parts is None:
         units = ", ".join(f"{unit} ({meaning})" for unit, meaning in UNITS.items() if unit)
         raise RecipeError(f"the amount {amount!r} is no number with a unit; units: {units}")
-    unit = amount.lstrip("0123456789.eE+-")
+    unit = parts.groups()[-1] or ""
     return Fraction(amount.removesuffix(unit)), unit

@@ -127,6 +127,8 @@ class Taking:
         except NotTaken as reason:
             self.aside(entry, str(reason))
             return
+        if value == Several():
+            self.aside(entry, "empty there")
         for path, one in value.items() if isinstance(value, Several) else [(row.ours, value)]:
             self.rename(path, one, entry)
 
@@ -267,7 +269,7 @@ def strategies(taking: Taking) -> None:
         chosen = "steps" if strategy is None else getattr(strategy.value, "value", strategy.value)
         if strategy is not None and chosen == "epoch" and per_epoch:
             taking.rename(path, None, strategy)
-        elif strategy is not None and (chosen != "steps" or steps is None):
+        elif strategy is not None:
             taking.aside(strategy, f"{path} says how often")
         if steps is None:
             continue

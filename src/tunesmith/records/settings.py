@@ -39,13 +39,15 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def _typed(known: RecipeField, text: str) -> Any:
     """The value in the first kind of the field that the text can be; a text that fits none is left for the check to name."""
-    if text in known.choices:
+    if text in known.choices:  # before its reading as a value: "none"
         return text
     if known.takes("null") and text.lower() in ("none", "null"):
         return None
     if known.takes("string"):
         return _whole_or_text(known, text)
     value = _guess(text)
+    if isinstance(value, str) and value in known.choices:
+        return value
     if known.takes("array") and not isinstance(value, list) and text:
         return [_guess(one.strip()) for one in text.split(",")]
     if known.takes("integer") and not known.takes("number") and isinstance(value, float) and value.is_integer():
