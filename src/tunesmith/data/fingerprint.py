@@ -1,7 +1,7 @@
 """Hashes of data: one for all of it, one for each row, and the groups of rows that are equal."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -100,3 +100,21 @@ def _equal(left: Array, right: Array) -> Array:
     if left.dtype.kind == "f":
         same |= (left != left) & (right != right)
     return np.asarray(same).reshape(len(left), -1).all(axis=1)
+
+
+def shared_rows(left: Sequence[Array], right: Sequence[Array]) -> int:
+    """How many rows of `right` equal a row of `left` in all arrays (by their 64-bit hashes)."""
+    pairs = [_alike(one, other) for one, other in zip(left, right, strict=True)]
+    if any(one.shape[1:] != other.shape[1:] for one, other in pairs):
+        return 0
+    hashes = [row_hashes([pair[side] for pair in pairs]) for side in (0, 1)]
+    return int(np.isin(hashes[1], hashes[0]).sum())
+
+
+def _alike(left: Array, right: Array) -> tuple[Array, Array]:
+    """Two columns in one type, text as codes that both share."""
+    if left.dtype != object:
+        return left, right.astype(left.dtype, copy=False)
+    known: dict[object, int] = {}
+    codes = [np.array([known.setdefault(value, len(known)) for value in side], np.int64) for side in (left, right)]
+    return codes[0], codes[1]
