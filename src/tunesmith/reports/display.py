@@ -10,7 +10,7 @@ from tunesmith.reports.wording import count, described, duration, interval, numb
 
 
 class Display(Protocol):
-    """Where a training shows itself. Every mapping is plain data."""
+    """Where a training shows itself. Every mapping is plain data. `close` is for the end, whether well or by an error."""
 
     def start(self, opening: Mapping[str, Any]) -> None: ...
     def progress(self, step: int, steps: int, loss: float) -> None: ...
@@ -18,6 +18,7 @@ class Display(Protocol):
     def finding(self, finding: Finding, step: int) -> None: ...
     def notice(self, text: str) -> None: ...
     def finish(self, closing: Mapping[str, Any]) -> None: ...
+    def close(self) -> None: ...
 
 
 class QuietDisplay:
@@ -29,6 +30,7 @@ class QuietDisplay:
     def finding(self, finding: Finding, step: int) -> None: ...
     def notice(self, text: str) -> None: ...
     def finish(self, closing: Mapping[str, Any]) -> None: ...
+    def close(self) -> None: ...
 
 
 class PlainDisplay:
@@ -76,6 +78,9 @@ class PlainDisplay:
             self._say(f"{part}: {told}")
         for label, text in closing_lines(closing):
             self._say(f"{label}: {text}")
+
+    def close(self) -> None:
+        """Nothing is left open."""
 
     def _say(self, text: str) -> None:
         print(visible(" ".join(text.split())), file=self.stream, flush=True)
@@ -131,18 +136,27 @@ def finding_line(finding: Finding, language: str) -> str:
 
 def closing_lines(closing: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Where things lie at the end, as (label, text): only what is there."""
-    folder = closing.get("folder")
-    lines = [("best", f"step {count(closing['best_step'])}")] if closing.get("best_step") is not None else []
-    if folder:
-        where = relative(folder)
-        if closing.get("best_step") is not None:
-            lines.append(("checkpoint", f"{where}/checkpoints/step-{closing['best_step']:010d}"))
+    best = closing.get("best") or {}
+    lines = [("best", best_line(best))] if best else []
+    if closing.get("folder"):
+        where = relative(closing["folder"])
+        step = best.get("step", closing.get("step"))
+        if step:
+            lines.append(("checkpoint", f"{where}/checkpoints/step-{step:010d}"))
         lines.append(("recipe", f"{where}/recipe.toml"))
     if closing.get("report"):
         lines.append(("report", relative(closing["report"])))
     if closing.get("next"):
         lines.append(("next", closing["next"]))
     return lines
+
+
+def best_line(best: Mapping[str, Any]) -> str:
+    """Which weights were kept, and for what."""
+    name = best.get("metric") or "score"
+    value = f"{name} {score(best['score'])} on the validation rows, " if best.get("score") is not None else ""
+    epoch = f"epoch {number(best['epoch'])}, " if best.get("epoch") is not None else ""
+    return f"{value}{epoch}update {count(best['step'])}"
 
 
 def relative(path: Any) -> str:

@@ -46,6 +46,8 @@ class TerminalDisplay:
         facts = [f"device {opening['device']}", f"seed {opening['seed']}"] + ([f"rows: {rows}"] if rows else [])
         if self.epochs:
             facts.append(f"{self.epochs} epochs of {count(opening.get('steps_per_epoch'))} updates")
+        if opening.get("resumed_at"):
+            facts.append(f"resumed at update {count(opening['resumed_at'])}")
         self._print(Text(dot.join(facts)))
         for table in (
             settings_table(opening),

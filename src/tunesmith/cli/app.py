@@ -1,0 +1,31 @@
+"""All commands under one name."""
+
+import typer
+
+from tunesmith.cli.clean import clean
+from tunesmith.cli.demo import demo
+from tunesmith.cli.doctor import doctor
+from tunesmith.cli.explain import explain
+from tunesmith.cli.export import export
+from tunesmith.cli.fit import fit
+from tunesmith.cli.init import init
+from tunesmith.cli.predict import predict
+from tunesmith.cli.report import report
+
+app = typer.Typer(
+    help="Trains neural networks on your data: exact, resumable, judged on rows they have not seen.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (fit, predict, export, report, init, doctor, explain, clean, demo):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def about(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("tunesmith"))
+        raise typer.Exit()

@@ -1,0 +1,45 @@
+"""`tunesmith demo`: a whole training on data that came with the installation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli.answers import Answer
+from tunesmith.cli.options import Debug, Json, Quiet, Settings
+
+IMAGES = "train-images-idx3-ubyte.gz"
+TEST = "t10k-images-idx3-ubyte.gz"
+
+
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Run folder; else ./tunesmith-demo.", show_default=False)
+    ] = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Train on pictures that came with Tunesmith."""
+    from importlib.resources import as_file, files
+
+    from tunesmith.cli.fit import trained
+    from tunesmith.cli.recipes import asked_recipe
+    from tunesmith.records import Task
+    from tunesmith.reports.display import relative
+
+    with as_file(files("tunesmith") / "demo_data" / "fashion_mnist") as data:
+        task = Task(train=str(data / IMAGES), test=str(data / TEST))
+        answer = trained(task, asked_recipe(None, settings, {}), folder or fresh(), False, None, quiet, json)
+    report = answer.data["report"]
+    told = f"open {relative(report)} in a browser" if report and not quiet else ""
+    return Answer(answer.data, told, answer.code)
+
+
+def fresh() -> Path:
+    """`tunesmith-demo`, with a number where that is taken."""
+    from tunesmith.cli.fit import free
+
+    plain = Path("tunesmith-demo")
+    return free(Path(), "tunesmith-demo") if plain.exists() else plain

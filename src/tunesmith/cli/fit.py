@@ -1,0 +1,242 @@
+"""`tunesmith fit`: trains on a data file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.answers import Answer
+from tunesmith.cli.options import Debug, Json, Language, Quiet, Settings
+
+if TYPE_CHECKING:
+    from tunesmith.records import Recipe, Task
+
+Text = str | None
+Words = list[str] | None
+
+
+def fit(
+    data: Annotated[
+        Text,
+        typer.Argument(
+            metavar="DATA",
+            help="Training data: .csv, .parquet, .jsonl (each also .gz), .npz, an idx file, a folder or .zip of pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    target: Annotated[Words, typer.Option(metavar="COLUMN", help="What to predict. Repeatable.")] = None,
+    test: Annotated[
+        Text, typer.Option(metavar="DATA|SHARE", help="Test data, or the share of rows kept for the test.")
+    ] = None,
+    val: Annotated[
+        Text, typer.Option(metavar="DATA|SHARE", help="Validation data, or the share of rows kept for validation.")
+    ] = None,
+    split: Annotated[Text, typer.Option(metavar="METHOD", help="random, stratified, group or time.")] = None,
+    group: Annotated[
+        Text, typer.Option(metavar="COLUMN", help="Column whose rows of equal value stay in one part.")
+    ] = None,
+    time: Annotated[
+        Text, typer.Option(metavar="COLUMN", help="Column to split by time: the newest rows are the test.")
+    ] = None,
+    drop: Annotated[Words, typer.Option(metavar="COLUMN", help="Column to leave out. Repeatable.")] = None,
+    weight: Annotated[Text, typer.Option(metavar="COLUMN", help="Column with the weight of each row.")] = None,
+    positive: Annotated[Text, typer.Option(metavar="LABEL", help="Which of two classes is the positive one.")] = None,
+    labels: Annotated[
+        Text, typer.Option(metavar="FILE", help="File of labels that belongs to an idx file of pictures.")
+    ] = None,
+    column: Annotated[
+        Words, typer.Option(metavar="NAME=KIND", help="Overrule the kind of a column, e.g. zip=category. Repeatable.")
+    ] = None,
+    kind: Annotated[
+        Text, typer.Option(metavar="KIND", help="multiclass, binary, multilabel, regression, multi_regression.")
+    ] = None,
+    model: Annotated[
+        Text, typer.Option(metavar="NAME", help="Built-in model: mlp, cnn, bag, lstm, transformer.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recipe file, as `tunesmith init` writes it.")
+    ] = None,
+    settings: Settings = None,
+    epochs: Annotated[int | None, typer.Option(metavar="NUMBER", help="Passes over the training rows.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Run folder; new: runs/<data>-<number>.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --folder.")] = False,
+    until: Annotated[
+        Text, typer.Option(metavar="WHEN", help="Pause then, e.g. '3 epochs', '200 steps', '30 seconds'.")
+    ] = None,
+    task: Annotated[
+        Text, typer.Option(metavar="MODULE:OBJECT", help="Your own Task, or a function that returns one.")
+    ] = None,
+    language: Language = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Train on a data file, and judge on rows not seen."""
+    from tunesmith.cli.recipes import asked_recipe
+
+    short: dict[str, Any] = {"data.split": split, "model.name": model, "train.epochs": epochs, "run.language": language}
+    short |= {"data.test": share_of(test), "data.val": share_of(val)}
+    asked = asked_recipe(recipe, settings, short)
+    given = task_of(
+        task,
+        data,
+        resume,
+        target=target,
+        test=None if share_of(test) is not None else test,
+        val=None if share_of(val) is not None else val,
+        group=group,
+        time=time,
+        drop=drop,
+        sample_weight=weight,
+        positive=positive,
+        labels=labels,
+        columns=kinds_of(column),
+        kind=kind,
+    )
+    return trained(given, asked, place_of(folder, data, task, resume), resume, until, quiet, json)
+
+
+def trained(
+    task: "Task", recipe: "Recipe | None", folder: Path, resume: bool, until: Text, quiet: bool, json: bool
+) -> Answer:
+    """The training itself, shown as it goes, and its answer."""
+    from traceback import format_exc
+
+    from tunesmith.records import TunesmithError
+    from tunesmith.reports import choose
+    from tunesmith.verbs.fit import fit as train
+
+    display = choose(json=json, quiet=quiet, language=recipe.run.language if recipe is not None else "en")
+    for notice in recipe.notices if recipe is not None else ():
+        display.notice(notice)
+    try:
+        run = train(task, recipe, folder=folder, resume=resume, until=until, display=display)
+    except TunesmithError:
+        raise
+    except Exception:
+        if (folder / "run.json").is_file():
+            (folder / "traceback.txt").write_text(format_exc(), encoding="utf-8")
+        raise
+    finally:
+        display.close()
+    return answer_of(run)
+
+
+def answer_of(run: Any) -> Answer:
+    """Scores and place of a run."""
+    scores = run.scores or {}
+    parts = {part: told["scores"] for part, told in scores.get("parts", {}).items()}
+    report = run.folder / "report.html"
+    data = {"scores": parts, "folder": str(run.folder), "status": run.status, "best": scores.get("best")}
+    data |= {"report": str(report) if report.is_file() else None}
+    data |= {"findings": [finding.as_dict() for finding in run.findings]}
+    return Answer(data, code=130 if run.info.get("ending") == "interrupted" else 0)
+
+
+def task_of(task: Text, data: Text, resume: bool, **about: Any) -> "Task":
+    """The task of `--task`, or of the data and what the options say of them."""
+    from dataclasses import replace
+
+    from tunesmith.records import DataError, Task
+
+    told = {name: value for name, value in about.items() if value}
+    if "target" in told:
+        told["target"] = told["target"][0] if len(told["target"]) == 1 else tuple(told["target"])
+    if "drop" in told:
+        told["drop"] = tuple(told["drop"])
+    if task is not None:
+        if data is not None:
+            raise DataError(
+                f"both data {data!r} and --task {task!r} were given; a task brings its own data, so give one of them"
+            )
+        found = imported(task)
+        return replace(found, **told) if told else found
+    if data is None:
+        more = "; a resumed run reads its data again" if resume else ""
+        raise DataError(f"no data were given: tunesmith fit DATA --target COLUMN{more}")
+    return Task(train=data, **told)
+
+
+def imported(name: str) -> "Task":
+    """The task behind `module:object`; the module is also looked for where the user stands."""
+    import sys
+    from importlib import import_module
+
+    from tunesmith.records import DataError, Task, did_you_mean
+
+    module_name, colon, wanted = name.partition(":")
+    if not colon or not module_name or not wanted:
+        raise DataError(f"--task {name!r}: expected module:object, for example my_task:task")
+    sys.path.insert(0, "")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        beside = [path.stem for path in Path().glob("*.py")]
+        hint = did_you_mean(module_name, beside) if error.name == module_name else ""
+        raise DataError(f"--task {name!r}: no module called {error.name!r}{hint}") from None
+    if not hasattr(module, wanted):
+        raise DataError(f"--task {name!r}: {module_name} has no {wanted!r}{did_you_mean(wanted, public(module))}")
+    found = getattr(module, wanted)
+    made = found() if callable(found) and not isinstance(found, Task) else found
+    if not isinstance(made, Task):
+        raise DataError(
+            f"--task {name!r} is a {type(made).__name__}; expected a tunesmith.Task or a function that returns one"
+        )
+    return made
+
+
+def public(module: object) -> Sequence[str]:
+    return [name for name in vars(module) if not name.startswith("_")]
+
+
+def share_of(text: Text) -> float | None:
+    """The share of rows that `--test` or `--val` asks for, None where it names a file.
+
+    >>> share_of("0.2"), share_of("test.csv"), share_of(None)
+    (0.2, None, None)
+    """
+    if text is None or Path(text).exists():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def kinds_of(words: Words) -> dict[str, str]:
+    """`name=kind` pairs.
+
+    >>> kinds_of(["zip=category"])
+    {'zip': 'category'}
+    """
+    from tunesmith.records import DataError
+
+    pairs = {}
+    for word in words or ():
+        name, equals, kind = word.rpartition("=")
+        if not equals or not name or not kind:
+            raise DataError(f"--column {word!r}: expected name=kind, for example zip=category")
+        pairs[name] = kind
+    return pairs
+
+
+def place_of(folder: Path | None, data: Text, task: Text, resume: bool) -> Path:
+    """The run folder: the one asked for, else the first free number below `runs`."""
+    from tunesmith.records import RunError
+
+    if folder is not None:
+        return folder
+    if resume:
+        raise RunError("--resume needs the run to go on with: add --folder RUN")
+    name = Path(data).name.split(".")[0] if data else str(task).partition(":")[0]
+    return free(Path("runs"), name or "run")
+
+
+def free(parent: Path, name: str) -> Path:
+    """The first folder `name-1`, `name-2` … below `parent` that is not there."""
+    from itertools import count
+
+    return next(place for place in (parent / f"{name}-{i}" for i in count(1)) if not place.exists())

@@ -1,0 +1,27 @@
+"""`tunesmith report`: one self-contained page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli.answers import Answer
+from tunesmith.cli.options import Debug, Json
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Run folder; several are set beside each other.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else report.html in the run.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Write the HTML page of a run, or compare several."""
+    from tunesmith.reports.display import relative
+    from tunesmith.verbs.report import report as reported
+
+    place = reported(runs, output)
+    return Answer({"file": str(place)}, relative(place))

@@ -1,0 +1,195 @@
+"""`explain`: the manual page of a fault, a recipe field, or a member of a catalogue."""
+
+import inspect
+import re
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import Any
+
+from tunesmith.records import Catalog, UnknownName, did_you_mean, explain_field
+from tunesmith.records.errors import nearest
+from tunesmith.records.sections import PATHS, SECTIONS
+
+CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name of its catalogue
+    "activation": ("tunesmith.blocks.layers.activations", "ACTIVATIONS"),
+    "exporter": ("tunesmith.integrations", "EXPORTERS"),
+    "init": ("tunesmith.blocks.layers.init", "INITS"),
+    "loss": ("tunesmith.blocks.losses", "LOSSES"),
+    "metric": ("tunesmith.blocks.metrics", "METRICS"),
+    "model": ("tunesmith.blocks.models", "MODELS"),
+    "norm": ("tunesmith.blocks.layers.norm", "NORMS"),
+    "optimizer": ("tunesmith.blocks.optim", "OPTIMIZERS"),
+    "pooling": ("tunesmith.blocks.layers.poolings", "POOLINGS"),
+    "sampler": ("tunesmith.data.samplers", "SAMPLERS"),
+    "scaler": ("tunesmith.data.scalers", "SCALERS"),
+    "schedule": ("tunesmith.blocks.schedules", "SCHEDULES"),
+    "tokenizer": ("tunesmith.data.tokenizers", "TOKENIZERS"),
+}
+SOURCE = re.compile(r"\[([A-Za-z]+)\]")
+
+
+def explain(name: str, *, width: int = 100) -> str:
+    """The page of `name`: `loss.spike`, `optim.lr`, `norm.group`, or a member's bare name such as `cosine`.
+
+    Raises `UnknownName` with the nearest names.
+    """
+    if name in faults():
+        return fault_page(name, width)
+    if name in PATHS or name in SECTIONS:
+        return explain_field(name)
+    family, _, member = name.partition(".")
+    if family in CATALOGUES and member:
+        return member_page(family, catalogue(family)[member], member, width)
+    if name in CATALOGUES:
+        return family_page(name, width)
+    found = [one for one in CATALOGUES if "." not in name and name in catalogue(one)]
+    if len(found) == 1:
+        return member_page(found[0], catalogue(found[0])[name], name, width)
+    if found:
+        raise UnknownName(
+            f"{name!r} stands in several catalogues; ask for {' or '.join(f'{one}.{name}' for one in found)}"
+        )
+    return other_trainers(name)
+
+
+def other_trainers(name: str) -> str:
+    """The page of a name that another trainer uses. Raises `UnknownName` with the nearest of all names."""
+    try:
+        return explain_field(name)
+    except UnknownName:
+        near = list(all_names())
+        if nearest(name, near):
+            raise UnknownName(f"nothing is called {name!r}{did_you_mean(name, near)}") from None
+        raise UnknownName(
+            f"nothing is called {name!r}; `tunesmith explain` without a name lists what there is"
+        ) from None
+
+
+@cache
+def faults() -> Mapping[str, Mapping[str, Any]]:
+    """The fault vocabulary by id, without its list of sources."""
+    return {name: entry for name, entry in vocabulary().items() if name != "sources"}
+
+
+@cache
+def vocabulary() -> Mapping[str, Mapping[str, Any]]:
+    text = (files("tunesmith.records") / "faults.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text))
+
+
+def catalogue(family: str) -> Catalog[Any]:
+    """The catalogue of a family; its room is imported now."""
+    module, name = CATALOGUES[family]
+    found: Catalog[Any] = getattr(import_module(module), name)
+    return found
+
+
+def all_names() -> Iterator[str]:
+    """Every name that has a page."""
+    yield from faults()
+    yield from PATHS
+    yield from SECTIONS
+    for family in CATALOGUES:
+        yield family
+        for member in catalogue(family):
+            yield f"{family}.{member}"
+            yield member
+
+
+def fault_page(name: str, width: int) -> str:
+    """What a fault is, what proves it, what usually helps, what it comes from."""
+    entry = faults()[name]
+    effects = [other for other, one in faults().items() if name in one.get("causes", ())]
+    rows = [("What", entry["definition"]), ("Evidence", entry["evidence"]), ("Remedy", entry.get("remedy", ""))]
+    rows.append(("Causes", ", ".join(entry.get("causes", ()))))
+    rows.append(("Seen as", ", ".join(effects)))
+    cited = dict.fromkeys(
+        SOURCE.findall(" ".join(str(entry.get(field, "")) for field in ("definition", "evidence", "remedy")))
+    )
+    known = vocabulary()["sources"]
+    told = "; ".join(f"[{short}] {known[short]}" for short in cited if short in known)
+    rows.append(("Sources", told))
+    return "\n".join([f"{name} · {entry['kind']}", "", *(row(label, text, width) for label, text in rows if text)])
+
+
+def row(label: str, text: str, width: int) -> str:
+    """A label, and a text that hangs beside it."""
+    return textwrap.fill(f"{label:<10}{text}", width, subsequent_indent=" " * 10, break_on_hyphens=False)
+
+
+def member_page(family: str, member: Any, name: str, width: int) -> str:
+    """The docstrings of a member, its arguments, and where the recipe names it."""
+    module = inspect.getmodule(member)
+    pages = (
+        [inspect.cleandoc(module.__doc__)]
+        if module is not None and own(module.__name__, name) and module.__doc__
+        else []
+    )
+    if inspect.getdoc(member) and (own(str(getattr(member, "__module__", "")), "") or not pages):
+        pages.append(str(inspect.getdoc(member)))
+    signature = arguments(member)
+    lines = [f"{family}.{name}" + (f"  {signature}" if signature else ""), "", *dict.fromkeys(pages)]
+    return "\n".join([*lines, *recipe_line(family, name)])
+
+
+def own(module: str, name: str) -> bool:
+    """Whether a module is ours, and, with a name, that member's own file."""
+    return module.startswith("tunesmith.") and (not name or module.rpartition(".")[2].removesuffix("_") == name)
+
+
+def arguments(member: Any) -> str:
+    try:
+        return str(inspect.signature(member)) if callable(member) else ""
+    except ValueError:  # built in C, without a signature
+        return ""
+
+
+def recipe_line(family: str, name: str) -> list[str]:
+    """How a recipe asks for the member."""
+    paths = {
+        "optimizer": "optim.name",
+        "sampler": "data.sampler",
+        "scaler": "data.scale",
+        "tokenizer": "data.tokenizer",
+    }
+    paths |= {one: f"model.{one}" for one in ("activation", "init", "norm", "pooling")}
+    paths |= {"metric": "eval.metric", "exporter": "run.exporters"}
+    paths |= {one: f"{one}.name" for one in ("loss", "model", "schedule")}
+    path = paths.get(family)
+    return ["", f"set  --set {path}={name}"] if path in PATHS else []
+
+
+def family_page(family: str, width: int) -> str:
+    """The members of a catalogue, each with the first line of its page."""
+    members = catalogue(family)
+    longest = max(map(len, members), default=0)
+    lines = []
+    for name, member in members.items():
+        page = member_page(family, member, name, width).splitlines()[2:]
+        first = next((line for line in page if line and not line.startswith("set ")), "")
+        line = f"{name:<{longest}}  {first}"
+        lines.append(line if len(line) <= width else line[: width - 2].rsplit(" ", 1)[0] + " …")
+    return "\n".join([f"{family}: {len(members)} members, each with `tunesmith explain {family}.<name>`", "", *lines])
+
+
+def contents(width: int = 100) -> str:
+    """What there are pages of."""
+    ids = textwrap.fill(", ".join(faults()), width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    families = textwrap.fill(", ".join(CATALOGUES), width, initial_indent="  ", subsequent_indent="  ")
+    sections = textwrap.fill(", ".join(SECTIONS), width, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join(
+        [
+            "Faults (tunesmith explain loss.spike):",
+            ids,
+            "",
+            "Recipe sections and their fields (tunesmith explain optim, tunesmith explain optim.lr):",
+            sections,
+            "",
+            "Catalogues and their members (tunesmith explain schedule, tunesmith explain schedule.cosine):",
+            families,
+        ]
+    )
