@@ -101,7 +101,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode("utf-8")))
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    write_whole(path, lambda file: file.write(data))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-Status: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
+Status: TypeAlias = Literal["running", "finished", "paused", "interrupted", "failed"]
 
 
 class Reading(abc.ABC):

@@ -110,6 +110,10 @@ class Writer(abc.ABC):
         """A text file of the run, in UTF-8."""
 
     @abc.abstractmethod
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """A file of the run, such as a picture."""
+
+    @abc.abstractmethod
     def status(self, status: Status | None = None, **more: Any) -> None:
         """Sets the status, and whatever else `run.info` shall hold."""
 
@@ -173,6 +177,9 @@ class RunWriter(Writer):
     def write_text(self, name: str, text: str) -> None:
         files.write_text(place_in(self.folder, name, ""), text)
 
+    def write_bytes(self, name: str, data: bytes) -> None:
+        files.write_bytes(place_in(self.folder, name, ""), data)
+
 
 class MemoryWriter(Writer, Reading):
     """Writes to memory and reads back from there: the same faces as a run folder's, for quiet trainings without one."""
@@ -215,6 +222,9 @@ class MemoryWriter(Writer, Reading):
 
     def write_text(self, name: str, text: str) -> None:
         self._files[place_in(Path(), name, "").as_posix()] = text
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        self._files[place_in(Path(), name, "").as_posix()] = data
 
     @contextmanager
     def _opened(self) -> Iterator[Connection]:
