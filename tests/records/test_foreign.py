@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.records import Recipe, RecipeError, Source, import_foreign, recipe_from_json, recipe_from_toml, revise
 from tunesmith.records.fields import field
-from tunesmith.records.foreign_names import TABLE, Several, foreign
+from tunesmith.records.foreign_names import OPTIMIZERS, SCHEDULES, TABLE, Several, foreign
 from tunesmith.records.recipe import PATHS
 
 TRAINING_ARGUMENTS = {  # as `TrainingArguments.to_json_string()` writes it
@@ -286,6 +286,8 @@ def test_values_are_translated_too(given, path, value):
         ({"fsdp": "full_shard"}, "more than one device"),
         ({"device": [0, 1]}, "more than one device"),
         ({"optim": "paged_adamw_8bit"}, "few bits"),
+        ({"lr_scheduler_type": "cosine_with_restarts"}, "no counterpart here yet"),
+        ({"lr_scheduler": {"class_path": "torch.optim.lr_scheduler.ReduceLROnPlateau"}}, "no counterpart here yet"),
         ({"precision": "bf16-true"}, "is not available"),
         ({"bf16": True, "fp16": True}, "exclude each other"),
         ({"train_batch_size": 65, "train_micro_batch_size_per_gpu": 8}, "8 x 8 x 1 = 64"),
@@ -356,6 +358,14 @@ def test_the_table_leads_to_fields_that_exist_and_gives_each_name_one_meaning():
             or field(".".join(row.ours.split(".")[:2])).takes("object")
         )
         assert row.treatment != "missing" or row.why
+
+
+def test_schedules_and_optimizers_are_translated_to_members_of_the_catalogues():
+    optim = pytest.importorskip("tunesmith.blocks.optim")
+    schedules = pytest.importorskip("tunesmith.blocks.schedules")
+
+    assert set(SCHEDULES.values()) - {"plateau"} <= set(schedules.SCHEDULES)
+    assert set(OPTIMIZERS.values()) <= set(optim.OPTIMIZERS)
 
 
 def test_wrappers_are_taken_off():

@@ -124,6 +124,10 @@ SCHEDULES = {
     "reduce_lr_on_plateau": "plateau",
     "reducelronplateau": "plateau",
     "exponentiallr": "exponential",
+    "steplr": "step",
+    "multisteplr": "multi_step",
+    "warmup_stable_decay": "wsd",
+    "inverse_sqrt_with_warmup": "inverse_sqrt",
     "constantlr": "constant",
     "warmuplr": "constant",  # DeepSpeed: warm-up, then constant
     "warmupdecaylr": "linear",  # DeepSpeed: warm-up, then linear to 0
@@ -131,12 +135,28 @@ SCHEDULES = {
 }
 
 
+ELSEWHERE_ONLY = (
+    "cosine_with_restarts",
+    "cosineannealingwarmrestarts",
+    "cycliclr",
+    "lambdalr",
+    "multiplicativelr",
+    "sequentiallr",
+    "plateau",
+)
+
+
 def schedule(value: Any) -> Any:
     """Scheduler names of Transformers, DeepSpeed and torch's classes."""
     if not isinstance(value, str):
         return value
     name = value.rpartition(".")[2].lower()
-    return SCHEDULES.get(name, name)
+    found = SCHEDULES.get(name, name)
+    if found in ELSEWHERE_ONLY:
+        raise RecipeError(
+            f"the schedule {value!r} has no counterpart here yet; take schedule.name = 'cosine' or another of the catalogue"
+        )
+    return found
 
 
 PRECISIONS = {

@@ -1,0 +1,32 @@
+# make demo        train on shipped data, end in a report
+# make test        format, lint, types, tests, doctests
+# make test-slow   the tests that take minutes
+# make bench       the measured claims
+# VENV=path puts the environment elsewhere; PYTHON=path chooses the interpreter it is made with.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+
+.PHONY: demo test test-slow bench
+.DEFAULT_GOAL := test
+
+$(VENV)/.installed: pyproject.toml constraints.txt scripts/set_up
+	scripts/set_up "$(PYTHON)" "$(VENV)" .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt scripts/set_up
+	scripts/set_up "$(PYTHON)" "$(VENV)" ".[dev]"
+	touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/tunesmith demo
+
+test: $(VENV)/.installed-dev
+	PYTHON=$(BIN)/python scripts/check
+
+test-slow: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/run
