@@ -7,7 +7,7 @@ import numpy as np
 
 from tunesmith.data.spec import Array
 
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 20  # stays in the cache
 
 
 def fingerprint(arrays: Mapping[str, Array]) -> str:
@@ -42,38 +42,37 @@ def row_hashes(arrays: Iterable[Array]) -> Array:
     """
     total: Array | None = None
     for index, values in enumerate(arrays):
-        words = _words(values)
-        weights = np.random.Generator(np.random.Philox(key=index)).integers(1, 1 << 63, words.shape[1], dtype=np.uint64)
-        hashed = _multiply_add(words, weights * np.uint64(2) + np.uint64(1))
+        hashed = _hashed(_codes(values) if values.dtype == object else values, index)
         total = hashed if total is None else total + hashed
     if total is None:
         raise ValueError("no arrays to hash")
     return total
 
 
+def _codes(values: Array) -> Array:
+    known: dict[object, int] = {}
+    return np.fromiter((known.setdefault(value, len(known)) for value in values.reshape(-1)), np.int64, values.size)
+
+
+def _hashed(values: Array, key: int) -> Array:
+    rows = max(1, CHUNK_BYTES // max(1, values[:1].nbytes))
+    out = np.zeros(len(values), np.uint64)
+    for start in range(0, len(values), rows):
+        words = _words(values[start : start + rows])
+        weights = np.random.Generator(np.random.Philox(key=key)).integers(1, 1 << 63, words.shape[1], dtype=np.uint64)
+        words = words ^ (words >> np.uint64(29))  # or two flipped signs would cancel: 2^63 (w + w') = 0 mod 2^64
+        out[start : start + rows] = words @ (weights * np.uint64(2) + np.uint64(1))
+    return out
+
+
 def _words(values: Array) -> Array:
-    """Rows as unsigned words of up to 8 bytes: (N, words)."""
-    rows = len(values)
-    if values.dtype == object:
-        known: dict[object, int] = {}
-        codes = (known.setdefault(value, len(known)) for value in values.reshape(-1))
-        return np.fromiter(codes, np.uint64, values.size).reshape(rows, -1)
-    flat = np.ascontiguousarray(values).reshape(rows, -1)
+    """Rows as unsigned 64-bit words: (N, words)."""
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
     if flat.dtype.kind == "f":
         flat = flat + flat.dtype.type(0)  # -0.0 and 0.0 are equal inputs
-    raw = flat.view(np.uint8) if flat.size else np.empty((rows, 0), np.uint8)
+    raw = flat.view(np.uint8) if flat.size else np.empty((len(values), 0), np.uint8)
     size = next(size for size in (8, 4, 2, 1) if raw.shape[1] % size == 0)
-    return raw.view(f"u{size}")
-
-
-def _multiply_add(words: Array, weights: Array) -> Array:
-    rows = max(1, CHUNK_BYTES // max(1, 8 * words.shape[1]))
-    out = np.empty(len(words), np.uint64)
-    for start in range(0, len(words), rows):
-        chunk = words[start : start + rows].astype(np.uint64, copy=False)
-        mixed = chunk ^ (chunk >> np.uint64(29))  # or two flipped signs would cancel: 2^63 (w + w') = 0 mod 2^64
-        np.matmul(mixed, weights, out=out[start : start + rows])
-    return out
+    return raw.view(f"u{size}").astype(np.uint64, copy=False)
 
 
 def equal_rows(arrays: Iterable[Array]) -> Array:

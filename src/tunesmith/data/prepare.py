@@ -16,7 +16,7 @@ from tunesmith.data.gather import Gathered, Rows, as_sheet, from_arrays, from_pi
 from tunesmith.data.pipeline import Pipeline
 from tunesmith.data.sources import is_live, is_path, is_table, sheet_of
 from tunesmith.data.spec import Array, Block, Column, Part, Prepared, Split
-from tunesmith.data.target import CLASSES, Target, labels_of, understood
+from tunesmith.data.target import CLASSES, Target, understood
 from tunesmith.records import DataError, Finding, Recipe, Task
 
 PARTS = ("train", "val", "test")
@@ -259,18 +259,12 @@ def _divided(
         assert rows.group is not None
         return splits.grouped(rows.group, shares, seed, together)
     if how == "stratified":
-        labels = np.unique(np.array(_label_numbers(rows.target)), return_inverse=True)[1].reshape(-1)
-        split = splits.stratified(labels, shares, seed, together)
+        assert rows.target is not None
+        split = splits.stratified(target.encode(rows.target), shares, seed, together)
     else:
         split = splits.random(len(rows), shares, seed, together)
     notices.extend(_sizes_told(split, shares, len(rows)))
     return split
-
-
-def _label_numbers(target: Array | None) -> list[int]:
-    assert target is not None
-    numbers: dict[Any, int] = {}
-    return [numbers.setdefault(label, len(numbers)) for label in labels_of(target)]
 
 
 def _how(recipe: Recipe, target: Target, rows: Rows, shares: splits.Shares) -> str:

@@ -93,6 +93,11 @@ class Target:
 
     def _indices(self, values: Array, name: str) -> Array:
         assert self.classes is not None
+        if values.dtype.kind in "iuf" and all(isinstance(label, int | float) for label in self.classes):
+            ordered = np.asarray(self.classes)
+            places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+            if (ordered[places] == values).all():
+                return np.asarray(places, np.int64)
         known = {label: index for index, label in enumerate(self.classes)}
         listed = labels_of(values)
         indices = np.fromiter((known.get(label, -1) for label in listed), np.int64, len(listed))
@@ -161,7 +166,7 @@ def _comparable(values: Array) -> Array:
 
 
 def _classes(values: Array, names: Sequence[str], kind: str, positive: Any) -> Target:
-    counts = Counter(labels_of(values))
+    counts = _tally(values)
     classes = tuple(sorted(counts, key=lambda label: (isinstance(label, str), label)))
     if len(classes) < 2:
         raise DataError(
@@ -175,6 +180,13 @@ def _classes(values: Array, names: Sequence[str], kind: str, positive: Any) -> T
     if kind == "binary" and len(classes) > 2:
         raise DataError(f"a binary task has two classes and target {names[0]!r} has {len(classes)}; use kind = 'multiclass'")
     return Target(kind, tuple(names), classes, _positive(classes, counts, positive) if len(classes) == 2 else None)
+
+
+def _tally(values: Array) -> Counter[Label]:
+    if values.dtype == object:
+        return Counter(labels_of(values))
+    distinct, counts = np.unique(values, return_counts=True)
+    return Counter(dict(zip(labels_of(distinct), counts.tolist(), strict=True)))
 
 
 def _positive(classes: tuple[Label, ...], counts: Counter[Label], named: Any) -> int:
