@@ -8,7 +8,8 @@ number      every filled cell reads as a number, or nine in ten do and the other
 ordinal     whole numbers of few values: a number and a category at once
 date        nine in ten of the different filled cells read as dates of one form
 text        several words or Chinese, Japanese or Korean letters a cell, and few repeats
-identifier  a different word in every row; or a whole number in every row, all different, consecutive or named as one
+identifier  a different word in every row; or a different whole number in every row, named as one or counting the rows
+            in the first column
 category    all other words
 """
 
@@ -131,7 +132,8 @@ def _inferred(cells: pl.Series, name: str, sheet: Sheet) -> tuple[Reading | None
     if cells.dtype.is_temporal():
         return Reading(name, "date" if not isinstance(cells.dtype, pl.Duration) else "number"), ()
     if cells.dtype.is_numeric():
-        return _number(_numeric(cells), name, distinct, Reading(name, "number"))
+        counts = cells.dtype.is_integer() and sheet.frame.columns[0] == name
+        return _number(_numeric(cells), name, distinct, Reading(name, "number"), counts)
     return _of_text(text, name, distinct, sheet)
 
 
@@ -145,7 +147,8 @@ def _of_text(text: pl.Series, name: str, distinct: int, sheet: Sheet) -> tuple[R
     coded = bool(share == 1 and (text.str.contains(r"^0\d+$").any()))  # 01234 would lose its zero as a number
     if (share == 1 and not coded) or (share >= PURE and _single_oddities(text, numbers, distinct)):
         notices = (f"{name} is read with {_TOLD[style]}",) if style != "plain" else ()
-        reading, more = _number(numbers, name, distinct, Reading(name, "number", style))
+        counts = sheet.frame.columns[0] == name and not text.str.contains(".", literal=True).any()
+        reading, more = _number(numbers, name, distinct, Reading(name, "number", style), counts)
         return reading, more if reading is None else (*notices, *more)
     date, dated = date_style(text) if not coded else ("", 0.0)
     if dated >= PURE:
@@ -162,12 +165,14 @@ def _single_oddities(text: pl.Series, numbers: Array, distinct: int) -> bool:
     return distinct - odd > ORDINAL_LEVELS
 
 
-def _number(numbers: Array, name: str, distinct: int, reading: Reading) -> tuple[Reading | None, tuple[str, ...]]:
+def _number(
+    numbers: Array, name: str, distinct: int, reading: Reading, may_count: bool
+) -> tuple[Reading | None, tuple[str, ...]]:
     present = numbers[np.isfinite(numbers)]
     whole = bool(len(present)) and bool((present == np.floor(present)).all())
     if whole and distinct == len(numbers):
-        run = float(present.max() - present.min()) + 1 == len(numbers)
-        if (run and len(numbers) > ORDINAL_LEVELS) or _named_identifier(name):
+        counting = may_count and present[0] in (0, 1) and bool((np.diff(present) == 1).all())
+        if (counting and len(numbers) > ORDINAL_LEVELS) or _named_identifier(name):
             return None, ("identifier",)
     if whole and 3 <= distinct <= ORDINAL_LEVELS and len(present) >= ROWS_A_LEVEL * distinct:
         return replace(reading, kind="ordinal"), ()

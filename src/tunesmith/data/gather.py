@@ -225,7 +225,7 @@ def _rows(task: Task, sheet: Sheet, table: dict[str, Array], reading: TargetRead
     rows.group = _role_values(task.group, sheet, "group")
     rows.time = _role_values(task.time, sheet, "time")
     if rows.weight is not None:
-        rows.weight = checked_weight(rows.weight, lambda bad: sheet.places(bad))
+        rows.weight = checked_weight(rows.weight, lambda bad: f"in {sheet.places(bad)}")
     return rows
 
 
@@ -283,7 +283,7 @@ def checked_weight(values: Array, places: Any) -> Array:
     """Sample weights as float32. Raises for negative ones and for none above 0."""
     bad = np.flatnonzero(~(values >= 0) | np.isinf(values))
     if len(bad):
-        raise DataError(f"sample weights must be 0 or more and {values[bad[0]]:g} came, {places(bad)}")
+        raise DataError(f"sample weights must be 0 or more and {values[bad[0]]:g} came {places(bad)}")
     if not values.any():
         raise DataError("all sample weights are 0; expected at least some above it")
     return values.astype(np.float32)
@@ -324,7 +324,7 @@ def _with_sides(task: Task, rows: Rows) -> Rows:
     count = len(rows)
     if task.sample_weight is not None:
         weight = side_array(task.sample_weight, count, "sample_weight")
-        rows.weight = checked_weight(weight, lambda bad: f"row {bad[0]}" + (f" and {len(bad) - 1} more" if len(bad) > 1 else ""))
+        rows.weight = checked_weight(weight, lambda bad: f"in row {bad[0]}" + (f" and {len(bad) - 1} more" if len(bad) > 1 else ""))
     rows.group = None if task.group is None else side_array(task.group, count, "group")
     rows.time = None if task.time is None else side_array(task.time, count, "time")
     return rows
@@ -396,12 +396,31 @@ def from_arrays(task: Task, recipe: Recipe, pairs: Mapping[str, tuple[Any, Any]]
             bare = replace(task, sample_weight=None, group=None, time=None)
             setattr(gathered, part, _array_rows(bare, recipe, other, y, own, blocks, notices, part))
     rows = gathered.train
+    for other in (gathered.val, gathered.test):
+        if other is not None:
+            _same_shapes(rows, other)
     if rows.target is not None and rows.target.ndim == 2:
         gathered.names = tuple(f"y{index}" for index in range(rows.target.shape[1]))
     for name, values in rows.table.items():
         shape = "×".join(str(n) for n in values.shape[1:]) or "one number"
         gathered.columns.append(Column(name, "picture" if form == "pictures" else "array", 0, None, f"{shape} {values.dtype.name}"))
     return gathered
+
+
+def _same_shapes(train: Rows, other: Rows) -> None:
+    """Raises `DataError` where the arrays of another part do not look like those to train on."""
+    for name, values in train.table.items():
+        came = other.table[name].shape[1:] if name in other.table else None
+        if came != values.shape[1:]:
+            shown = "has none" if came is None else f"has rows of shape {came}"
+            raise DataError(f"{name} of {other.name} {shown} and the training data have {values.shape[1:]}; bring both in one shape")
+    assert train.target is not None
+    assert other.target is not None
+    if train.target.shape[1:] != other.target.shape[1:]:
+        raise DataError(
+            f"y of {other.name} has rows of shape {other.target.shape[1:]} and the training data {train.target.shape[1:]}; "
+            "bring both in one shape"
+        )
 
 
 def _built_in_block(values: Array, task: Task, recipe: Recipe) -> tuple[str, list[Block]]:

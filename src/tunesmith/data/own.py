@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.spec import Array
-from tunesmith.data.target import Target
-from tunesmith.records import DataError, Task
+from tunesmith.data.target import Target, understood
+from tunesmith.records import Task
 
 CLASS_LOSSES = ("crossentropy", "nllloss", "multimargin")
 BINARY_LOSSES = ("bceloss", "bcewithlogits", "binarycrossentropy", "softmargin", "hinge")
@@ -18,8 +18,8 @@ NUMBER_LOSSES = ("mse", "mae", "l1loss", "smoothl1", "huber", "gaussiannll", "po
 
 def own_target(values: Array, task: Task) -> tuple[Target, str]:
     """The target of a task with the user's own model, left as it is, and a sentence on its kind."""
-    if values.dtype == object:
-        raise DataError(f"y holds words ({values.reshape(-1)[0]!r}) and the model is your own; pass indices, 0 for the first class")
+    if values.dtype == object:  # words have no other use than as classes
+        return understood(values, ("y",), task.kind, task.positive)
     kind, why = (task.kind, "as the task says") if task.kind != "auto" else _kind(values, task.loss)
     if kind in ("binary", "multiclass", "language") and values.dtype.kind in "iub":
         highest = int(values.max(initial=0))

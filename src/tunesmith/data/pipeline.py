@@ -303,8 +303,8 @@ def refuse_rows(values: Array, bad: Array, what: str) -> None:
     if kind == "NaN" and np.isinf(values[rows]).any():
         kind = "NaN and infinite values"
     shown = ", ".join(str(row) for row in rows[:5]) + (" …" if len(rows) > 5 else "")
-    count = f"{len(rows)} rows" if len(rows) > 1 else "row"
-    raise DataError(f"{what} holds {kind} in {count} ({shown}); expected finite numbers: replace them or leave those rows out")
+    where = f"{len(rows)} rows ({shown})" if len(rows) > 1 else f"row {shown}"
+    raise DataError(f"{what} holds {kind} in {where}; expected finite numbers: replace them or leave those rows out")
 
 
 def _plain(value: Any) -> Any:

@@ -196,7 +196,7 @@ def _target(gathered: Gathered, task: Task) -> tuple[Target, str]:
     values = gathered.train.target
     assert values is not None
     if len(values) == 1:
-        raise DataError(f"{gathered.train.name} has 1 row with a target; expected at least 2, and 100 or more to learn from")
+        raise DataError(f"1 row with a target came in {gathered.train.name}; expected at least 2, and 100 or more to learn from")
     if gathered.own:
         from tunesmith.data.own import own_target
 
@@ -311,9 +311,13 @@ def _encoded(pipeline: Pipeline, rows: Rows | None, notices: list[str]) -> Part 
 
 
 def _counts(target: Target, part: Part | None) -> Array | None:
-    if target.classes is None or part is None or part.target is None or part.target.dtype.kind not in "iu":
+    if target.classes is None or part is None or part.target is None:
         return None
     labels = part.target.reshape(-1)
+    if labels.dtype.kind == "f":  # 0.0 and 1.0, for a binary loss of the user's own
+        if not np.isin(labels, (0, 1)).all():
+            return None
+        labels = labels.astype(np.int64)
     return np.bincount(labels[labels >= 0], minlength=len(target.classes))
 
 

@@ -135,7 +135,7 @@ def _filled(name: str, labels: Array, shares: Shares, seed: int, units: Array) -
         take_val, take_test = _bounded(wanted[:, label], int(spare[label]))
         part[free[:take_val]] = VAL
         part[free[take_val : take_val + take_test]] = TEST
-    _fill_empty(part, shares, together)
+    _fill_empty(part, labels, shares, together)
     return Split(name, *(np.flatnonzero(part == one) for one in (TRAIN, VAL, TEST)), seed=seed)
 
 
@@ -182,11 +182,14 @@ def _bounded(wanted: Array, spare: int) -> tuple[int, int]:
     return val, min(max(int(wanted[1]), 0), spare - val)
 
 
-def _fill_empty(part: Array, shares: Shares, together: Sequence[Array]) -> None:
-    """Where a part that was asked for has no rows, the smallest training unit goes there, if training keeps another."""
+def _fill_empty(part: Array, labels: Array, shares: Shares, together: Sequence[Array]) -> None:
+    """Where a part that was asked for has no rows, the smallest training unit goes there, if training can spare it."""
     for one, share in ((VAL, shares.val), (TEST, shares.test)):
         if not share or len(part) < FEWEST or (part == one).any():
             continue
-        training = sorted((rows for rows in together if part[rows[0]] == TRAIN), key=len)
-        if training and (part == TRAIN).sum() > len(training[0]):
-            part[training[0]] = one
+        left = np.bincount(labels[part == TRAIN], minlength=int(labels.max()) + 1)
+        for rows in sorted((rows for rows in together if part[rows[0]] == TRAIN), key=len):
+            sizes = np.bincount(labels[rows], minlength=len(left))
+            if (sizes < left)[sizes > 0].all():
+                part[rows] = one
+                break

@@ -42,7 +42,7 @@ class Target:
     def encode(self, values: Array, name: str = "the data") -> Array:
         """Indices int64 (N,), 0 / 1 float32 (N, K), or scaled numbers float32 (N,) or (N, K)."""
         if self.as_is:
-            return values
+            return values.astype(np.int64, copy=False) if values.dtype.kind in "iub" else values
         if self.classes is not None:
             return self._indices(values, name)
         numbers = np.asarray(values, np.float64)
@@ -104,10 +104,10 @@ class Target:
         if (indices < 0).any():
             strange = Counter(label for label, index in zip(listed, indices, strict=True) if index < 0)
             label, _ = strange.most_common(1)[0]
-            hint = did_you_mean(str(label), [str(one) for one in self.classes])
+            hint = did_you_mean(str(label), [str(one) for one in self.classes]).removesuffix("?")
             raise DataError(
-                f"{name} holds {strange.total()} rows of {len(strange)} classes that the training data do not have, "
-                f"such as {label!r}{hint or '?'} correct those labels, leave the rows out, or train on some of them"
+                f"{strange.total()} rows of {name} are of {len(strange)} classes that the training data do not have, "
+                f"such as {label!r}{hint}: correct those labels, leave the rows out, or train on some of them"
             )
         return indices
 
@@ -127,6 +127,8 @@ def labels_of(values: Array) -> list[Label]:
 def understood(values: Array, names: Sequence[str], kind: str, positive: Any) -> tuple[Target, str]:
     """The target that values (N,) or (N, K) without gaps make, and a sentence on how that was decided."""
     chosen, why = (kind, "as the task says") if kind != "auto" else inferred(values)
+    if positive is not None and chosen != "binary":
+        raise DataError(f"positive = {positive!r} names a class of a binary task and this one is {chosen}; leave it out")
     told = f"target {', '.join(map(repr, names[:4]))}{' …' if len(names) > 4 else ''}: {chosen}, {why}"
     if chosen in CLASSES:
         if values.ndim != 1:
