@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from tunesmith.records import MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from rich.table import Table
 
     from tunesmith.runs.reading import Reading
 
@@ -36,7 +35,9 @@ def facts(run: "Reading") -> Iterator[tuple[str, str]]:
     yield "findings", str(len(run.findings))
 
 
-def table(run: "Reading", title: str) -> Table:
+def table(run: "Reading", title: str) -> "Table":
+    from rich.table import Table
+
     made = Table(title=title, show_header=False, title_justify="left")
     for name, value in facts(run):
         made.add_row(name, value)

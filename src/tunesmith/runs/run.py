@@ -23,6 +23,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from tunesmith.runs.writer import RunWriter
 
 LAYOUT = 1
 CREATING = ".creating-"
+UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
 class Run(Reading):
@@ -156,9 +158,9 @@ class Run(Reading):
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, BadZipFile) as error:
             raise RunError(f"{path} is damaged ({error}); restore it from a copy") from error
 
     def _prediction_parts(self) -> list[str]:
@@ -177,9 +179,12 @@ def _reader(path: Path) -> Iterator[sqlite3.Connection]:
             yield database
             return
     with tempfile.TemporaryDirectory() as copy:  # SQLite cannot read a log in WAL mode where it may not write beside it
-        for file in (path, path.with_name(path.name + "-wal")):
-            if file.exists():
-                shutil.copy(file, copy)
+        try:
+            for file in (path, path.with_name(path.name + "-wal")):
+                if file.exists():
+                    shutil.copy(file, copy)
+        except OSError as error:
+            raise RunError(f"{path} cannot be read ({error.strerror}); check the rights on the folder") from error
         with closing(sqlite3.connect(Path(copy) / path.name, isolation_level=None)) as database:
             yield database
 
@@ -189,7 +194,7 @@ def _begun(database: sqlite3.Connection) -> bool:
         database.execute("BEGIN")
         database.execute("SELECT 1 FROM attempt LIMIT 1").fetchone()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        if error.sqlite_errorcode & 0xFF in UNWRITABLE:
             return False
         raise
     return True
