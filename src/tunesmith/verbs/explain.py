@@ -39,13 +39,14 @@ def explain(name: str, *, width: int = 100) -> str:
     """
     if name in faults():
         return fault_page(name, width)
-    if name in PATHS or name in SECTIONS:
+    if name in PATHS:
         return explain_field(name)
+    if name in SECTIONS or name in CATALOGUES:
+        pages = [explain_field(name)] if name in SECTIONS else []
+        return "\n\n".join(pages + ([family_page(name, width)] if name in CATALOGUES else []))
     family, _, member = name.partition(".")
-    if family in CATALOGUES and member:
+    if family in CATALOGUES and member in catalogue(family):
         return member_page(family, catalogue(family)[member], member, width)
-    if name in CATALOGUES:
-        return family_page(name, width)
     found = [one for one in CATALOGUES if "." not in name and name in catalogue(one)]
     if len(found) == 1:
         return member_page(found[0], catalogue(found[0])[name], name, width)
@@ -123,28 +124,67 @@ def row(label: str, text: str, width: int) -> str:
 
 def member_page(family: str, member: Any, name: str, width: int) -> str:
     """The docstrings of a member, its arguments, and where the recipe names it."""
+    spoken = described(member)
+    pages = [own_words(spoken), module_words(spoken)]
+    if not shares_file(family, member):
+        pages.reverse()
+    facts = [f"{field:<10}{value}" for field, value in plain_facts(member).items()]
+    signature = arguments(spoken)
+    lines = [
+        f"{family}.{name}" + (f"  {signature}" if signature else ""),
+        "",
+        *dict.fromkeys(page for page in pages if page),
+    ]
+    return "\n".join([*lines, *(["", *facts] if facts else []), *recipe_line(family, name)])
+
+
+def described(member: Any) -> Any:
+    """Whose words describe a member: its own, or, of an object, those of the function or class that it holds."""
+    if inspect.isclass(member) or inspect.isroutine(member):
+        return member
+    held = (getattr(member, name, None) for name in getattr(member, "__dataclass_fields__", None) or vars(member))
+    return next((one for one in held if inspect.isclass(one) or inspect.isroutine(one)), type(member))
+
+
+def module_words(member: Any) -> str:
+    """The docstring of the file that a member stands in, where that is ours and no catalogue itself."""
     module = inspect.getmodule(member)
-    pages = (
-        [inspect.cleandoc(module.__doc__)]
-        if module is not None and own(module.__name__, name) and module.__doc__
-        else []
-    )
-    if inspect.getdoc(member) and (own(str(getattr(member, "__module__", "")), "") or not pages):
-        pages.append(str(inspect.getdoc(member)))
-    signature = arguments(member)
-    lines = [f"{family}.{name}" + (f"  {signature}" if signature else ""), "", *dict.fromkeys(pages)]
-    return "\n".join([*lines, *recipe_line(family, name)])
+    if module is None or not module.__name__.startswith("tunesmith.") or hasattr(module, "__path__"):
+        return ""
+    return inspect.cleandoc(module.__doc__ or "")
 
 
-def own(module: str, name: str) -> bool:
-    """Whether a module is ours, and, with a name, that member's own file."""
-    return module.startswith("tunesmith.") and (not name or module.rpartition(".")[2].removesuffix("_") == name)
+def shares_file(family: str, member: Any) -> bool:
+    """Whether other members of the family stand in the same file, so that the member's own words say more."""
+    file = inspect.getmodule(described(member))
+    return sum(inspect.getmodule(described(other)) is file for other in catalogue(family).values()) > 1
+
+
+def own_words(member: Any) -> str:
+    """The docstring of a member; of another library's, what comes before the formulas and the list of arguments."""
+    text = inspect.getdoc(member) or ""
+    if str(getattr(member, "__module__", "")).startswith("tunesmith."):
+        return text
+    return re.split(r"\n\s*(?:\.\. |Args:|Arguments:)", text)[0].strip()
+
+
+def plain_facts(member: Any) -> dict[str, str]:
+    """The words that an object holds beside its function, such as whether more is better."""
+    told = {}
+    for name in getattr(member, "__dataclass_fields__", ()):
+        value = getattr(member, name)
+        if name != "name" and isinstance(value, str):
+            told[name] = value
+        elif value and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+            told[name] = ", ".join(value)
+    return told
 
 
 def arguments(member: Any) -> str:
+    """The signature, without the modules of its types."""
     try:
-        return str(inspect.signature(member)) if callable(member) else ""
-    except ValueError:  # built in C, without a signature
+        return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", str(inspect.signature(member)))
+    except (TypeError, ValueError):  # built in C, without a signature
         return ""
 
 
