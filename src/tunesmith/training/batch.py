@@ -1,7 +1,7 @@
 """A batch as the loop sees it, whoever made it."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ class Batch(NamedTuple):
     target: Tensor
     weight: Tensor | None
     size: int
+
+
+Window: TypeAlias = Sequence[Batch]  # the micro-batches of one update
 
 
 def from_loader(item: Any) -> Batch:

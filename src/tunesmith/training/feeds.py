@@ -3,7 +3,7 @@
 A feed hands out windows (the micro-batches of one update) and keeps `state.position`, so that a run resumes inside an epoch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +15,8 @@ from tunesmith.data.spec import InputSpec, Part, Pictures
 from tunesmith.records import DataError
 from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.augment import augment
-from tunesmith.training.batch import Batch, from_loader, moved
+from tunesmith.training.batch import Batch, Window, from_loader, moved
 from tunesmith.training.generators import generator_states, set_generator_states
-
-Window = Sequence[Batch]
-
 
 class Feed(Protocol):
     """Windows of an epoch, in an order that resumes."""
@@ -47,7 +44,7 @@ class Rows:
         self.spec = spec
         self.count = len(part)
         self.inputs = {name: _tensor(values, device, None if values.dtype == np.uint8 else dtype) for name, values in part.inputs.items()}
-        self.target = _tensor(part.target, device, dtype)
+        self.target = torch.zeros(self.count, device=device) if part.target is None else _tensor(part.target, device, dtype)
         self.weight = None if part.weight is None else _tensor(part.weight, device, dtype)
         self.lengths = {name: _lengths(part.inputs[name]) for name in self.inputs if name == "tokens"}
         pictures = spec.get("pictures")
@@ -210,7 +207,7 @@ def batches_in(loader: Any) -> int | None:
 
 
 def _tensor(values: Any, device: torch.device, dtype: torch.dtype | None) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(values)) if isinstance(values, np.ndarray) else torch.as_tensor(values)
+    tensor = torch.from_numpy(np.require(values, requirements=["C", "W"])) if isinstance(values, np.ndarray) else torch.as_tensor(values)
     return tensor.to(device, dtype if dtype is not None and tensor.is_floating_point() else None)
 
 

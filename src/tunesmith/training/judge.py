@@ -26,7 +26,7 @@ class ValidationJudge:
         self.own = task.metric if callable(task.metric) else None
         self.batch_size = int(recipe.eval.batch_size)
         self.needs_noise = recipe.train.patience is not None
-        self.better = "max" if self.own is not None else ("min" if self.name == "loss" else metrics.better(self.name))
+        self.better = "max" if self.own is not None else ("min" if self.name == "loss" else metrics.metric(self.name, kind=prepared.kind, classes=prepared.classes).better)
 
     def __call__(self, state: State) -> dict[str, Any]:
         if self.part is None:

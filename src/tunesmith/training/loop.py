@@ -17,7 +17,8 @@ from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.records import Finding, Recipe, RecipeError, Signal, TrainingFailed
 from tunesmith.records.state import Snapshot, State
 from tunesmith.training.explained import explained
-from tunesmith.training.feeds import Feed, Window
+from tunesmith.training.batch import Window
+from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
 from tunesmith.training.rates import Rates
 from tunesmith.training.update import Gradient, Update

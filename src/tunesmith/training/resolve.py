@@ -4,19 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.blocks.metrics import METRICS
+from tunesmith.blocks.metrics import BY_KIND, METRICS
 from tunesmith.blocks.optim import OPTIMIZERS
 from tunesmith.blocks.schedules import SCHEDULES
 from tunesmith.records import DeviceError, Recipe, RecipeError, Source, did_you_mean, revise
 
-METRIC_OF_KIND = {
-    "multiclass": "accuracy",
-    "binary": "roc_auc",
-    "multilabel": "f1_macro",
-    "regression": "r2",
-    "multi_regression": "r2",
-    "language": "loss",
-}
 ENDS_AT_FLOOR = ("cosine", "linear", "one_cycle", "polynomial", "wsd")  # schedules whose gain comes with their last updates
 
 
@@ -47,7 +39,7 @@ def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any]
     ends = schedule in ENDS_AT_FLOOR
     settle("train.patience", None if ends or not has_val else 10, f"the {schedule} schedule " + ("must run to its end" if ends else "has no end of its own"))
     settle("train.device", device_name("auto"), "the first accelerator, else the processor")
-    settle("eval.metric", METRIC_OF_KIND[kind], f"usual for a {kind} task")
+    settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
     batch = changes.get("train.batch_size", recipe.train.batch_size)
     settle("eval.batch_size", max(int(batch), 512), "max(training batch, 512)")
     if isinstance(batch, int) and batch > rows > 0 and recipe.data.sampler in ("shuffle", "sequential"):

@@ -16,15 +16,14 @@ from tunesmith.training.keeping import Keeping
 from tunesmith.training.loop import Ending, Interrupt, Loop, Plan, Record, Screen, Until
 
 
-def run_plan(plan: Plan, record: Record, screen: Screen, keep: Keeping, *, start: tuple[Snapshot, int] | None = None, until: Until = Until()) -> Ending:
-    """Trains a plan, from its beginning or from a snapshot and its mark, and leaves the best weights in `plan.state.model`."""
+def run_plan(plan: Plan, record: Record, screen: Screen, keep: Keeping, *, start: Snapshot | None = None, until: Until = Until()) -> Ending:
+    """Trains a plan, from its beginning or from a snapshot, and leaves the best weights in `plan.state.model`.
+
+    The record's attempt has begun.
+    """
     if start is not None:
-        snapshot, mark = start
         with without_compiler():
-            plan.state.restore(snapshot)
-        record.begin_attempt(plan.state.step, mark)
-    else:
-        record.begin_attempt(0, 0)
+            plan.state.restore(start)
     interrupt = Interrupt()
     with listening(interrupt, screen):
         ending = Loop(plan, record, screen, keep, interrupt=interrupt, until=until).run()

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim import needs_closure, plain_step
 from tunesmith.records.state import State, random_state, set_random_state
-from tunesmith.training.batch import Batch, seen_by
+from tunesmith.training.batch import Batch, Window, seen_by
 from tunesmith.training.clipping import clip_norm, clip_value, global_norm, gradients
-from tunesmith.training.feeds import Window
 from tunesmith.training.precision import Precision
 
 Permit = Callable[[State, "Gradient"], bool]
@@ -140,10 +139,12 @@ class Update:
         if self.loss.additive:
             return total, weight
         weight = _positive(weight)
-        correction = expected / weight
         found = self._found()
-        if isinstance(correction, Tensor) or correction != 1.0:
-            torch._foreach_mul_(found, correction)
+        if isinstance(weight, Tensor):  # two operations in the gradients' own precision: the weight may be a float32 count
+            torch._foreach_mul_(found, expected)
+            torch._foreach_div_(found, weight)
+        elif expected != weight:
+            torch._foreach_mul_(found, expected / weight)
         return total / weight, weight
 
     def _reduced(self, batch: Batch) -> tuple[Tensor, Tensor | float]:

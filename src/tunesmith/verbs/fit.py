@@ -104,14 +104,16 @@ def _carried_out(
     start = starting_point(run, keep, resume)
     screen.start(opening(made, prepared, task, start))
     with Fanned(writer, run, made.plan.recipe) as record:
-        if start is None:
+        snapshot, mark = start if start is not None else (None, 0)
+        record.begin_attempt(0 if snapshot is None else snapshot["step"], mark)
+        if snapshot is None:
             _write_down(writer, made, prepared)
         for finding in (*prepared.findings, *made.findings):
             screen.finding(finding, 0)
         for notice in (*prepared.notices, *made.notices):
             screen.notice(notice)
         try:
-            ending = run_plan(made.plan, record, screen, keep, start=start, until=until)
+            ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
         except TunesmithError as error:
             writer.status("failed", reason=str(error))
             writer.traceback(traceback.format_exc())
