@@ -106,6 +106,7 @@ def test_a_mistake_is_one_sentence_with_file_and_line(text, kind, words):
         ("[1]", "r.json holds a list; expected an object with the sections data, model"),
         ('{"optim": {\n"lr": 1,\n"lr": 2}}', "r.json:3: optim.lr is given twice (first on line 2); keep one"),
         ('{"optim": {"lr": 1,\n"lrr": 2}}', "did you mean 'optim.lr'? (r.json:2)"),
+        ('{"optimm": {"lr": 1}}', "no section [optimm] for 'optimm.lr'; did you mean 'optim.lr'? (r.json:1)"),
         ('{"optim": {"lr": NaN}}', "optim.lr = nan (r.json:1): expected a number > 0"),
         ("[" * 100_000, "nested too deeply"),
     ],

@@ -11,7 +11,8 @@ from typing import Any
 
 from tunesmith.records.errors import RecipeError, did_you_mean
 from tunesmith.records.fields import field
-from tunesmith.records.foreign import entries_of
+from tunesmith.records.foreign import entries_of, own
+from tunesmith.records.foreign_names import foreign
 from tunesmith.records.lines import Keys, json_keys, toml_keys
 from tunesmith.records.plain import toml_key, toml_value
 from tunesmith.records.recipe import Recipe, Source, revised
@@ -100,12 +101,12 @@ def _recipe(nested: Mapping[str, Any], lines: Mapping[Keys, int], name: str, *, 
 
 
 def _is_anothers(nested: Mapping[str, Any]) -> bool:
-    """Whether the object is another trainer's: no section of ours holds a field of ours."""
-    ours = any(
-        isinstance(nested.get(section), Mapping) and set(nested[section]) & set(kind.model_fields)
-        for section, kind in SECTIONS.items()
-    )
-    return bool(nested) and not ours and not any(key.partition(".")[0] in SECTIONS and "." in key for key in nested)
+    """Whether the object is another trainer's: it has names that others use, and no section of ours holds a field of ours."""
+    for section, kind in SECTIONS.items():
+        if isinstance(nested.get(section), Mapping) and set(nested[section]) & set(kind.model_fields):
+            return False
+    entries = entries_of(nested)
+    return any(foreign(entry.name) for entry in entries) and not any(own(entry.name) for entry in entries)
 
 
 def _first_lines(keys: Iterable[tuple[Keys, int]]) -> dict[Keys, int]:
