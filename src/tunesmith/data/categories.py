@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from tunesmith.data.spec import Array, Categories, Table
-from tunesmith.records.recipe import DataSection
+from tunesmith.records.sections import DataSection
 
 RARE, MISSING, FIRST = 0, 1, 2
 
@@ -40,13 +40,16 @@ class CategoryBlock:
             self._levels[name] = {level: index for index, level in enumerate(kept, start=FIRST)}
             if len(kept) < len(counts):
                 rows = sum(count for level, count in counts.items() if level not in self._levels[name])
-                notices.append(f"{name}: {len(counts) - len(kept)} of {len(counts)} levels are rare ({rows} rows) and share one index")
+                notices.append(
+                    f"{name}: {len(counts) - len(kept)} of {len(counts)} levels are rare ({rows} rows) and share one index"
+                )
         self.notices = tuple(notices)
 
     def transform(self, table: Table) -> Array:
         columns = []
         for name in self.names:
-            known: dict[str | None, int] = {None: MISSING, **self._levels[name]}
+            known: dict[str | None, int] = {None: MISSING}
+            known.update(self._levels[name].items())
             values = levels_of(table[name])
             columns.append(np.fromiter((known.get(value, RARE) for value in values), np.int64, len(values)))
         return np.stack(columns, axis=1)
@@ -57,8 +60,12 @@ class CategoryBlock:
         for name in self.names:
             strange = Counter(v for v in levels_of(table[name]) if v is not None and v not in self._levels[name])
             if strange:
-                shown = ", ".join(repr(level) for level, _ in strange.most_common(3)) + (" …" if len(strange) > 3 else "")
-                found.append(f"{name}: {strange.total()} rows hold a level that was rare or unseen in training ({shown})")
+                shown = ", ".join(repr(level) for level, _ in strange.most_common(3)) + (
+                    " …" if len(strange) > 3 else ""
+                )
+                found.append(
+                    f"{name}: {strange.total()} rows hold a level that was rare or unseen in training ({shown})"
+                )
         return tuple(found)
 
     def spec(self) -> Categories:
@@ -66,7 +73,10 @@ class CategoryBlock:
 
     def inverse(self, indices: Array) -> dict[str, list[str | None]]:
         """The level of each index, None for a missing value, "(rare)" for index 0."""
-        named = {name: {RARE: "(rare)", MISSING: None, **{i: v for v, i in self._levels[name].items()}} for name in self.names}
+        named = {
+            name: {RARE: "(rare)", MISSING: None, **{i: v for v, i in self._levels[name].items()}}
+            for name in self.names
+        }
         return {name: [named[name][int(i)] for i in indices[:, place]] for place, name in enumerate(self.names)}
 
     def told(self, name: str) -> str:
@@ -79,7 +89,9 @@ class CategoryBlock:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         block = cls(plain["names"], DataSection())
-        block._levels = {name: {v: i for i, v in enumerate(levels, start=FIRST)} for name, levels in plain["levels"].items()}
+        block._levels = {
+            name: {v: i for i, v in enumerate(levels, start=FIRST)} for name, levels in plain["levels"].items()
+        }
         return block
 
 

@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.data.cells import as_dates, as_numbers, as_truth, date_style, number_style, other_order, seconds_of, stripped
+from tunesmith.data.cells import (
+    as_dates,
+    as_numbers,
+    as_truth,
+    date_style,
+    number_style,
+    other_order,
+    seconds_of,
+    stripped,
+)
 from tunesmith.data.sheet import Sheet
 from tunesmith.data.spec import Array, Column
 from tunesmith.records import DataError, Evidence, Finding, Remedy, Safety, did_you_mean
@@ -72,7 +81,11 @@ class Reading:
         if self.kind == "boolean":
             truth = as_truth(text)
             return truth if not np.isnan(truth).all() else as_numbers(text, "plain")
-        return as_dates(text, self.style) if self.kind == "date" and self.style else as_numbers(text, self.style or "plain")
+        return (
+            as_dates(text, self.style)
+            if self.kind == "date" and self.style
+            else as_numbers(text, self.style or "plain")
+        )
 
     def unread(self, cells: pl.Series) -> Array:
         """Rows with a filled cell that does not read as this kind."""
@@ -139,7 +152,9 @@ def _inferred(cells: pl.Series, name: str, sheet: Sheet) -> tuple[Reading | None
 
 def _of_text(text: pl.Series, name: str, distinct: int, sheet: Sheet) -> tuple[Reading | None, tuple[str, ...]]:
     levels = set(text.drop_nulls().unique().head(9).str.to_lowercase().to_list()) if distinct <= 4 else set()
-    if levels and (levels <= {"true", "false"} or levels <= {"yes", "no"} or levels <= {"t", "f"} or levels <= {"y", "n"}):
+    if levels and (
+        levels <= {"true", "false"} or levels <= {"yes", "no"} or levels <= {"t", "f"} or levels <= {"y", "n"}
+    ):
         return Reading(name, "boolean"), ()
     filled = text.len() - text.null_count()
     style, numbers = number_style(text, sheet.decimal_comma)
@@ -156,7 +171,10 @@ def _of_text(text: pl.Series, name: str, distinct: int, sheet: Sheet) -> tuple[R
     return _words(text, name, distinct, filled)
 
 
-_TOLD = {"grouped": "commas between thousands (1,500.5) or without its currency or per cent sign", "comma": "decimal commas (1,5)"}
+_TOLD = {
+    "grouped": "commas between thousands (1,500.5) or without its currency or per cent sign",
+    "comma": "decimal commas (1,5)",
+}
 
 
 def _single_oddities(text: pl.Series, numbers: Array, distinct: int) -> bool:
@@ -221,7 +239,9 @@ def _given(cells: pl.Series, name: str, kind: str, sheet: Sheet) -> tuple[Readin
     unread = reading.unread(cells)
     filled = int(cells.len() - cells.null_count())
     if kind == "date" and worded and not style:
-        raise DataError(f"column {name!r} cannot be read as a date ({cells.drop_nulls().first()!r}); write dates as 2024-12-31")
+        raise DataError(
+            f"column {name!r} cannot be read as a date ({cells.drop_nulls().first()!r}); write dates as 2024-12-31"
+        )
     if filled and len(unread) == filled:
         came = cells[int(unread[0])]
         raise DataError(f"column {name!r} cannot be read as {kind}: {sheet.place(int(unread[0]))} holds {came!r}")

@@ -42,7 +42,9 @@ def decoded(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", "replace"), (f"{name} is encoded as UTF-16",)
     if b"\x00" in raw[:65536]:
-        raise DataError(f"{name} is not text: it holds zero bytes; expected a CSV file, and a binary file needs its own ending")
+        raise DataError(
+            f"{name} is not text: it holds zero bytes; expected a CSV file, and a binary file needs its own ending"
+        )
     try:
         return raw.decode("utf-8-sig"), ()
     except UnicodeDecodeError as error:
@@ -55,14 +57,15 @@ def decoded(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _chinese(raw: bytes) -> bool:
-    """Valid GB18030 whose characters are pairs of high bytes (the plane of GB2312): Latin text has single high bytes."""
+    """Valid GB18030 of mostly frequent characters: GB2312 keeps them below 0xD8, where Latin-1 has capitals only."""
     try:
         text = raw.decode("gb18030")
     except UnicodeDecodeError:
         return False
     foreign = [character for character in text if ord(character) > 127]
-    pairs = sum(min(character.encode("gb18030")) >= 0xA1 for character in foreign)
-    return 2 * pairs >= len(foreign) > 0
+    codes = [character.encode("gb18030") for character in foreign]
+    frequent = sum(0xA1 <= code[0] <= 0xD7 and code[1] >= 0xA1 for code in codes)
+    return 2 * frequent > len(foreign)
 
 
 def sniffed(text: str) -> str:
@@ -140,7 +143,9 @@ def _quoted_cells(text: str, delimiter: str, names: list[str], name: str) -> tup
                     _refuse_ragged(record, names, name, len(cells) - 2, begin, reader.line_num)
             begin = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name} cannot be read as CSV near line {reader.line_num}: {error}; check its quotes") from None
+        raise DataError(
+            f"{name} cannot be read as CSV near line {reader.line_num}: {error}; check its quotes"
+        ) from None
     columns = zip(*cells[1:], strict=True) if len(cells) > 1 else [[] for _ in names]
     frame = pl.DataFrame(
         [pl.Series(column, list(values), pl.String) for column, values in zip(names, columns, strict=True)]

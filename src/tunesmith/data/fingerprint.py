@@ -98,7 +98,7 @@ def _equal(left: Array, right: Array) -> Array:
     same = left == right
     if left.dtype.kind == "f":
         same |= (left != left) & (right != right)
-    return np.asarray(same).reshape(len(left), -1).all(axis=1)
+    return np.asarray(np.asarray(same).reshape(len(left), -1).all(axis=1))
 
 
 def shared_rows(left: Sequence[Array], right: Sequence[Array]) -> int:

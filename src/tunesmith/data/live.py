@@ -33,12 +33,18 @@ def prepare_live(task: Task, recipe: Recipe) -> Prepared:
         others = {part: _pair(getattr(task, part)) for part in ("val", "test") if getattr(task, part) is not None}
         return prepare(replace(task, train=tensors, **others), recipe)
     inputs, _ = first_element(task.train)
-    notices = ["the data come as a " + ("DataLoader" if is_loader(task.train) else "Dataset") + " and are used as they are"]
+    notices = [
+        "the data come as a " + ("DataLoader" if is_loader(task.train) else "Dataset") + " and are used as they are"
+    ]
     labels, complete = labels_of(task.train)
     target, told = own_target(labels, task)
     notices.append(told if complete else f"{told}, by the first {len(labels)} targets")
     classed = target.kind in CLASSES and target.classes is not None
-    counts = np.bincount(labels[labels >= 0], minlength=target.outputs) if classed and complete and labels.ndim == 1 else None
+    counts = (
+        np.bincount(labels[labels >= 0], minlength=target.outputs)
+        if classed and complete and labels.ndim == 1
+        else None
+    )
     train, val, test, split = _parts(task, recipe, notices)
     return Prepared(
         kind=target.kind,
@@ -58,7 +64,7 @@ def prepare_live(task: Task, recipe: Recipe) -> Prepared:
 
 def is_loader(data: Any) -> bool:
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(data, torch.utils.data.DataLoader) or hasattr(data, "batch_sampler")
+    return (torch is not None and isinstance(data, torch.utils.data.DataLoader)) or hasattr(data, "batch_sampler")
 
 
 def tensors_of(data: Any) -> tuple[Any, Any] | None:
@@ -79,7 +85,9 @@ def first_element(data: Any) -> tuple[dict[str, InputSpec], Any]:
     if element is None:
         raise DataError(f"the {type(data).__name__} is empty; expected at least one (inputs, target)")
     if isinstance(element, Mapping) or not isinstance(element, tuple | list) or len(element) < 2:
-        came = f"a {type(element).__name__}" + (f" of {len(element)}" if hasattr(element, "__len__") and not is_tensor(element) else "")
+        came = f"a {type(element).__name__}" + (
+            f" of {len(element)}" if hasattr(element, "__len__") and not is_tensor(element) else ""
+        )
         raise DataError(f"the {type(data).__name__} gives {came}; expected (inputs, target) for each element")
     inputs, target = element[0], element[1]
     batched = is_loader(data) and getattr(data, "batch_size", 1) is not None
@@ -91,7 +99,9 @@ def first_element(data: Any) -> tuple[dict[str, InputSpec], Any]:
 def _shape(values: Any, name: str, batched: bool) -> tuple[int, ...]:
     array = as_array(values, name)
     if array.dtype == object:
-        raise DataError(f"the elements hold {type(values).__name__} as {name}; expected tensors: add a transform that makes them")
+        raise DataError(
+            f"the elements hold {type(values).__name__} as {name}; expected tensors: add a transform that makes them"
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError(f"the first element holds NaN or infinite values in {name}; expected finite numbers")
     return tuple(array.shape[1:] if batched else array.shape)
@@ -143,9 +153,16 @@ def _listed(dataset: Any) -> Array | None:
 
 def _parts(task: Task, recipe: Recipe, notices: list[str]) -> tuple[Any, Any, Any, Split]:
     empty = np.empty(0, np.int64)
-    shares = splits.Shares(0.0 if task.val is not None else recipe.data.val, 0.0 if task.test is not None else recipe.data.test)
+    shares = splits.Shares(
+        0.0 if task.val is not None else recipe.data.val, 0.0 if task.test is not None else recipe.data.test
+    )
     divisible = not is_loader(task.train) and hasattr(task.train, "__getitem__") and hasattr(task.train, "__len__")
-    if not divisible or not (shares.val or shares.test) or recipe.data.split == "given" or len(task.train) < splits.FEWEST:
+    if (
+        not divisible
+        or not (shares.val or shares.test)
+        or recipe.data.split == "given"
+        or len(task.train) < splits.FEWEST
+    ):
         if task.val is None and not divisible:
             notices.append("a loader is not divided: without val nothing judges the weights while they train")
         rows = np.arange(len(task.train)) if hasattr(task.train, "__len__") and not is_loader(task.train) else empty
@@ -153,7 +170,9 @@ def _parts(task: Task, recipe: Recipe, notices: list[str]) -> tuple[Any, Any, An
     from torch.utils.data import Subset
 
     split = splits.random(len(task.train), shares, recipe.train.seed)
-    notices.append(f"the Dataset is divided at random: {len(split.train)} to train, {len(split.val)} to choose, {len(split.test)} to judge")
+    notices.append(
+        f"the Dataset is divided at random: {len(split.train)} to train, {len(split.val)} to choose, {len(split.test)} to judge"
+    )
     val = task.val if task.val is not None else Subset(task.train, split.val.tolist()) if shares.val else None
     test = task.test if task.test is not None else Subset(task.train, split.test.tolist()) if shares.test else None
     return Subset(task.train, split.train.tolist()), val, test, split

@@ -23,7 +23,9 @@ def archive_parts(path: str | Path, target: str | None = None, *, need_labels: b
         others = [key for key in arrays if key != target and len(arrays[key]) == len(arrays[target])]
         inputs = next((by_fold[key] for key in INPUTS if key in by_fold), others[0] if len(others) == 1 else None)
         if inputs is None:
-            raise DataError(f"{name} has {len(others)} arrays beside {target!r} ({', '.join(others)}); call the inputs X")
+            raise DataError(
+                f"{name} has {len(others)} arrays beside {target!r} ({', '.join(others)}); call the inputs X"
+            )
         return {"train": (arrays[inputs], arrays[target])}
     found: Pairs = {}
     for part, endings in PARTS.items():
@@ -31,7 +33,9 @@ def archive_parts(path: str | Path, target: str | None = None, *, need_labels: b
         if inputs is not None and (labels is not None or not need_labels):
             found[part] = arrays[inputs], None if labels is None else arrays[labels]
     if "train" not in found:
-        raise DataError(f"{name} holds the arrays {', '.join(arrays) or 'nothing'}; expected X and y, or the name of the labels as target")
+        raise DataError(
+            f"{name} holds the arrays {', '.join(arrays) or 'nothing'}; expected X and y, or the name of the labels as target"
+        )
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tunesmith.data.scalers import ARRAY_SCALE, SCALERS, TABLE_SCALE, Scaler
 from tunesmith.data.spec import Array, Numbers, Table
-from tunesmith.records.recipe import DataSection
+from tunesmith.records.sections import DataSection
 
 DAY = 86400.0
 CYCLES: Mapping[str, float] = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}  # seconds of one round
@@ -81,7 +81,11 @@ class NumberBlock:
 
     def told(self, name: str) -> str:
         """How the model sees the column `name`, for people."""
-        parts = [] if name in self._trendless else [f"{self._scale}, {self._fitted().widths[self._scaled.index(name)]} wide"]
+        parts = (
+            []
+            if name in self._trendless
+            else [f"{self._scale}, {self._fitted().widths[self._scaled.index(name)]} wide"]
+        )
         parts += [f"sine and cosine of the {cycle}" for date, cycle in self._cycles if date == name]
         parts += [f"missing = {self._fill[name]:.6g} and an indicator"] if name in self._marked else []
         return "; ".join(parts)
@@ -177,7 +181,9 @@ class MatrixBlock:
     def told(self, name: str) -> str:
         """How the model sees the matrix, for people."""
         width = sum(self._fitted().widths) + len(self._marked)
-        return f"{self._scale}, {width} wide" + (f", {len(self._marked)} of them indicators" if len(self._marked) else "")
+        return f"{self._scale}, {width} wide" + (
+            f", {len(self._marked)} of them indicators" if len(self._marked) else ""
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -210,7 +216,9 @@ class MatrixBlock:
 
 def _float_matrix(values: Array) -> Array:
     flat = values.reshape(len(values), -1)
-    return flat if flat.dtype in (np.float32, np.float64) else flat.astype(np.float32 if flat.itemsize < 4 else np.float64)
+    return (
+        flat if flat.dtype in (np.float32, np.float64) else flat.astype(np.float32 if flat.itemsize < 4 else np.float64)
+    )
 
 
 def _median(values: Array) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tunesmith.data.spec import Array
 from tunesmith.records import Evidence, Finding, Remedy, Safety
+from tunesmith.records.finding import Severity
 
 IMBALANCE = 10.0  # rows of the largest class for each of the smallest
 
@@ -24,7 +25,18 @@ def repeated_rows(units: Array, target: Array | None) -> list[Finding]:
         differ = int((target[again] != target[units[again]]).sum())
     share = len(again) / len(units)
     values = {"count": len(again), "share": share, "differ": differ}
-    return [_note("data.duplicates", "data.equal_rows", values, "share of rows", share, 0.0, UNIQUE, {"rows": again[:100].tolist()})]
+    return [
+        _note(
+            "data.duplicates",
+            "data.equal_rows",
+            values,
+            "share of rows",
+            share,
+            0.0,
+            UNIQUE,
+            {"rows": again[:100].tolist()},
+        )
+    ]
 
 
 def shared_with_test(count: int, rows: int, part: str) -> list[Finding]:
@@ -49,18 +61,22 @@ def class_shares(counts: Array, classes: Sequence[Any]) -> list[Finding]:
     present = counts[counts > 0]
     ratio = float(present.max() / present.min()) if len(present) else 1.0
     if ratio > IMBALANCE:
-        rare, common = classes[int(np.argmin(np.where(counts > 0, counts, counts.max() + 1)))], classes[int(counts.argmax())]
+        rare = classes[int(np.argmin(np.where(counts > 0, counts, counts.max() + 1)))]
+        common = classes[int(counts.argmax())]
         values = {"common": str(common), "rare": str(rare), "most": int(present.max()), "least": int(present.min())}
         found.append(_note("data.class_imbalance", "data.class_imbalance", values, "ratio", ratio, IMBALANCE, WEIGH))
-    for count, message in ((1, "data.single_row_class"), (0, "data.untrained_class")):
-        few = [str(classes[index]) for index in np.flatnonzero(counts == count)]
+    cases: tuple[tuple[int, str, Severity], ...] = (
+        (1, "data.single_row_class", "note"),
+        (0, "data.untrained_class", "warning"),
+    )
+    for count, message, severity in cases:
+        few = [str(classes[int(index)]) for index in np.flatnonzero(counts == count)]
         if few:
             shown = ", ".join(few[:5]) + (" …" if len(few) > 5 else "")
-            severity = "note" if count else "warning"
             found.append(
                 Finding(
                     fault="data.class_imbalance",
-                    severity="warning" if severity == "warning" else "note",
+                    severity=severity,
                     message=message,
                     values={"classes": shown, "count": len(few)},
                     evidence=(Evidence(name="training rows", value=float(count), threshold=2.0),),

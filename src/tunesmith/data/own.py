@@ -24,10 +24,14 @@ def own_target(values: Array, task: Task) -> tuple[Target, str]:
     if kind in ("binary", "multiclass", "language") and values.dtype.kind in "iub":
         highest = int(values.max(initial=0))
         classes = tuple(range(max(highest + 1, 2)))
-        return Target(kind, ("y",), classes, _positive(values) if kind == "binary" else None, as_is=True), f"y: {kind}, {why}"
+        return Target(
+            kind, ("y",), classes, _positive(values) if kind == "binary" else None, as_is=True
+        ), f"y: {kind}, {why}"
     width = 1 if values.ndim == 1 else values.shape[-1]
     if kind == "binary" or (kind == "multiclass" and values.ndim == 1):
-        return Target("binary" if kind == "binary" else kind, ("y",), (0, 1), _positive(values), as_is=True), f"y: {kind}, {why}"
+        return Target(
+            "binary" if kind == "binary" else kind, ("y",), (0, 1), _positive(values), as_is=True
+        ), f"y: {kind}, {why}"
     names = ("y",) if width == 1 else tuple(f"y{index}" for index in range(width))
     return Target(kind, names, as_is=True), f"y: {kind}, {why}"
 
@@ -61,5 +65,3 @@ def _kind(values: Array, loss: Any) -> tuple[str, str]:
         two = values.ndim == 1 and len(np.unique(values)) == 2 and int(values.max()) == 1 and int(values.min()) == 0
         return ("binary" if two else "multiclass"), "for y holds whole numbers"
     return ("multi_regression" if several else "regression"), "for y holds real numbers"
-
-

@@ -66,7 +66,9 @@ def _target_values(sheet: Sheet, name: str, style: str) -> Array:
             strange = np.flatnonzero(np.isnan(numbers) & text.is_not_null().to_numpy())
             if len(strange):
                 came = text[int(strange[0])]
-                raise DataError(f"target {name!r} is a number in training and {came!r} in {sheet.place(int(strange[0]))}")
+                raise DataError(
+                    f"target {name!r} is a number in training and {came!r} in {sheet.place(int(strange[0]))}"
+                )
             return numbers
         return _objects(text)
     if cells.dtype == pl.Boolean and not cells.null_count():
@@ -111,8 +113,15 @@ class Pipeline:
         self.told = tuple(told)
         return part
 
-    def part(self, table: Mapping[str, Array], target: Array | None, rows: Array, told: list[str], source: str = "the data",
-             weight: Array | None = None) -> Part:
+    def part(
+        self,
+        table: Mapping[str, Array],
+        target: Array | None,
+        rows: Array,
+        told: list[str],
+        source: str = "the data",
+        weight: Array | None = None,
+    ) -> Part:
         """A part of read columns; `target` holds raw values."""
         if target is not None:
             gone = missing_in(target) if target.ndim == 1 else np.isnan(target).any(axis=1)
@@ -176,7 +185,9 @@ class Pipeline:
         """The inverse of `to_json`, bit for bit."""
         if plain.get("format") != FORMAT:
             came = plain.get("format")
-            raise DataError(f"the pipeline has format {came!r} and this version reads {FORMAT}; train again, or use the version it was written by")
+            raise DataError(
+                f"the pipeline has format {came!r} and this version reads {FORMAT}; train again, or use the version it was written by"
+            )
         reading = plain["target_reading"]
         return cls(
             plain["form"],
@@ -195,8 +206,10 @@ class Pipeline:
         targets = self.target_reading.names if self.target_reading is not None else ()
         extra = [name for name in sheet.frame.columns if name not in {*names, *self.known, *targets}]
         if extra:
-            told.append(f"{sheet.name} has columns that the training data did not have, which are not used: {', '.join(extra[:5])}"
-                        + (" …" if len(extra) > 5 else ""))
+            told.append(
+                f"{sheet.name} has columns that the training data did not have, which are not used: {', '.join(extra[:5])}"
+                + (" …" if len(extra) > 5 else "")
+            )
         return read_columns(sheet, self.readings, told)
 
     def _target_of(self, sheet: Sheet) -> Array | None:
@@ -246,11 +259,15 @@ def read_columns(sheet: Sheet, readings: Sequence[Reading], told: list[str]) -> 
         values = reading.read(cells)
         if values.dtype.kind == "f" and np.isinf(values).any():
             rows = np.flatnonzero(np.isinf(values))
-            raise DataError(f"column {reading.name!r} holds infinite values, {sheet.places(rows)}; expected finite numbers")
+            raise DataError(
+                f"column {reading.name!r} holds infinite values, {sheet.places(rows)}; expected finite numbers"
+            )
         unread = reading.unread(cells)
         if len(unread):
             came = cells[int(unread[0])]
-            told.append(f"{reading.name}: {len(unread)} cells are no {reading.kind} and count as missing ({came!r}, {sheet.places(unread)})")
+            told.append(
+                f"{reading.name}: {len(unread)} cells are no {reading.kind} and count as missing ({came!r}, {sheet.places(unread)})"
+            )
         table[reading.name] = values
     return table
 
@@ -287,7 +304,9 @@ def _shaped(block: Block, values: Array) -> Array:
     if isinstance(block, MatrixBlock):
         values = values.reshape(len(values), -1)
         if values.shape[1] != block.columns:
-            raise DataError(f"X has {values.shape[1]} columns and the model was trained on {block.columns}; pass the same columns")
+            raise DataError(
+                f"X has {values.shape[1]} columns and the model was trained on {block.columns}; pass the same columns"
+            )
     if values.dtype.kind == "f" and block.kind != "pictures":
         bad = np.isinf(values) if isinstance(block, MatrixBlock) else ~np.isfinite(values)
         refuse_rows(values, bad, "X")

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from tunesmith.data.spec import Array, Plain, Table
 from tunesmith.records import DataError
-from tunesmith.records.recipe import DataSection
+from tunesmith.records.sections import DataSection
 
 
 class PlainBlock:

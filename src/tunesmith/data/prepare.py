@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data import odd, splits
+from tunesmith.data.arrays import as_sheet, from_arrays, from_pictures, pair_of
 from tunesmith.data.columns import missing_in
 from tunesmith.data.fingerprint import equal_rows, fingerprint, shared_rows
-from tunesmith.data.gather import Gathered, Rows, as_sheet, from_arrays, from_pictures, from_table, npz_pairs, pair_of
+from tunesmith.data.npz import archive_parts
 from tunesmith.data.pipeline import Pipeline
+from tunesmith.data.rows import Gathered, Rows
 from tunesmith.data.sources import is_live, is_path, is_table, sheet_of
 from tunesmith.data.spec import Array, Block, Column, Part, Prepared, Split
+from tunesmith.data.tables import from_table
 from tunesmith.data.target import CLASSES, Target, understood
 from tunesmith.records import DataError, Finding, Recipe, Task
 
@@ -66,15 +69,18 @@ def _other_sheet(data: Any, task: Task) -> Any:
         return sheet_of(data)
     found = as_sheet(*pair_of(data, "the other data"), task)
     if found is None:
-        raise DataError("the training data are a table and the validation or test data are not; bring both in the same form")
+        raise DataError(
+            "the training data are a table and the validation or test data are not; bring both in the same form"
+        )
     return found[0]
 
 
 def _from_npz(path: Path, task: Task, recipe: Recipe) -> Gathered:
-    pairs = npz_pairs(path, task)
+    target = task.target if isinstance(task.target, str) else None
+    pairs: dict[str, tuple[Any, Any]] = dict(archive_parts(path, target))
     for part, data in _parts(task)[1:]:
         if data is not None:
-            pairs[part] = npz_pairs(data, task)["train"] if is_path(data) else pair_of(data, f"the {part} data")
+            pairs[part] = archive_parts(data, target)["train"] if is_path(data) else pair_of(data, f"the {part} data")
     found = as_sheet(*pairs["train"], task)
     if found is not None:
         sheet, named = found
@@ -113,6 +119,7 @@ def assembled(gathered: Gathered, task: Task, recipe: Recipe) -> Prepared:
     split = _divided(gathered, target, task, recipe, findings, notices)
     train, val, test = (_part_rows(gathered, part, getattr(split, part)) for part in PARTS)
     assert train is not None
+    assert train.target is not None
     target = target.scaled(train.target, recipe.data.scale_target)
     for block in gathered.blocks:
         block.fit(train.table)
@@ -148,7 +155,7 @@ def assembled(gathered: Gathered, task: Task, recipe: Recipe) -> Prepared:
 
 
 def _hashed(gathered: Gathered) -> dict[str, Array]:
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for part in PARTS:
         rows = getattr(gathered, part)
         if rows is not None:
@@ -164,7 +171,9 @@ def _with_targets(rows: Rows, gathered: Gathered, findings: list[Finding]) -> Ro
         return rows
     gone = _gaps(rows.target)
     if gone.all():
-        raise DataError(f"target {gathered.names[0]!r} is missing in all {len(rows)} rows of {rows.name}; name another column")
+        raise DataError(
+            f"target {gathered.names[0]!r} is missing in all {len(rows)} rows of {rows.name}; name another column"
+        )
     findings.extend(odd.missing_targets(int(gone.sum()), len(rows), rows.name))
     return rows.take(np.flatnonzero(~gone)) if gone.any() else rows
 
@@ -175,7 +184,7 @@ def _gaps(target: Array) -> Array:
     flat = target.reshape(len(target), -1)
     if flat.dtype == object:
         return np.array([any(value is None for value in row) for row in flat.tolist()])
-    return np.isnan(flat).any(axis=1) if flat.dtype.kind == "f" else np.zeros(len(flat), bool)
+    return np.asarray(np.isnan(flat).any(axis=1)) if flat.dtype.kind == "f" else np.zeros(len(flat), bool)
 
 
 def _take_parts(gathered: Gathered) -> None:
@@ -196,7 +205,9 @@ def _target(gathered: Gathered, task: Task) -> tuple[Target, str]:
     values = gathered.train.target
     assert values is not None
     if len(values) == 1:
-        raise DataError(f"1 row with a target came in {gathered.train.name}; expected at least 2, and 100 or more to learn from")
+        raise DataError(
+            f"1 row with a target came in {gathered.train.name}; expected at least 2, and 100 or more to learn from"
+        )
     if gathered.own:
         from tunesmith.data.own import own_target
 
@@ -271,7 +282,9 @@ def _how(recipe: Recipe, target: Target, rows: Rows, shares: splits.Shares) -> s
     how = recipe.data.split
     if how == "auto":
         if rows.time is not None and rows.group is not None:
-            raise DataError("both a group and a time column are named; say which divides the rows with data.split = 'group' or 'time'")
+            raise DataError(
+                "both a group and a time column are named; say which divides the rows with data.split = 'group' or 'time'"
+            )
         if rows.time is not None or rows.group is not None:
             return "time" if rows.time is not None else "group"
         labelled = target.kind in CLASSES and rows.target is not None and rows.target.ndim == 1
@@ -279,7 +292,9 @@ def _how(recipe: Recipe, target: Target, rows: Rows, shares: splits.Shares) -> s
     if how in ("group", "time") and getattr(rows, how) is None:
         raise DataError(f"data.split = {how!r} needs a {how} column; name it with {how} (on the command line --{how})")
     if how == "stratified" and target.kind not in CLASSES:
-        raise DataError(f"data.split = 'stratified' keeps the shares of classes and a {target.kind} task has none; use 'random'")
+        raise DataError(
+            f"data.split = 'stratified' keeps the shares of classes and a {target.kind} task has none; use 'random'"
+        )
     return how
 
 
@@ -329,7 +344,9 @@ def _numbered(split: Split, train: Rows, val: Rows | None, test: Rows | None) ->
 
 
 def _described(gathered: Gathered, target: Target, counts: Array | None) -> tuple[Column, ...]:
-    told = [replace(column, encoding=_encoding(gathered.blocks, column) or column.encoding) for column in gathered.columns]
+    told = [
+        replace(column, encoding=_encoding(gathered.blocks, column) or column.encoding) for column in gathered.columns
+    ]
     for name in gathered.names[:50]:
         if target.classes is not None:
             sizes = counts if counts is not None else np.zeros(0, np.int64)

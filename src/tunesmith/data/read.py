@@ -184,14 +184,19 @@ def _as_text(value: object) -> str:
 def read_arrays(path: str | Path) -> dict[str, Array]:
     """The arrays of an npz file by name. Raises `DataError` where it is not one, or holds pickled objects."""
     found = existing(path)
+    with found.open("rb") as file:
+        start = file.read(4)
+    if not start.startswith(b"PK"):
+        came = "empty" if not start else "no npz archive, as its ending says"
+        raise DataError(f"{found.name} is {came}; write it with np.savez(path, X=…, y=…)")
     try:
         with np.load(found, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{found.name} holds one array, not the named arrays of an npz file; save it with np.savez")
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:
         raise DataError(f"{found.name} cannot be read as npz ({error}); write it again with np.savez") from None
     except ValueError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{found.name} is no npz file of plain arrays ({error}); write it with np.savez, without objects") from None
+        raise DataError(
+            f"{found.name} is no npz file of plain arrays ({error}); write it with np.savez, without objects"
+        ) from None

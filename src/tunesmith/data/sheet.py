@@ -61,7 +61,9 @@ class Sheet:
     def take(self, rows: Array) -> Sheet:
         """Some of the rows; they keep their lines but not their numbers."""
         frame = self.frame[np.asarray(rows, np.int64)]
-        return Sheet(frame, self.name, None if self.lines is None else self.lines[rows], self.decimal_comma, self.notices)
+        return Sheet(
+            frame, self.name, None if self.lines is None else self.lines[rows], self.decimal_comma, self.notices
+        )
 
     def without(self, names: Iterable[str]) -> Sheet:
         """All columns but these."""

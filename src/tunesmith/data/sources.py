@@ -63,7 +63,9 @@ def sheet_of(data: Any) -> Sheet:
         _refuse_wide(columns, name)
         columns = frame_of(columns)
     if not columns.width or not columns.height:
-        raise DataError(f"{name} has {columns.height} rows and {columns.width} columns; expected at least 2 rows of data")
+        raise DataError(
+            f"{name} has {columns.height} rows and {columns.width} columns; expected at least 2 rows of data"
+        )
     return Sheet(columns, name)
 
 
@@ -123,8 +125,9 @@ def as_array(values: Any, what: str = "X") -> Array:
 def _worded(array: Array) -> Array:
     """Text as an object array of str, with None for a missing value."""
     if array.dtype.kind in "US":
-        return np.array([str(value) if not isinstance(value, bytes) else value.decode() for value in array.ravel().tolist()],
-                        object).reshape(array.shape)
+        return np.array(
+            [str(value) if not isinstance(value, bytes) else value.decode() for value in array.ravel().tolist()], object
+        ).reshape(array.shape)
     if array.dtype != object:
         return array
     listed = array.ravel().tolist()

@@ -129,6 +129,9 @@ class Split:
     seed: int = 0
 
 
+NO_ROWS: Array = np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class PictureSet:
     """What a reader of pictures gives."""
@@ -159,7 +162,7 @@ class Prepared:
     findings: tuple[Finding, ...] = ()
     notices: tuple[str, ...] = ()
     fingerprint: str = ""  # hash of the data: values, names, order
-    split: Split = field(default_factory=lambda: Split("given", *(np.empty(0, np.int64) for _ in range(3))))
+    split: Split = field(default_factory=lambda: Split("given", NO_ROWS, NO_ROWS, NO_ROWS))
 
 
 class Block(Protocol):
@@ -168,9 +171,11 @@ class Block(Protocol):
     Built as `Block(names, recipe.data)`. `transform` gives N rows, as `spec()` says.
     """
 
-    kind: str  # the key of its array in `Part.inputs`: "numbers", "categories", "tokens", "pictures"
     names: tuple[str, ...]  # the columns it reads
     notices: tuple[str, ...]  # what a user should be told about the fit
+
+    @property
+    def kind(self) -> str: ...  # the key of its array in `Part.inputs`: "numbers", "categories", "tokens", "pictures"
 
     def fit(self, table: Table) -> None: ...
 

@@ -81,7 +81,7 @@ def by_time(times: Array, shares: Shares, seed: int) -> Split:
     before = starts[(starts > 0) & (starts < begin_test)]
     begin_val = _nearest(before, begin_test - val) if val else begin_test
     ends = (order[:begin_val], order[begin_val:begin_test], order[begin_test:])
-    return Split("time", *(np.sort(rows) for rows in ends), seed=seed)
+    return Split("time", np.sort(ends[0]), np.sort(ends[1]), np.sort(ends[2]), seed)
 
 
 def _nearest(candidates: Array, wanted: int) -> int:
@@ -136,7 +136,7 @@ def _filled(name: str, labels: Array, shares: Shares, seed: int, units: Array) -
         part[free[:take_val]] = VAL
         part[free[take_val : take_val + take_test]] = TEST
     _fill_empty(part, labels, shares, together)
-    return Split(name, *(np.flatnonzero(part == one) for one in (TRAIN, VAL, TEST)), seed=seed)
+    return Split(name, np.flatnonzero(part == TRAIN), np.flatnonzero(part == VAL), np.flatnonzero(part == TEST), seed)
 
 
 def _wanted(counts: Array, shares: Shares) -> Array:

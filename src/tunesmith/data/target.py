@@ -56,9 +56,9 @@ class Target:
         if self.classes is not None:
             indices = given.argmax(axis=1) if given.ndim == 2 else given.astype(np.int64)
             labels = np.array(self.classes, dtype=None if len({type(c) for c in self.classes}) == 1 else object)
-            return labels[indices]
+            return np.asarray(labels[indices])
         if not self.center:
-            return given
+            return np.asarray(given)
         return np.asarray(given, np.float64) * np.asarray(self.spread) + np.asarray(self.center)
 
     def scaled(self, training: Array, how: str) -> Self:
@@ -128,7 +128,9 @@ def understood(values: Array, names: Sequence[str], kind: str, positive: Any) ->
     """The target that values (N,) or (N, K) without gaps make, and a sentence on how that was decided."""
     chosen, why = (kind, "as the task says") if kind != "auto" else inferred(values)
     if positive is not None and chosen != "binary":
-        raise DataError(f"positive = {positive!r} names a class of a binary task and this one is {chosen}; leave it out")
+        raise DataError(
+            f"positive = {positive!r} names a class of a binary task and this one is {chosen}; leave it out"
+        )
     told = f"target {', '.join(map(repr, names[:4]))}{' …' if len(names) > 4 else ''}: {chosen}, {why}"
     if chosen in CLASSES:
         if values.ndim != 1:
@@ -180,7 +182,9 @@ def _classes(values: Array, names: Sequence[str], kind: str, positive: Any) -> T
             "expected classes that repeat: name another column, or kind = 'regression' for numbers"
         )
     if kind == "binary" and len(classes) > 2:
-        raise DataError(f"a binary task has two classes and target {names[0]!r} has {len(classes)}; use kind = 'multiclass'")
+        raise DataError(
+            f"a binary task has two classes and target {names[0]!r} has {len(classes)}; use kind = 'multiclass'"
+        )
     return Target(kind, tuple(names), classes, _positive(classes, counts, positive) if len(classes) == 2 else None)
 
 
@@ -196,7 +200,9 @@ def _positive(classes: tuple[Label, ...], counts: Counter[Label], named: Any) ->
         return int(counts[classes[1]] <= counts[classes[0]])  # the rarer one; the latter of two as frequent
     by_text = {str(label): index for index, label in enumerate(classes)}
     if str(named) not in by_text:
-        raise DataError(f"no class called {named!r} in the target to be the positive one{did_you_mean(str(named), by_text)}")
+        raise DataError(
+            f"no class called {named!r} in the target to be the positive one{did_you_mean(str(named), by_text)}"
+        )
     return by_text[str(named)]
 
 
@@ -207,7 +213,9 @@ def _check_numbers(values: Array, names: Sequence[str], kind: str) -> None:
     table = values.reshape(len(values), -1)
     if kind == "multilabel" and not np.isin(table, (0, 1)).all():
         strange = table[~np.isin(table, (0, 1))][0]
-        raise DataError(f"a multilabel target holds 0 and 1 and this one holds {strange:g}; use kind = 'multi_regression'")
+        raise DataError(
+            f"a multilabel target holds 0 and 1 and this one holds {strange:g}; use kind = 'multi_regression'"
+        )
     for name, column in zip(names, table.T, strict=True):
         if kind in NUMBERS and column.min() == column.max():
             raise DataError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from tunesmith.data.spec import Array, Table, Tokens
 from tunesmith.records import DataError
-from tunesmith.records.recipe import DataSection
+from tunesmith.records.sections import DataSection
 
 
 class TokenBlock:

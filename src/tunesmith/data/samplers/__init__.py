@@ -58,7 +58,9 @@ def share(order: Array, rank: int, world: int) -> Array:
 def by_class(labels: Array | None, rows: int, name: str) -> list[Array]:
     """The positions of each class that has rows. Raises `DataError` where there are no classes to balance."""
     if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"the sampler {name!r} goes by the class of each row and this task has none; use data.sampler = 'shuffle'")
+        raise DataError(
+            f"the sampler {name!r} goes by the class of each row and this task has none; use data.sampler = 'shuffle'"
+        )
     if len(labels) != rows:
         raise DataError(f"the sampler {name!r} got {len(labels)} labels for {rows} rows; it needs one label a row")
     by_label = np.argsort(labels, kind="stable")

@@ -30,7 +30,7 @@ class Linear:
 
     def transform(self, values: Array) -> Array:
         kind = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
-        moved = values - self.center.astype(kind)
+        moved: Array = values - self.center.astype(kind)
         moved *= self.factor.astype(kind)
         return moved
 

@@ -48,8 +48,10 @@ class Piecewise:
     def inverse(self, features: Array) -> Array:
         ends = np.cumsum(self.widths)[:-1]
         parts = np.split(np.asarray(features, np.float64), ends, axis=1) if self.bins else []
-        columns = [edges[0] + part @ np.diff(edges) if len(edges) > 1 else np.full(len(part), edges[0])
-                   for part, edges in zip(parts, self.bins, strict=True)]
+        columns = [
+            edges[0] + part @ np.diff(edges) if len(edges) > 1 else np.full(len(part), edges[0])
+            for part, edges in zip(parts, self.bins, strict=True)
+        ]
         return np.stack(columns, axis=1) if columns else np.empty((len(features), 0))
 
     def to_json(self) -> dict[str, Any]:

@@ -41,11 +41,11 @@ class Quantile:
         return cls(tuple(knots for knots, _ in pairs), tuple(scores for _, scores in pairs))
 
     def transform(self, values: Array) -> Array:
-        columns = [np.interp(x, *curve) for x, *curve in zip(values.T, self.knots, self.scores, strict=True)]
+        columns = [np.interp(x, q, z) for x, q, z in zip(values.T, self.knots, self.scores, strict=True)]
         return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
 
     def inverse(self, features: Array) -> Array:
-        columns = [np.interp(z, *curve) for z, *curve in zip(features.T, self.scores, self.knots, strict=True)]
+        columns = [np.interp(x, z, q) for x, z, q in zip(features.T, self.scores, self.knots, strict=True)]
         return np.stack(columns, axis=1) if columns else np.empty((len(features), 0))
 
     def to_json(self) -> dict[str, Any]:
