@@ -92,18 +92,27 @@ class CNN(nn.Module):
 
 def _stem(inputs: int, width: int, halvings: int, *, norm: str, activation: str) -> nn.Sequential:
     """Convolutions from pixels to `width` channels that halve the map `halvings` times, the last time by max pooling."""
-
-    def stage(channels: int, wider: int, *, stride: int, pool: bool) -> list[nn.Module]:
-        convolution = nn.Conv2d(channels, wider, 3, stride, 1, bias=norm == "none")
-        # pooled before the norm, which then has a quarter of the work
-        pooling = [nn.MaxPool2d(2, 2, ceil_mode=True)] if pool else []
-        return [convolution, *pooling, layers.norm(norm, wider, dims=2), layers.activation(activation)]
-
     found: list[nn.Module] = []
-    for _ in range(halvings - 1):
-        found += stage(inputs, width, stride=2, pool=False)
+    for stride in strides(halvings):
+        # kernel 7 at stride 4: neighbours overlap by as much as with kernel 3 at stride 2
+        convolution = nn.Conv2d(inputs, width, max(2 * stride - 1, 3), stride, max(stride - 1, 1), bias=norm == "none")
+        last = stride == 1 and halvings > 0
+        # pooled before the norm, which then has a quarter of the work
+        pooling = [nn.MaxPool2d(2, 2, ceil_mode=True)] if last else []
+        found += [convolution, *pooling, layers.norm(norm, width, dims=2), layers.activation(activation)]
         inputs = width
-    return nn.Sequential(*found, *stage(inputs, width, stride=1, pool=halvings > 0))
+    return nn.Sequential(*found)
+
+
+def strides(halvings: int) -> tuple[int, ...]:
+    """Strides of the stem's convolutions; large pictures start with 4, for maps of 112 cost more than all the rest.
+
+    >>> [strides(count) for count in range(5)]
+    [(1,), (1,), (2, 1), (4, 1), (4, 2, 1)]
+    """
+    before_pooling = max(halvings - 1, 0)
+    first = (4,) if before_pooling >= 2 else ()
+    return (*first, *(2,) * (before_pooling - 2 * len(first)), 1)
 
 
 def channels_last(x: Tensor) -> Tensor:
