@@ -71,7 +71,7 @@ def test_a_bare_name_that_one_catalogue_has_is_enough() -> None:
 def test_an_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(UnknownName, match="loss\\.spike"):
         explain("loss.spik")
-    with pytest.raises(UnknownName, match="'norm.group'"):
+    with pytest.raises(UnknownName, match=r"'norm\.group'"):
         explain("norm.grup")
     with pytest.raises(UnknownName, match="lists what there is"):
         explain("zzzzqqqq")

@@ -125,6 +125,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         recipe = revise(recipe, {"train.batch_size": 128}, Source("derived", "2 ** round(log2(34189 / 250))"))
         recipe = revise(recipe, changes, Source("file", "my.toml:3"))
         info = {"title": "fashion.csv → label", "command": ["tunesmith", "fit", "fashion.csv", "--target", "label"]}
+        info["rows"] = {"train": 700, "val": 150, "test": 150}
         run = Run.create(tmp_path / name, recipe=recipe, info=info | {"versions": {"python": "3.11", "torch": "2.13"}})
         labels = [f"class {i}" for i in range(10)] if labels is None else labels
         with run.writer() as writer:

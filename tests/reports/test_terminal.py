@@ -55,7 +55,11 @@ def row(epoch: int = 1, **more: Any) -> dict[str, Any]:
 
 def closing(**more: Any) -> dict[str, Any]:
     scores = {"val": {"roc_auc": 0.92}, "test": {"roc_auc": 0.915, "accuracy": 0.858}}
-    plain = {"scores": scores, "intervals": {"test": {"roc_auc": [0.9, 0.93]}}, "best_step": 1340}
+    plain = {
+        "scores": scores,
+        "intervals": {"test": {"roc_auc": [0.9, 0.93]}},
+        "best": {"step": 1340, "epoch": 5, "score": 0.92},
+    }
     return (
         plain | {"folder": "runs/a", "report": "runs/a/report.html", "next": "tunesmith predict runs/a NEW.csv"} | more
     )

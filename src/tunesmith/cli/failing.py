@@ -55,10 +55,10 @@ def explained(error: BaseException) -> tuple[str, int]:
 
 def usage(error: BaseException) -> str:
     """Typer's sentence in our form."""
-    if hasattr(error, "option_name") and hasattr(error, "possibilities") and getattr(error, "ctx", None) is not None:
-        return unknown_option(error.option_name, error.ctx)
+    option, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
+    if option is not None and context is not None and hasattr(error, "possibilities"):
+        return unknown_option(option, context)
     message = one_line(error.format_message()).rstrip(".") if hasattr(error, "format_message") else one_line(str(error))
-    context = getattr(error, "ctx", None)
     help_ = more(context) if context is not None else ""
     return (message[:1].lower() + message[1:] or "wrong use") + help_
 

@@ -1,6 +1,6 @@
 """`tunesmith fit`: trains on a data file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,7 +62,9 @@ def fit(
     folder: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Run folder; new: runs/<data>-<number>.", show_default=False)
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --folder; DATA and options may be left out.")
+    ] = False,
     until: Annotated[
         Text, typer.Option(metavar="WHEN", help="Pause then, e.g. '3 epochs', '200 steps', '30 seconds'.")
     ] = None,
@@ -77,13 +79,14 @@ def fit(
     """Train on a data file, and judge on rows not seen."""
     from tunesmith.cli.recipes import asked_recipe
 
+    if resume and data is None and task is None and folder is not None:
+        return again(folder, until, [*flag("--quiet", quiet), *flag("--debug", debug)], json)
     short: dict[str, Any] = {"data.split": split, "model.name": model, "train.epochs": epochs, "run.language": language}
     short |= {"data.test": share_of(test), "data.val": share_of(val)}
     asked = asked_recipe(recipe, settings, short)
     given = task_of(
         task,
         data,
-        resume,
         target=target,
         test=None if share_of(test) is not None else test,
         val=None if share_of(val) is not None else val,
@@ -97,6 +100,51 @@ def fit(
         kind=kind,
     )
     return trained(given, asked, place_of(folder, data, task, resume), resume, until, quiet, json)
+
+
+def flag(name: str, given: bool) -> list[str]:
+    return [name] if given else []
+
+
+def again(folder: Path, until: Text, flags: list[str], json: bool) -> Answer:
+    """Goes on with a run as its own command has it, without typing that again."""
+    from tunesmith.cli.app import app
+    from tunesmith.records import RunError
+    from tunesmith.runs import Run
+
+    attempts = Run(folder).attempts
+    words = list(attempts[0].get("command", ()))[1:] if attempts else []
+    if words[:1] != ["fit"]:
+        raise RunError(
+            f"run {folder} was not started by `tunesmith fit`, so its data are not known; give them: tunesmith fit DATA --folder {folder} --resume"
+        )
+    kept = without(
+        words, {"--until": 1, "--folder": 1, "--resume": 0, "--json": 0, "--quiet": 0, "-q": 0, "--debug": 0}
+    )
+    asked = ["--until", until] if until is not None else []
+    answer = app(
+        [*kept, *asked, *flags, *flag("--json", json), "--folder", str(folder), "--resume"], standalone_mode=False
+    )
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def without(words: Sequence[str], options: Mapping[str, int]) -> list[str]:
+    """The words of a command line without some options, each with its number of values.
+
+    >>> without(["fit", "a.csv", "--until", "3", "--json", "--folder=x"], {"--until": 1, "--json": 0, "--folder": 1})
+    ['fit', 'a.csv']
+    """
+    kept, skip = [], 0
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if skip:
+            skip -= 1
+        elif name in options:
+            skip = 0 if equals else options[name]
+        else:
+            kept.append(word)
+    return kept
 
 
 def trained(
@@ -136,7 +184,7 @@ def answer_of(run: Any) -> Answer:
     return Answer(data, code=130 if run.info.get("ending") == "interrupted" else 0)
 
 
-def task_of(task: Text, data: Text, resume: bool, **about: Any) -> "Task":
+def task_of(task: Text, data: Text, **about: Any) -> "Task":
     """The task of `--task`, or of the data and what the options say of them."""
     from dataclasses import replace
 
@@ -155,8 +203,7 @@ def task_of(task: Text, data: Text, resume: bool, **about: Any) -> "Task":
         found = imported(task)
         return replace(found, **told) if told else found
     if data is None:
-        more = "; a resumed run reads its data again" if resume else ""
-        raise DataError(f"no data were given: tunesmith fit DATA --target COLUMN{more}")
+        raise DataError("no data were given: tunesmith fit DATA --target COLUMN")
     return Task(train=data, **told)
 
 

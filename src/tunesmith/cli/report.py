@@ -10,9 +10,7 @@ from tunesmith.cli.options import Debug, Json
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Run folder; several are set beside each other.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folder; several are set beside each other.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else report.html in the run.")
     ] = None,

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 from typing import Any, Protocol, TextIO
 
 from tunesmith.records import Finding
-from tunesmith.reports.wording import count, described, duration, interval, number, score, visible
+from tunesmith.reports.wording import count, described, duration, equation, interval, number, score, setting, visible
 
 
 class Display(Protocol):
@@ -49,10 +49,11 @@ class PlainDisplay:
         parameters = sum(layer["parameters"] for layer in opening.get("layers", ()))
         updates = opening.get("steps_per_epoch")
         self._say(f"rows: {rows} · parameters: {count(parameters)} · epochs: {self.epochs} of {updates} updates")
-        for setting in chosen(opening):
-            self._say(f"set {setting['path']} = {number(setting['value'])} ({setting['source']})")
-        for derived in opening.get("derived", ()):
-            self._say(f"derived {derived['name']} = {number(derived['value'])}: {derived['equation']}")
+        for item in chosen(opening):
+            self._say(f"set {item['path']} = {setting(item['value'])} · {item['source']}")
+        for item in opening.get("derived", ()):
+            told = equation(item["value"], item["equation"])
+            self._say(f"derived {item['name']} = {setting(item['value'])} · {told}")
 
     def progress(self, step: int, steps: int, loss: float) -> None:
         """A log needs no bar."""

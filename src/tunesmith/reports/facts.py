@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tunesmith.records import Finding
+from tunesmith.records import Derived, Finding, derived
 
 if TYPE_CHECKING:
     from tunesmith.runs import Run
@@ -26,6 +26,7 @@ class Facts:
     run: Mapping[str, Any]  # run.json
     recipe: Mapping[str, Any]  # nested
     sources: Mapping[str, Any]
+    derived: tuple[Derived, ...]  # numbers that follow from several settings
     columns: tuple[Mapping[str, Any], ...]
     split: Mapping[str, Any]  # method, and the number of rows of each part
     model: Mapping[str, Any]
@@ -62,6 +63,11 @@ class Facts:
         parts = self.scores.get("parts", {})
         return next((part for part in ("test", "val") if part in parts), "")
 
+    @property
+    def started(self) -> Mapping[str, Any]:
+        """What holds the command that began the run."""
+        return self.run if self.run.get("command") else next(iter(self.attempts), {})
+
     def part(self, name: str = "") -> Mapping[str, Any]:
         """The judgement of one part."""
         found = self.scores.get("parts", {}).get(name or self.judged, {})
@@ -95,7 +101,9 @@ def gather(run: "Run") -> Facts:
         recipe=recipe.model_dump(mode="json"),
         sources=read(folder / "sources.json") or {},
         columns=tuple(run.columns),
-        split=split_of(folder / "data" / "split.npz"),
+        derived=tuple(derived_numbers(run)),
+        split=split_of(folder / "data" / "split.npz")
+        | ({} if recipe.data.split == "auto" else {"name": recipe.data.split}),
         model=read(folder / "model.json") or {},
         curves=curves_of(run),
         evaluations=tuple(run.evaluations),
@@ -122,6 +130,12 @@ def split_of(path: Path) -> dict[str, Any]:
         counts = {part: len(stored[part]) for part in ("train", "val", "test") if part in stored.files}
         name = str(stored["method"]) if "method" in stored.files else ""
     return {"name": name, "rows": counts}
+
+
+def derived_numbers(run: "Run") -> list[Derived]:
+    """Effective batch, updates and the like; none where the run ended before its settings were settled."""
+    rows = run.info.get("rows", {}).get("train")
+    return derived(run.recipe, rows) if rows else []
 
 
 def curves_of(run: "Run") -> dict[str, Any]:

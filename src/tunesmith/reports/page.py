@@ -17,7 +17,7 @@ from tunesmith.reports.sections.probabilities import probabilities
 from tunesmith.reports.sections.samples import samples
 from tunesmith.reports.sections.story import failure, findings, history, onward
 from tunesmith.reports.svg import Line, chart
-from tunesmith.reports.wording import count, duration, interval, number, score
+from tunesmith.reports.wording import count, duration, interval, number, score, setting
 
 if TYPE_CHECKING:
     from tunesmith.runs import Run
@@ -94,7 +94,7 @@ def compared(told: Sequence[Facts], names: Sequence[str]) -> Section:
     note = tag(
         "p",
         "Below each deciding score stands its 95 % interval: runs whose intervals overlap widely are not told apart.",
-        class_="note",
+        class_="aside",
     )
     return section("runs", "Runs", table(heads, rows, numbers=range(4, len(heads))), note)
 
@@ -154,11 +154,14 @@ def differing(told: Sequence[Facts], names: Sequence[str]) -> Section:
             rows.append(
                 [
                     tag("code", path),
-                    *(tag("span", number(value), title=title) for value, title in zip(values, titles, strict=True)),
+                    *(tag("span", setting(value), title=title) for value, title in zip(values, titles, strict=True)),
                 ]
             )
     same = len(paths) - len(rows)
     told_ = table(["setting", *names], rows) if rows else tag("p", "The runs have the same settings.")
     return section(
-        "settings", "Settings that differ", told_, tag("p", f"{same} settings are the same in all runs.", class_="note")
+        "settings",
+        "Settings that differ",
+        told_,
+        tag("p", f"{same} settings are the same in all runs.", class_="aside"),
     )

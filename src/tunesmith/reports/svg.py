@@ -25,7 +25,7 @@ MOST_POINTS = 500  # of one line: about one a pixel
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One curve: `kind` is line, dashed or points; `low` and `high` are the edges of a band behind it."""
+    """One curve: `kind` is line, faint, dashed or points; `low` and `high` are the edges of a band behind it."""
 
     name: str
     x: Array

@@ -13,7 +13,18 @@ from rich.text import Text
 
 from tunesmith.records import Finding
 from tunesmith.reports.display import chosen, closing_lines, forgiving
-from tunesmith.reports.wording import ABSENT, count, duration, interval, number, score, shape, visible
+from tunesmith.reports.wording import (
+    ABSENT,
+    count,
+    duration,
+    equation,
+    interval,
+    number,
+    score,
+    setting,
+    shape,
+    visible,
+)
 
 MOST_COLUMNS = 12  # rows of the columns table; a wide file is summed up by kind
 MOST_LAYERS = 16  # rows of the layer table; the middle of a deep model is summed up
@@ -177,7 +188,10 @@ def finding_row(finding: Finding, language: str, marks: Mapping[str, str] = MARK
 def settings_table(opening: Mapping[str, Any]) -> Table | None:
     """What was chosen or derived, by section, with its source; the defaults are only counted."""
     items = [(item["path"], item["value"], str(item["source"])) for item in chosen(opening)]
-    items += [(item["name"], item["value"], f"derived: {item['equation']}") for item in opening.get("derived", ())]
+    items += [
+        (item["name"], item["value"], "derived: " + equation(item["value"], item["equation"]))
+        for item in opening.get("derived", ())
+    ]
     if not items:
         return None
     order = ("data", "model", "loss", "optim", "schedule", "train", "eval", "run", "")
@@ -189,7 +203,7 @@ def settings_table(opening: Mapping[str, Any]) -> Table | None:
     table = plain_table("section", "setting", "value", "source")
     for section, members in sections.items():
         for i, (name, value, source) in enumerate(members):
-            table.add_row(section if i == 0 else "", name, number(value), Text(source, style="dim"))
+            table.add_row(section if i == 0 else "", name, setting(value), Text(source, style="dim"))
     return table
 
 

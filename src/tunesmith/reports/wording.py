@@ -114,6 +114,26 @@ def shape(value: Any) -> str:
     return " × ".join(str(side) for side in value)
 
 
+def setting(value: Any) -> str:
+    """The value of a setting, as a recipe file has it.
+
+    >>> [setting(value) for value in (True, None, 0.001, "adamw", [1, 0.5], {})]
+    ['true', 'none', '0.001', 'adamw', '[1, 0.5]', '{}']
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    return number(value)
+
+
+def equation(value: Any, text: str) -> str:
+    """How a number was derived, without the result that stands beside it.
+
+    >>> equation(32, "train.batch_size x ranks = 32 x 1 = 32")
+    'train.batch_size x ranks = 32 x 1'
+    """
+    return text.removesuffix(f" = {number(value)}").removesuffix(f" = {value}")
+
+
 def described(values: Mapping[str, Any]) -> str:
     """`name value` pairs in one line.
 

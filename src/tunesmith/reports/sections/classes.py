@@ -21,7 +21,9 @@ def confusion(facts: Facts) -> Section | None:
     matrix = np.array(cells)
     shown = named(matrix, facts.classes) if len(matrix) <= MOST_NAMED else drawn(matrix)
     words = f"Rows are the truth, columns the prediction ({PARTS[facts.judged]}); the colour is the share of the row."
-    return section("confusion", "Confusion matrix", tag("p", words, class_="note"), shown, pairs(matrix, facts.classes))
+    return section(
+        "confusion", "Confusion matrix", tag("p", words, class_="aside"), shown, pairs(matrix, facts.classes)
+    )
 
 
 def named(matrix: Array, classes: tuple[str, ...]) -> Html:
@@ -48,7 +50,9 @@ def drawn(matrix: Array) -> Html:
     """A picture of many classes: the cells that are not empty."""
     classes = len(matrix)
     if classes > MOST_DRAWN:
-        return tag("p", f"{classes} classes are too many to draw; the pairs most often confused follow.", class_="note")
+        return tag(
+            "p", f"{classes} classes are too many to draw; the pairs most often confused follow.", class_="aside"
+        )
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     size = 600 / classes
     squares = [
@@ -66,7 +70,7 @@ def pairs(matrix: Array, classes: tuple[str, ...]) -> Html:
     np.fill_diagonal(off, 0)
     order = [i for i in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS] if off.flat[i]]
     if not order:
-        return tag("p", "No row was taken for another class.", class_="note")
+        return tag("p", "No row was taken for another class.", class_="aside")
     totals = matrix.sum(1)
     rows = []
     for place in order:
@@ -96,9 +100,11 @@ def per_class(facts: Facts) -> Section | None:
     words = (
         f"Precision: share of the rows given this class that have it. Recall: share of its rows that were found.{order}"
     )
-    return section("classes", "Classes", tag("p", words, class_="note"), listed)
+    return section("classes", "Classes", tag("p", words, class_="aside"), listed)
 
 
-def meter(value: float) -> Html:
-    """A number with a bar behind it."""
+def meter(value: float | None) -> Html:
+    """A number with a bar behind it; a dash for one that is undefined."""
+    if value is None:
+        return tag("span", "–", class_="meter", style="--share:0%")
     return tag("span", score(value), class_="meter", style=f"--share:{100 * value:.1f}%")

@@ -38,7 +38,7 @@ def loss(facts: Facts, marks: Sequence[tuple[float, str]]) -> Html | None:
     """Loss of the single batches as a band with its running mean; validation at each evaluation."""
     lines = []
     if "loss" in facts.curves:
-        lines.append(smooth("training batches", facts.curves["loss"], 1))
+        lines += smooth("training batches", facts.curves["loss"], 1)
     lines += evaluated(
         facts,
         {"train_loss": ("training at evaluations", 3), "val_loss": ("validation", 2)},
@@ -70,10 +70,10 @@ def signal(facts: Facts, name: str, words: str, marks: Sequence[tuple[float, str
     curve = facts.curves[name]
     positive = curve.mean[np.isfinite(curve.mean)]
     log = log and bool((positive > 0).all()) and positive.max() / positive.min() > 20
-    line = smooth(words, curve, 4) if name == "grad_norm" else Line(words, curve.steps.astype(float), curve.mean, 5)
-    return figure(
-        chart([line], labels=("updates", words), marks=marks, whole=True, clip=CLIP, log_y=log), words.capitalize()
-    )
+    plain = [Line(words, curve.steps.astype(float), curve.mean, 5)]
+    lines = smooth(words, curve, 4) if name == "grad_norm" else plain
+    drawing = chart(lines, labels=("updates", words), marks=marks, whole=True, clip=CLIP, log_y=log)
+    return figure(drawing, words.capitalize())
 
 
 def evaluated(facts: Facts, wanted: Mapping[str, tuple[str, int]], skip: str = "") -> list[Line]:
@@ -90,17 +90,13 @@ def column(rows: Sequence[Mapping[str, Any]], field: str) -> Array:
     return np.array([float(row[field]) for row in rows])
 
 
-def smooth(name: str, curve: Any, colour: int) -> Line:
-    """Lowest and highest value as a band, the running mean as the line."""
-    return Line(
-        name,
-        curve.steps.astype(float),
-        running_mean(curve.mean, max(len(curve.mean) // SMOOTH, 1)),
-        colour,
-        "line",
-        curve.low,
-        curve.high,
-    )
+def smooth(name: str, curve: Any, colour: int) -> list[Line]:
+    """The running mean, over the single values or, of a long curve, over a band from lowest to highest."""
+    steps = curve.steps.astype(float)
+    mean = running_mean(curve.mean, max(len(curve.mean) // SMOOTH, 1))
+    if np.array_equal(curve.low, curve.high, equal_nan=True):
+        return [Line("", steps, curve.mean, colour, "faint"), Line(name, steps, mean, colour)]
+    return [Line(name, steps, mean, colour, "line", curve.low, curve.high)]
 
 
 def running_mean(values: Array, width: int) -> Array:

@@ -8,6 +8,7 @@ from tunesmith.reports.markup import Html, Section, join, section, table, tag
 from tunesmith.reports.wording import ABSENT, count, duration, interval, score
 
 PARTS = {"test": "test rows", "val": "validation rows"}
+TILES = 5
 KINDS = {
     "multiclass": "one of several classes",
     "binary": "one of two classes",
@@ -50,7 +51,7 @@ def tiles(facts: Facts, judged: Mapping[str, Any]) -> Html:
     order = sorted(scores, key=lambda name: name != facts.metric)
     baseline, bounds = judged.get("baseline") or {}, judged.get("intervals") or {}
     shown = []
-    for name in order[:6]:
+    for name in order[:TILES]:
         lines = [tag("div", name, class_="name"), tag("div", score(scores[name]), class_="value")]
         if name in bounds:
             lines.append(tag("div", f"95 %: {interval(bounds[name])}", class_="small", title="bootstrap interval"))
@@ -85,7 +86,7 @@ def scores(facts: Facts) -> Section | None:
         "scores",
         "Scores",
         table(heads, rows, numbers=range(1, len(heads) - 1)),
-        tag("p", explained(facts), class_="note"),
+        tag("p", explained(facts), class_="aside"),
     )
 
 

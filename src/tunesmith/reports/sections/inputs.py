@@ -5,7 +5,7 @@ from typing import Any
 
 from tunesmith.reports.facts import Facts
 from tunesmith.reports.markup import Html, Section, details, join, section, table, tag
-from tunesmith.reports.wording import count, number, percent, shape
+from tunesmith.reports.wording import count, equation, number, percent, setting, shape
 
 MOST_COLUMNS = 40
 NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -104,12 +104,11 @@ def settings(facts: Facts) -> Section | None:
     default: list[list[Any]] = []
     for section_, name, value in rows:
         source = sourced(facts.sources.get(f"{section_}.{name}"))
-        row = [section_, tag("code", name), number(value), source]
+        row = [section_, tag("code", name), setting(value), source]
         (default if source == "default" else chosen).append(row)
     extra = [
-        ["", tag("code", name), number(source.get("value")), sourced(source)]
-        for name, source in facts.sources.items()
-        if "." not in name and "value" in source
+        ["", item.name, setting(item.value), f"derived: {equation(item.value, item.equation)}"]
+        for item in facts.derived
     ]
     told = table(heads, chosen + extra) if chosen or extra else tag("p", "Every setting is at its default.")
     return section(

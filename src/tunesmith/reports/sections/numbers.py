@@ -21,7 +21,7 @@ def numbers(facts: Facts) -> Section | None:
         charts(truth[i], values[i], names[i] if len(truth) > 1 else "") for i in range(min(len(truth), MOST_TARGETS))
     ]
     left = len(truth) - len(groups)
-    note = [tag("p", f"{left} more targets are not drawn.", class_="note")] if left else []
+    note = [tag("p", f"{left} more targets are not drawn.", class_="aside")] if left else []
     return section("residuals", "Predictions and residuals", *groups, *note)
 
 

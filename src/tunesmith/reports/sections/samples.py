@@ -22,7 +22,7 @@ def samples(facts: Facts) -> Section | None:
     kind = facts.samples["kind"]
     shown = {"pictures": pictures, "text": texts, "table": rows}[kind](items, facts.folder)
     words = "The test rows of largest loss, worst first: wrong labels and hard cases are both found here."
-    return section("samples", "Most wrong", tag("p", words, class_="note"), shown)
+    return section("samples", "Most wrong", tag("p", words, class_="aside"), shown)
 
 
 def pictures(items: list[Mapping[str, Any]], folder: Path) -> Html:
@@ -86,5 +86,5 @@ def rows(items: list[Mapping[str, Any]], folder: Path) -> Html:
         for item in items
     ]
     more = len(names) - len(kept)
-    note = [tag("p", f"{more} more columns are not shown.", class_="note")] if more else []
-    return tag("div", table(heads, shown, numbers=(0,), class_="dense"), *note)
+    note = [tag("p", f"{more} more columns are not shown.", class_="aside")] if more else []
+    return tag("div", table(heads, shown, numbers=(0, 3, 4) if sure else (0, 3), class_="dense"), *note)

@@ -11,13 +11,13 @@ from tunesmith.reports.facts import Facts
 from tunesmith.reports.markup import Html, Section, details, join, section, table, tag
 from tunesmith.reports.wording import count, number, percent
 
-SECRETIVE = 3  # evidence shown beside a finding; the rest folds
+OPEN = 3  # pieces of evidence shown at once; more of them fold, and those of a note
 
 
 def findings(facts: Facts) -> Section | None:
     """Each finding with its evidence and its remedies."""
     if not facts.findings:
-        return section("findings", "Findings", tag("p", "Nothing to report: no check found a fault.", class_="note"))
+        return section("findings", "Findings", tag("p", "Nothing to report: no check found a fault.", class_="aside"))
     return section("findings", "Findings", *(finding(found, facts.language) for found in facts.findings))
 
 
@@ -46,7 +46,9 @@ def evidence(found: Finding) -> Html:
         [item.name, number(item.value), number(item.threshold), number(item.step), item.where, item.source]
         for item in found.evidence
     ]
-    return details("evidence", table(heads, rows, numbers=(1, 2, 3)), open_=len(rows) <= SECRETIVE)
+    return details(
+        "evidence", table(heads, rows, numbers=(1, 2, 3)), open_=len(rows) <= OPEN and found.severity != "note"
+    )
 
 
 def history(facts: Facts) -> Section | None:
@@ -89,8 +91,8 @@ def onward(facts: Facts) -> Section:
         "How to go on",
         tag("pre", "\n".join(lines)),
         tag("pre", python),
-        *([tag("p", "This run was started by ", tag("code", typed(facts.run)))] if typed(facts.run) else []),
-        *([tag("p", f"Versions: {words}.", class_="note")] if words else []),
+        *([tag("p", "This run was started by ", tag("code", typed(facts.started)))] if typed(facts.started) else []),
+        *([tag("p", f"Versions: {words}.", class_="aside")] if words else []),
     )
 
 
@@ -104,7 +106,7 @@ def typed(told: Mapping[str, Any]) -> str:
 
 def resumed(facts: Facts) -> str:
     """The command that goes on from where the run stopped."""
-    command = typed(facts.run)
+    command = typed(facts.started)
     if not command.startswith("tunesmith fit "):
         return f"tunesmith fit DATA --folder {shlex.quote(str(facts.folder))} --resume"
     words = shlex.split(command)
