@@ -38,7 +38,7 @@ def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any]
     schedule = changes.get("schedule.name", recipe.schedule.name)
     ends = schedule in ENDS_AT_FLOOR
     settle("train.patience", None if ends or not has_val else 10, f"the {schedule} schedule " + ("must run to its end" if ends else "has no end of its own"))
-    settle("train.device", device_name("auto"), "the first accelerator, else the processor")
+    settle("train.device", device_name(recipe.train.device), "the first accelerator, else the processor")
     settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
     batch = changes.get("train.batch_size", recipe.train.batch_size)
     settle("eval.batch_size", max(int(batch), 512), "max(training batch, 512)")

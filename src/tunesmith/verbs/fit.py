@@ -110,7 +110,7 @@ def _carried_out(
             _write_down(writer, made, prepared)
         for finding in (*prepared.findings, *made.findings):
             screen.finding(finding, 0)
-        for notice in (*prepared.notices, *made.notices):
+        for notice in (*made.plan.recipe.notices, *prepared.notices, *made.notices):
             screen.notice(notice)
         try:
             ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
@@ -149,7 +149,7 @@ def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepa
     writer.write_arrays("data/split.npz", train=split.train, val=split.val, test=split.test)
     for finding in (*prepared.findings, *made.findings):
         writer.finding(finding, 0)
-    for notice in (*prepared.notices, *made.notices):
+    for notice in (*made.plan.recipe.notices, *prepared.notices, *made.notices):
         writer.decision("notice", notice, step=0)
 
 
