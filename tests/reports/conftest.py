@@ -130,7 +130,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         labels = [f"class {i}" for i in range(10)] if labels is None else labels
         with run.writer() as writer:
             fill(writer, run.folder, kind, labels)
-            writer.status("finished")
+            writer.set_status("finished")
         return run
 
     return make

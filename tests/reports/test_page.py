@@ -101,7 +101,7 @@ def test_settings_are_told_with_their_source_and_equation(make_run: MakeRun) -> 
 def test_what_the_user_brought_is_escaped_everywhere(make_run: MakeRun) -> None:
     run = make_run("multiclass", [EVIL, "b", "c"])
     with run.writer() as writer:
-        writer.status("finished", title=EVIL, command=["tunesmith", "fit", EVIL])
+        writer.set_status("finished", title=EVIL, command=["tunesmith", "fit", EVIL])
         item = {
             "row": 1,
             "truth": EVIL,
@@ -152,7 +152,7 @@ def test_a_run_that_failed_before_anything_still_has_a_page(tmp_path: Any) -> No
     run = Run.create(tmp_path / "early", recipe=Recipe())
     with run.writer() as writer:
         writer.traceback("Traceback\nDataError: the file is empty")
-        writer.status("failed")
+        writer.set_status("failed")
 
     words = " ".join(parsed(page(run)).words)
 

@@ -190,7 +190,7 @@ def test_a_run_shows_itself(run):
         writer.add("loss", range(10), np.linspace(1, 0, 10))
         writer.evaluation({"epoch": 1, "step": 10, "val_loss": 0.5, "metric": "accuracy", "score": 0.75, "best": True})
         writer.write_json("scores.json", {"metric": "accuracy", "test": {"accuracy": 0.7421, "confusion": [[1, 2]]}})
-        writer.status("finished", title="<b>")
+        writer.set_status("finished", title="<b>")
 
     text, page = repr(run), run._repr_html_()
 

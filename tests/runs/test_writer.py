@@ -94,7 +94,7 @@ def test_an_exception_leaves_its_status_and_the_points(run, error, status):
 
 def test_a_status_that_was_set_stays(run):
     with pytest.raises(ValueError, match="late"), run.writer() as writer:
-        writer.status("finished", best_step=12)
+        writer.set_status("finished", best_step=12)
         raise ValueError("late")
 
     assert run.status == "finished"
@@ -244,8 +244,8 @@ def test_memory_reads_back_without_a_flush():
         writer.add("loss", [1, 2], [3.0, 4.0])
 
         assert writer.signals.read("loss")[1].tolist() == [3.0, 4.0]
-    writer.status("finished", best_step=2)
-    assert writer.status_now == "finished"
+    writer.set_status("finished", best_step=2)
+    assert writer.status == "finished"
     assert writer.info["best_step"] == 2
     assert writer.recipe == Recipe()
 

@@ -18,7 +18,7 @@ PARTS = ("train", "val", "test")
 
 def facts(run: "Reading") -> Iterator[tuple[str, str]]:
     """What a glance should catch: status, progress, scores, findings."""
-    yield "status", str(run.status_now)
+    yield "status", str(run.status)
     rows = run.evaluations
     if rows:
         last = rows[-1]

@@ -38,7 +38,7 @@ class Reading(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def status_now(self) -> Status:
+    def status(self) -> Status:
         """running, finished, interrupted or failed"""
 
     @abc.abstractmethod

@@ -111,10 +111,6 @@ class Run(Reading):
         return "interrupted" if status == "running" and not held(self.folder) else status
 
     @property
-    def status_now(self) -> Status:
-        return self.status
-
-    @property
     def recipe(self) -> Recipe:
         return read_recipe(self.folder)
 

@@ -114,7 +114,7 @@ class Writer(abc.ABC):
         """A file of the run, such as a picture."""
 
     @abc.abstractmethod
-    def status(self, status: Status | None = None, **more: Any) -> None:
+    def set_status(self, status: Status | None = None, **more: Any) -> None:
         """Sets the status, and whatever else `run.info` shall hold."""
 
     def traceback(self, text: str) -> None:
@@ -138,7 +138,7 @@ class RunWriter(Writer):
         self._info = read_json(self.folder / "run.json")
 
     def __enter__(self) -> Self:
-        self.status("running")
+        self.set_status("running")
         return self
 
     def __exit__(
@@ -158,12 +158,12 @@ class RunWriter(Writer):
         try:
             if self._info["status"] == "running":
                 wanted = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-                self.status("interrupted" if wanted else "failed")
+                self.set_status("interrupted" if wanted else "failed")
             self.flush()
         except StorageError as second:
             error.add_note(str(second))
 
-    def status(self, status: Status | None = None, **more: Any) -> None:
+    def set_status(self, status: Status | None = None, **more: Any) -> None:
         changed = self._info | files.plain(more) | ({"status": status} if status else {})
         files.write_json(self.folder / "run.json", changed)
         self._info = changed
@@ -207,11 +207,11 @@ class MemoryWriter(Writer, Reading):
         return self._recipe
 
     @property
-    def status_now(self) -> Status:
+    def status(self) -> Status:
         status: Status = self._info["status"]
         return status
 
-    def status(self, status: Status | None = None, **more: Any) -> None:
+    def set_status(self, status: Status | None = None, **more: Any) -> None:
         self._info |= files.plain(more) | ({"status": status} if status else {})
 
     def write_json(self, name: str, value: Any) -> None:

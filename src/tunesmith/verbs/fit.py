@@ -115,7 +115,7 @@ def _carried_out(
         try:
             ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
         except TunesmithError as error:
-            writer.status("failed", reason=str(error))
+            writer.set_status("failed", reason=str(error))
             writer.traceback(traceback.format_exc())
             raise
         run.model = made.plan.state.model
@@ -123,7 +123,7 @@ def _carried_out(
             run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
         if ending in ("finished", "early"):
             judge_run(made.plan, prepared, task, writer, quiet=isinstance(screen, QuietDisplay))
-        writer.status({"early": "finished", "stopped": "finished"}.get(ending, ending), ending=ending)
+        writer.set_status({"early": "finished", "stopped": "finished"}.get(ending, ending), ending=ending)
     _close(run, made, screen, ending)
     return run
 
