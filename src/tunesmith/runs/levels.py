@@ -68,6 +68,8 @@ def merged(buckets: Buckets, starts: Whole) -> Buckets:
 def coarser(buckets: Buckets) -> tuple[Buckets, Buckets]:
     """Full buckets of the next level, and what is left over for the next one."""
     whole = len(buckets.first) // WIDTH * WIDTH
+    if not whole:
+        return joined([]), buckets
     return merged(buckets.part(0, whole), np.arange(0, whole, WIDTH)), buckets.part(whole)
 
 

@@ -34,7 +34,7 @@ Event: TypeAlias = tuple[str, int | None, Mapping[str, Any]]  # kind, step, body
 
 EVERYTHING = 1 << 62  # `kept_to` of an attempt of which nothing is superseded
 LARGEST = 1 << 16  # points a chunk: half a megabyte, so that a short range is not far to read
-SMALL = 1 << 12  # chunks below this are joined,
+SMALL = 1 << 8  # chunks of fewer points are joined,
 MANY = 64  # once there are so many
 
 SCHEMA = """
@@ -163,7 +163,7 @@ class LogWriter:
 
     def _add(self, key: Key, steps: Whole, values: Floats) -> Track:
         old = self.tracks.get(key) or Track(self._series(*key))
-        if np.any(np.diff(steps, prepend=steps[0] if old.last is None else old.last) < 0):
+        if (old.last is not None and steps[0] < old.last) or bool((steps[1:] < steps[:-1]).any()):
             raise RunError(
                 f"signal {key[0]!r} goes back to step {steps.min()} after step {max(old.last or 0, steps.max())}: "
                 "steps only rise within an attempt; call begin_attempt(first_step, mark) to go on from an earlier step"
