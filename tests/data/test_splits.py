@@ -71,7 +71,9 @@ def test_units_are_never_divided(units, seed, stratify):
     units = np.array(units)
     labels = units % 3
 
-    split = splits.stratified(labels, SHARES, seed, units) if stratify else splits.random(len(units), SHARES, seed, units)
+    split = (
+        splits.stratified(labels, SHARES, seed, units) if stratify else splits.random(len(units), SHARES, seed, units)
+    )
 
     assert_partition(split, len(units))
     held = [set(units[part]) for part in parts_of(split)]

@@ -190,13 +190,12 @@ def read_arrays(path: str | Path) -> dict[str, Array]:
         came = "empty" if not start else "no npz archive, as its ending says"
         raise DataError(f"{found.name} is {came}; write it with np.savez(path, X=…, y=…)")
     try:
-        with np.load(found, allow_pickle=False) as archive:
+        # np.load leaves a file open that it cannot read
+        with found.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:
         raise DataError(f"{found.name} cannot be read as npz ({error}); write it again with np.savez") from None
     except ValueError as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
             f"{found.name} is no npz file of plain arrays ({error}); write it with np.savez, without objects"
         ) from None

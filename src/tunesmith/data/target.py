@@ -54,7 +54,8 @@ class Target:
         """Original labels of indices (N,) or of scores (N, C); numbers unscaled, float64; multilabel 0 / 1 as it is."""
         given = np.asarray(values)
         if self.classes is not None:
-            indices = given.argmax(axis=1) if given.ndim == 2 else given.astype(np.int64)
+            wide = given.ndim == 2 and given.shape[1] > 1
+            indices = given.argmax(axis=1) if wide else given.reshape(-1).astype(np.int64)
             labels = np.array(self.classes, dtype=None if len({type(c) for c in self.classes}) == 1 else object)
             return np.asarray(labels[indices])
         if not self.center:
