@@ -41,6 +41,7 @@ class PlainDisplay:
         self.language = language
         self.epochs: int | None = None
         self.told: list[Finding] = []
+        self.metric = "score"
 
     def start(self, opening: Mapping[str, Any]) -> None:
         self.epochs = opening.get("epochs")
@@ -59,6 +60,7 @@ class PlainDisplay:
         """A log needs no bar."""
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
+        self.metric = row.get("metric") or "score"
         self._say(evaluation_line(row, self.epochs))
 
     def finding(self, finding: Finding, step: int) -> None:
@@ -77,7 +79,7 @@ class PlainDisplay:
             within = {name: f" ({interval(bounds[name])})" for name in bounds}
             told = ", ".join(f"{name} {score(value)}{within.get(name, '')}" for name, value in scores.items())
             self._say(f"{part}: {told}")
-        for label, text in closing_lines(closing):
+        for label, text in closing_lines(closing, self.metric):
             self._say(f"{label}: {text}")
 
     def close(self) -> None:
@@ -135,10 +137,10 @@ def finding_line(finding: Finding, language: str) -> str:
     return f"{what}{' → ' + todo if todo else ''} (tunesmith explain {finding.fault})"
 
 
-def closing_lines(closing: Mapping[str, Any]) -> list[tuple[str, str]]:
+def closing_lines(closing: Mapping[str, Any], metric: str = "score") -> list[tuple[str, str]]:
     """Where things lie at the end, as (label, text): only what is there."""
     best = closing.get("best") or {}
-    lines = [("best", best_line(best))] if best else []
+    lines = [("best", best_line(best, metric))] if best else []
     if closing.get("folder"):
         where = relative(closing["folder"])
         step = best.get("step", closing.get("step"))
@@ -152,10 +154,9 @@ def closing_lines(closing: Mapping[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def best_line(best: Mapping[str, Any]) -> str:
+def best_line(best: Mapping[str, Any], metric: str) -> str:
     """Which weights were kept, and for what."""
-    name = best.get("metric") or "score"
-    value = f"{name} {score(best['score'])} on the validation rows, " if best.get("score") is not None else ""
+    value = f"{metric} {score(best['score'])} on validation, " if best.get("score") is not None else ""
     epoch = f"epoch {number(best['epoch'])}, " if best.get("epoch") is not None else ""
     return f"{value}{epoch}update {count(best['step'])}"
 

@@ -48,6 +48,7 @@ class TerminalDisplay:
         self.began: tuple[float, int] | None = None
         self.barred = False
         self.told: list[Finding] = []
+        self.metric = "score"
 
     def start(self, opening: Mapping[str, Any]) -> None:
         self.epochs = opening.get("epochs")
@@ -88,6 +89,7 @@ class TerminalDisplay:
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
         metric = row.get("metric") or ""
+        self.metric = metric or self.metric
         if not self.headed:
             self._print(Text())
             self._print(
@@ -122,7 +124,7 @@ class TerminalDisplay:
         table = scores_table(closing)
         if table is not None:
             self._print(Padding(table, (1 if findings else 0, 0, 1, 0)))
-        for label, text in closing_lines(closing):
+        for label, text in closing_lines(closing, self.metric):
             style = "bold" if label == "next" else ""
             self._clear()
             self.console.print(Text(f"{label:<11}", style="dim") + Text(text, style=style), soft_wrap=True)
@@ -203,7 +205,7 @@ def settings_table(opening: Mapping[str, Any]) -> Table | None:
     table = plain_table("section", "setting", "value", "source")
     for section, members in sections.items():
         for i, (name, value, source) in enumerate(members):
-            table.add_row(section if i == 0 else "", name, setting(value), Text(source, style="dim"))
+            table.add_row((section or "derived") if i == 0 else "", name, setting(value), Text(source, style="dim"))
     return table
 
 

@@ -55,13 +55,14 @@ def interval(bounds: Any) -> str:
 
 
 def percent(share: float | None) -> str:
-    """
-    >>> [percent(value) for value in (0.5, 0.1234, 0.0004, 0.0, None)]
+    """A share in percent; the blank before the sign is one that does not break.
+
+    >>> [percent(value).replace("\\xa0", " ") for value in (0.5, 0.1234, 0.0004, 0.0, None)]
     ['50 %', '12.3 %', '0.04 %', '0 %', '–']
     """
     if share is None or not math.isfinite(share):
         return ABSENT
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}\xa0%"
 
 
 def duration(seconds: float | None) -> str:

@@ -46,7 +46,7 @@ def verdict(item: Mapping[str, Any]) -> list[Html]:
     return [
         tag("div", "is ", tag("b", item["truth"])),
         tag("div", "taken for ", tag("b", f"{item['prediction']}"), sure),
-        tag("small", f"row {count(item['row'])}{name} · loss {score(item['loss'])}"),
+        tag("small", f"row {count(item['row'])}{name} · loss {number(item['loss'], 3)}"),
     ]
 
 
