@@ -18,9 +18,10 @@ from tunesmith.data import splits
 from tunesmith.data.own import own_target
 from tunesmith.data.sources import as_array, is_tensor
 from tunesmith.data.spec import Array, InputSpec, Plain, Prepared, Split
-from tunesmith.data.target import CLASSES
+from tunesmith.data.target import CLASSES, Target
 from tunesmith.records import DataError, Recipe, Task
 
+TARGETS = ("target", "targets", "label", "labels", "y")  # names of a target in a mapping
 LOOKED_AT = 256  # elements whose targets decide the kind, where the data do not list their labels; assumption
 
 
@@ -38,14 +39,15 @@ def prepare_live(task: Task, recipe: Recipe) -> Prepared:
     ]
     labels, complete = labels_of(task.train)
     target, told = own_target(labels, task)
-    notices.append(told if complete else f"{told}, by the first {len(labels)} targets")
+    if not complete:
+        target = _unsure(target, task)
+        told = f"y: {target.kind}, by {len(labels)} of the targets; the others are not known before they are read"
+    notices.append(told)
     classed = target.kind in CLASSES and target.classes is not None
-    counts = (
-        np.bincount(labels[labels >= 0], minlength=target.outputs)
-        if classed and complete and labels.ndim == 1
-        else None
-    )
+    listed = classed and complete and labels.ndim == 1 and labels.dtype.kind in "iub"
     train, val, test, split = _parts(task, recipe, notices)
+    trained = labels[split.train] if listed and len(split.train) else labels
+    counts = np.bincount(trained[trained >= 0], minlength=target.outputs) if listed else None
     return Prepared(
         kind=target.kind,
         train=train,
@@ -62,9 +64,31 @@ def prepare_live(task: Task, recipe: Recipe) -> Prepared:
     )
 
 
+def _unsure(target: Target, task: Task) -> Target:
+    """Of some of the targets: that they are classes, not which and how many."""
+    if target.kind not in ("binary", "multiclass") or (
+        target.kind == "binary" and target.classes == (0, 1) and task.kind != "auto"
+    ):
+        return target
+    if isinstance(task.model, str):
+        raise DataError(
+            "a built-in model needs to know all classes and the data do not list their labels; give the Dataset an "
+            "attribute targets with one label for each element, or pass (X, y)"
+        )
+    return replace(target, kind="multiclass", classes=None, positive=None)
+
+
 def is_loader(data: Any) -> bool:
     torch = sys.modules.get("torch")
     return (torch is not None and isinstance(data, torch.utils.data.DataLoader)) or hasattr(data, "batch_sampler")
+
+
+def is_indexed(data: Any) -> bool:
+    """A map-style `Dataset`: it has a length and gives elements by number."""
+    torch = sys.modules.get("torch")
+    if is_loader(data) or (torch is not None and isinstance(data, torch.utils.data.IterableDataset)):
+        return False
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
 def tensors_of(data: Any) -> tuple[Any, Any] | None:
@@ -81,19 +105,30 @@ def _pair(data: Any) -> Any:
 
 def first_element(data: Any) -> tuple[dict[str, InputSpec], Any]:
     """The inputs' descriptions and the target of the first element. Raises `DataError` where it is no pair."""
-    element = next(iter(data), None) if is_loader(data) or not hasattr(data, "__getitem__") else _element(data, 0)
+    element = _element(data, 0) if is_indexed(data) else next(iter(data), None)
     if element is None:
         raise DataError(f"the {type(data).__name__} is empty; expected at least one (inputs, target)")
-    if isinstance(element, Mapping) or not isinstance(element, tuple | list) or len(element) < 2:
-        came = f"a {type(element).__name__}" + (
-            f" of {len(element)}" if hasattr(element, "__len__") and not is_tensor(element) else ""
-        )
-        raise DataError(f"the {type(data).__name__} gives {came}; expected (inputs, target) for each element")
-    inputs, target = element[0], element[1]
+    inputs, target = parted(element, type(data).__name__)
     batched = is_loader(data) and getattr(data, "batch_size", 1) is not None
     named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
     spec: dict[str, InputSpec] = {name: Plain(_shape(values, name, batched)) for name, values in named.items()}
     return spec, target
+
+
+def parted(element: Any, source: str) -> tuple[Any, Any]:
+    """Inputs and target of an element: `(x, y)`, `(x, y, weight)`, or a mapping with one of `TARGETS`. Else `DataError`."""
+    if isinstance(element, Mapping):
+        named = [name for name in TARGETS if name in element]
+        if len(named) == 1:
+            return {key: value for key, value in element.items() if key != named[0]}, element[named[0]]
+    elif isinstance(element, tuple | list) and len(element) in (2, 3):
+        return element[0], element[1]
+    came = f"a {type(element).__name__}" + (
+        f" of {len(element)}" if hasattr(element, "__len__") and not is_tensor(element) else ""
+    )
+    raise DataError(
+        f"the {source} gives {came}; expected (inputs, target), (inputs, target, weight) or a mapping with one of {', '.join(TARGETS)}"
+    )
 
 
 def _shape(values: Any, name: str, batched: bool) -> tuple[int, ...]:
@@ -115,15 +150,15 @@ def _element(data: Any, index: int) -> Any:
 
 
 def labels_of(data: Any) -> tuple[Array, bool]:
-    """Targets, and whether they are all of them: those the data list (`targets`, `labels`, `tensors`), or the first few."""
-    dataset = getattr(data, "dataset", data)
+    """Targets, and whether they are all of them: those the data list (`targets`, `labels`, `tensors`), or some."""
+    dataset = getattr(data, "dataset", data) if is_loader(data) else data
     listed = _listed(dataset)
     if listed is not None:
         return listed, True
-    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
-        count = min(len(dataset), LOOKED_AT)
-        few = [as_array(dataset[index][1], "the target") for index in range(count)]
-        return _stacked(few), count == len(dataset)
+    if is_indexed(dataset) and len(dataset):
+        places = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), LOOKED_AT)).astype(int))
+        few = [as_array(dataset[int(place)][1], "the target") for place in places]
+        return _stacked(few), len(few) == len(dataset)
     first = as_array(first_element(data)[1], "the target")
     return np.atleast_1d(first), False
 
@@ -140,7 +175,7 @@ def _listed(dataset: Any) -> Array | None:
     if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):  # a Subset
         inner, places = dataset.dataset, np.asarray(dataset.indices)
     tensors = getattr(inner, "tensors", None)
-    found = tensors[-1] if isinstance(tensors, tuple) and len(tensors) > 1 else None
+    found = tensors[1] if isinstance(tensors, tuple) and len(tensors) > 1 else None
     for name in ("targets", "labels"):
         found = getattr(inner, name, None) if found is None else found
     if found is None or not hasattr(found, "__len__") or not hasattr(inner, "__len__") or len(found) != len(inner):
@@ -156,7 +191,7 @@ def _parts(task: Task, recipe: Recipe, notices: list[str]) -> tuple[Any, Any, An
     shares = splits.Shares(
         0.0 if task.val is not None else recipe.data.val, 0.0 if task.test is not None else recipe.data.test
     )
-    divisible = not is_loader(task.train) and hasattr(task.train, "__getitem__") and hasattr(task.train, "__len__")
+    divisible = is_indexed(task.train)
     if (
         not divisible
         or not (shares.val or shares.test)
@@ -165,7 +200,7 @@ def _parts(task: Task, recipe: Recipe, notices: list[str]) -> tuple[Any, Any, An
     ):
         if task.val is None and not divisible:
             notices.append("a loader is not divided: without val nothing judges the weights while they train")
-        rows = np.arange(len(task.train)) if hasattr(task.train, "__len__") and not is_loader(task.train) else empty
+        rows = np.arange(len(task.train)) if divisible else empty
         return task.train, task.val, task.test, Split("given", rows, empty, empty, recipe.train.seed)
     from torch.utils.data import Subset
 

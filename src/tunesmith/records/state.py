@@ -44,6 +44,7 @@ class State:
         return {
             "model": copied(self.model.state_dict()),
             "optimizer": copied(self.optimizer.state_dict()),
+            "trainable": [name for name, parameter in self.model.named_parameters() if parameter.requires_grad],
             "groups": group_names(self.model, self.optimizer),
             "average": None if self.average is None else copied(self.average.state_dict()),
             "scaler": None if self.scaler is None else copied(self.scaler.state_dict()),
@@ -64,6 +65,8 @@ class State:
             self.model.load_state_dict(snapshot["model"])
         except RuntimeError as error:
             raise CheckpointError(f"the checkpoint holds another model than this one: {_first_line(error)}") from error
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in snapshot["trainable"])
         self._restore_groups(snapshot["groups"])
         try:
             self.optimizer.load_state_dict(copied(snapshot["optimizer"]))
@@ -74,9 +77,10 @@ class State:
         for name in ("average", "scaler"):
             part, saved = getattr(self, name), snapshot[name]
             if (part is None) != (saved is None):
-                have, had = ("no" if part is None else "a"), ("no" if saved is None else "a")
+                called = {"average": "an average of the weights", "scaler": "a loss scaler"}[name]
+                had, has = ("none", called) if saved is None else (called, "none")
                 raise CheckpointError(
-                    f"the checkpoint has {had} {name} and this training {have} one; use the recipe it was made with"
+                    f"the checkpoint has {had}, this training has {has}; use the recipe it was made with"
                 )
             if part is not None:
                 part.load_state_dict(copied(saved))

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from tunesmith.blocks.losses import Loss
+from tunesmith.data.live import parted
 from tunesmith.records import ModelError
-
-_TARGETS = ("target", "targets", "label", "labels", "y")
 
 
 class Batch(NamedTuple):
@@ -25,21 +24,14 @@ Window: TypeAlias = Sequence[Batch]  # the micro-batches of one update
 
 
 def from_loader(item: Any) -> Batch:
-    """What a `DataLoader` gave: `(x, y)`, `(x, y, weight)`, or a mapping with one of target, targets, label, labels, y.
+    """What a `DataLoader` gave: `(x, y)`, `(x, y, weight)`, or a mapping with one of `tunesmith.data.live.TARGETS`.
 
-    Raises `ModelError` for anything else.
+    Raises `DataError` for anything else.
     """
-    if isinstance(item, Mapping):
-        named = [name for name in _TARGETS if name in item]
-        if len(named) == 1:
-            inputs = {key: value for key, value in item.items() if key != named[0]}
-            target = torch.as_tensor(item[named[0]])
-            return Batch(inputs, target, None, len(target))
-    elif isinstance(item, (list, tuple)) and len(item) in (2, 3):
-        target = torch.as_tensor(item[1])
-        return Batch(item[0], target, torch.as_tensor(item[2]) if len(item) == 3 else None, len(target) if target.dim() else 1)
-    shape = f"a {type(item).__name__}" + (f" of {len(item)}" if hasattr(item, "__len__") else "")
-    raise ModelError(f"the data loader gave {shape}; expected (inputs, target), (inputs, target, weight) or a mapping with one of {', '.join(_TARGETS)}")
+    inputs, target = parted(item, "data loader")
+    weight = torch.as_tensor(item[2]) if not isinstance(item, Mapping) and len(item) == 3 else None
+    held = torch.as_tensor(target)
+    return Batch(inputs, held, weight, len(held) if held.dim() else 1)
 
 
 def moved(tree: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:

@@ -109,7 +109,7 @@ class Loop:
         self.pending: list[tuple[int, Gradient, float]] = []  # updates not yet written: step, gradient, rate
         self.last_finite = math.nan
         self.saved: tuple[int, int, int] | None = None  # step, epoch and position of the last checkpoint
-        self.rollback: Snapshot | None = None
+        self.rollback: tuple[Snapshot, int] | None = None
         self.cpu = plan.update.precision.device.type == "cpu"
         self._ask_before = overriding(plan.guards, "after_backward")
         self._ask_after = overriding(plan.guards, "after_step")
@@ -338,21 +338,26 @@ class Loop:
         self.record.flush()
         with without_compiler():
             snapshot = self.state.snapshot()
+        mark = self.record.mark()
         if any(guard.keeps_snapshots for guard in self.plan.guards):
-            self.rollback = snapshot
-        self.keep(snapshot, mark=self.record.mark(), best=best)
+            self.rollback = (snapshot, mark)
+        self.keep(snapshot, mark=mark, best=best)
         self.saved = (self.state.step, self.state.epoch, self.state.position)
         self._saved_at = time.monotonic()
 
     def _roll_back(self, action: Action) -> None:
         if self.rollback is None:
             raise TrainingFailed(f"a guard asked to roll back at step {self.state.step}, but no snapshot is held yet: {action.because}")
-        reached = self.state.step
+        reached, changes = self.state.step, self.state.progress.get("changes", {})
+        snapshot, mark = self.rollback
         self._drain()
         with without_compiler():
-            self.state.restore(self.rollback)
+            self.state.restore(snapshot)
+        self.record.begin_attempt(self.state.step, mark)
         self.record.decision("rollback", action.because, {"from": reached, "to": self.state.step}, step=reached)
-        self.record.begin_attempt(self.state.step, self.record.mark())
+        if changes:  # made on the way, or with this rollback: they hold on
+            self.state.progress["changes"] = dict(changes)
+            self.record.decision("change", action.because, dict(changes), step=self.state.step)
         self.plan.feed.start(self.state)
         self.reapply_changes()
 

@@ -95,7 +95,7 @@ def layer_table(model: nn.Module, parts: Iterable[dict[str, Any]]) -> list[dict[
     `shape` and `init_std` are those of its largest parameter, `parameters` counts a shared one where it comes first,
     and `decay` says whether any of them decays.
     """
-    decaying = {id(weight) for part in parts if part["weight_decay"] for weight in part["params"]}
+    decaying = {id(weight) for part in parts if part.get("weight_decay") for weight in part["params"]}
     return list(_rows(model, decaying))
 
 
