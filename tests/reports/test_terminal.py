@@ -117,6 +117,18 @@ def test_a_chosen_value_is_shown_with_its_source_and_a_default_is_counted() -> N
     assert "1 more settings at their defaults" in shown
 
 
+def test_long_values_leave_room_for_the_names() -> None:
+    display, stream = on_terminal(80, colours=False)
+    columns = [{"name": "message", "kind": "text", "missing": 0, "distinct": 968, "values": "慢 " + "very long " * 30}]
+
+    display.start(opening() | {"columns": columns})
+
+    (line,) = [line for line in stream.getvalue().splitlines() if "very long" in line]
+    assert line.startswith("message")
+    assert "968" in line
+    assert "…" in line
+
+
 def test_a_deep_model_is_summed_up_and_its_parameters_are_counted() -> None:
     display, stream = on_terminal(120, colours=False)
 

@@ -27,6 +27,7 @@ from tunesmith.reports.wording import (
 )
 
 MOST_COLUMNS = 12  # rows of the columns table; a wide file is summed up by kind
+WIDEST_VALUES = 28  # cells of the examples of a column, so that its name keeps its place
 MOST_LAYERS = 16  # rows of the layer table; the middle of a deep model is summed up
 CLEAR = "\r\x1b[K"  # back to the start of the line, clear it: the only control codes beside colours
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -215,8 +216,8 @@ def columns_table(columns: Sequence[Mapping[str, Any]]) -> Table | None:
         return None
     shown = columns if len(columns) <= MOST_COLUMNS + 2 else columns[:MOST_COLUMNS]
     table = plain_table("column", "kind", "missing", "distinct", "values", right=("missing", "distinct"))
-    table.columns[-1].no_wrap = True
-    table.columns[-1].overflow = "ellipsis"
+    last = table.columns[-1]
+    last.no_wrap, last.overflow, last.max_width = True, "ellipsis", WIDEST_VALUES
     for column in shown:
         kind = f"{column['kind']} (given)" if column.get("source") == "given" else str(column["kind"])
         distinct = "" if column.get("distinct") is None else count(column["distinct"])
