@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from tunesmith.data import Pipeline, prepare
 from tunesmith.records import DataError, Recipe, Task, revise
@@ -219,6 +219,38 @@ def test_a_dataset_of_tensors_is_its_tensors():
     got = prepared(TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)), model=OWN)
 
     assert np.array_equal(got.train.inputs["x"], X[got.train.rows])
+
+
+def test_counts_are_those_of_the_rows_that_are_trained_on():
+    data = Squares()
+
+    got = prepared(data, model=OWN)
+
+    labels = [int(data[index][1]) for index in got.train.indices]
+    assert got.counts.tolist() == np.bincount(labels).tolist()
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return ((torch.zeros(3), index % 2) for index in range(9))
+
+
+@pytest.mark.parametrize("data", [Stream(), Squares(600)])
+def test_labels_that_are_not_listed_are_not_made_up(data):
+    got = prepared(data, model=OWN)
+
+    assert (got.kind, got.classes, got.counts) == ("multiclass", None, None)
+    assert any("not known before they are read" in notice for notice in got.notices)
+    with pytest.raises(DataError, match="attribute targets"):
+        prepared(data, model="mlp")
+
+
+def test_a_subset_has_its_own_labels():
+    inner = TensorDataset(torch.from_numpy(X), torch.from_numpy(np.r_[np.zeros(40), np.ones(40)].astype(np.int64)))
+
+    got = prepared(DataLoader(Subset(inner, range(50)), batch_size=5), model=OWN)
+
+    assert got.counts.tolist() == [40, 10]
 
 
 class Odd(Dataset):

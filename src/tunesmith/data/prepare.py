@@ -102,6 +102,9 @@ def _from_pictures(path: Path, task: Task, recipe: Recipe) -> Gathered:
     if recipe.data.image_size == "auto":
         settings["image_size"] = tuple(train.pixels.shape[2:])
     others = [None if data is None else read_pictures(existing(data), **settings) for data in (task.val, task.test)]
+    named = [Path(data).name for data in (task.val, task.test) if data is not None]
+    kept = tuple(notice for notice in train.notices if not any(name in notice for name in named))
+    train = replace(train, notices=kept)  # a test set that lies beside the pictures is named after all
     return from_pictures(task, recipe, train, found.name, *others)
 
 

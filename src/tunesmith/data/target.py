@@ -57,10 +57,12 @@ class Target:
             wide = given.ndim == 2 and given.shape[1] > 1
             indices = given.argmax(axis=1) if wide else given.reshape(-1).astype(np.int64)
             labels = np.array(self.classes, dtype=None if len({type(c) for c in self.classes}) == 1 else object)
-            return np.asarray(labels[indices])
+            decoded: Array = labels[indices]
+            return decoded
         if not self.center:
             return np.asarray(given)
-        return np.asarray(given, np.float64) * np.asarray(self.spread) + np.asarray(self.center)
+        numbers: Array = np.asarray(given, np.float64) * np.asarray(self.spread) + np.asarray(self.center)
+        return numbers
 
     def scaled(self, training: Array, how: str) -> Self:
         """The same with the scale of the training rows' numbers (mean and standard deviation)."""
