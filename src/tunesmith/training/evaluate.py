@@ -85,6 +85,11 @@ def batches_of(part: Any, batch_size: int, device: torch.device, dtype: torch.dt
         yield moved(from_loader(item), device, dtype)
 
 
+def labelled(seen: Evaluated, kind: str) -> Array:
+    """The target as metrics take it: class indices as whole numbers, also where a loss wanted them as floats."""
+    return seen.target.reshape(-1).astype(np.int64) if kind in ("binary", "multiclass") else seen.target
+
+
 def probabilities(outputs: Array, kind: str, loss_name: str) -> Array:
     """Outputs as probabilities: (N, C) for classes, (N, K) for several labels. Values are returned as they are.
 

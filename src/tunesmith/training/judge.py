@@ -10,7 +10,7 @@ from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.spec import Prepared
 from tunesmith.records import Recipe, Task
 from tunesmith.records.state import State
-from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, probabilities
+from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled, probabilities
 from tunesmith.training.precision import Precision
 
 
@@ -43,11 +43,12 @@ class ValidationJudge:
             return float(self.own(torch.from_numpy(seen.outputs), torch.from_numpy(seen.target))), 0.0
         if self.name == "loss":
             return seen.loss, 0.0
+        target = labelled(seen, self.prepared.kind)
         prediction = probabilities(seen.outputs, self.prepared.kind, self.loss.name)
-        prediction = prediction.reshape(seen.target.shape) if prediction.size == seen.target.size else prediction
+        prediction = prediction.reshape(target.shape) if prediction.size == target.size else prediction
         about = {"classes": self.prepared.classes, "positive": self.prepared.positive, "weight": seen.weight}
-        score = metrics.scores(self.prepared.kind, seen.target, prediction, names=(self.name,), **about)[self.name]
-        noise = metrics.noise(self.name, self.prepared.kind, seen.target, prediction, **about) if self.needs_noise else 0.0
+        score = metrics.scores(self.prepared.kind, target, prediction, names=(self.name,), **about)[self.name]
+        noise = metrics.noise(self.name, self.prepared.kind, target, prediction, **about) if self.needs_noise else 0.0
         return score, noise
 
     def improves(self, score: float, best: float | None, noise: float = 0.0) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from tunesmith.blocks import metrics
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import Task
-from tunesmith.training.evaluate import Evaluated, batches_of, evaluate
+from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled
 from tunesmith.training.loop import Plan
 from tunesmith.training.plan import evaluation_part
 from tunesmith.training.predicting import as_logits, calibrated, chosen_classes
@@ -65,7 +65,7 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
     }
     for name, evaluated in seen.items():
         prediction = predicted(evaluated, plan, prepared, settled)
-        target = in_units(evaluated.target, prepared)
+        target = in_units(labelled(evaluated, prepared.kind), prepared)
         told["parts"][name] = {"loss": evaluated.loss, **judged(plan, prepared, evaluated, target, prediction, settled, quiet=quiet)}
         part = getattr(prepared, name)
         rows = part.rows if isinstance(part, Part) else np.arange(len(target))
@@ -94,17 +94,18 @@ def settle(plan: Plan, prepared: Prepared, val: Evaluated | None) -> Settled:
     temperature = 1.0
     if plan.recipe.eval.calibrate:
         logits = as_two_logits(as_logits(val.outputs, prepared.kind, loss))
-        temperature = metrics.fit_temperature(prepared.kind, logits, val.target, val.weight).value
+        temperature = metrics.fit_temperature(prepared.kind, logits, labelled(val, prepared.kind), val.weight).value
     if prepared.kind != "binary" or prepared.positive is None:
         return Settled(temperature, plan.recipe.eval.calibrate)
     if isinstance(wanted, float):
         return Settled(temperature, plan.recipe.eval.calibrate, wanted, "given")
-    share = float(np.average(val.target == prepared.positive, weights=val.weight))
+    truth = labelled(val, prepared.kind) == prepared.positive
+    share = float(np.average(truth, weights=val.weight))
     rule = wanted if wanted != "auto" else ("f1" if share < RARE else "")
     if not rule:
         return Settled(temperature, plan.recipe.eval.calibrate, 0.5, "one half")
     chances = calibrated(val.outputs, prepared.kind, loss, temperature)[:, prepared.positive]
-    threshold, _ = metrics.best_threshold(rule, val.target == prepared.positive, chances, val.weight)  # type: ignore[arg-type]
+    threshold, _ = metrics.best_threshold(rule, truth, chances, val.weight)  # type: ignore[arg-type]
     because = f"highest {rule} on the validation rows" + (f" (the positive class has a share of {share:.3f})" if wanted == "auto" else "")
     return Settled(temperature, plan.recipe.eval.calibrate, threshold, because)
 
