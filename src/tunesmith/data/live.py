@@ -157,7 +157,7 @@ def labels_of(data: Any) -> tuple[Array, bool]:
         return listed, True
     if is_indexed(dataset) and len(dataset):
         places = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), LOOKED_AT)).astype(int))
-        few = [as_array(dataset[int(place)][1], "the target") for place in places]
+        few = [as_array(parted(dataset[int(place)], type(dataset).__name__)[1], "the target") for place in places]
         return _stacked(few), len(few) == len(dataset)
     first = as_array(first_element(data)[1], "the target")
     return np.atleast_1d(first), False
