@@ -6,12 +6,10 @@
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-__version__ = version("tunesmith")
-
 if TYPE_CHECKING:
+    __version__: str
     from tunesmith.records import (
         Evidence,
         Finding,
@@ -72,6 +70,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Public names are found when they are first used: importing the package loads nothing heavy."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tunesmith")
     if name not in _PLACES:
         raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
     found = getattr(import_module(_PLACES[name]), name)
