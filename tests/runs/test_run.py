@@ -112,7 +112,9 @@ def test_a_damaged_run_json_is_told(run, content):
         Run(run.folder)
 
 
-@pytest.mark.parametrize(("name", "content"), [("recipe.toml", "= 3"), ("sources.json", "{"), ("recipe.toml", None)])
+@pytest.mark.parametrize(
+    ("name", "content"), [("recipe.toml", "= 3"), ("sources.json", "{"), ("sources.json", "[1]"), ("recipe.toml", None)]
+)
 def test_a_damaged_recipe_is_told(run, name, content):
     run.path(name).unlink() if content is None else run.path(name).write_text(content)
 

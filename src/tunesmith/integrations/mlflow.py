@@ -21,7 +21,7 @@ METRICS, PARAMETERS, LENGTH = (
     100,
     6000,
 )  # most a call, most a call, longest value: limits of MLflow's tracking interface
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "paused": "KILLED", "running": "RUNNING"}
 DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
 FORBIDDEN = re.compile(r"[^/\w.\- :]")
 

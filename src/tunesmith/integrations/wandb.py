@@ -9,7 +9,6 @@ from tunesmith.integrations import EXPORTERS, Exporter, flat, imported, numbers,
 
 PROJECT = "tunesmith"
 STEP = "step"
-EXIT = {"finished": 0, "interrupted": 0, "running": 0}
 
 
 @EXPORTERS.add("wandb")
@@ -43,4 +42,4 @@ class WeightsAndBiases(Exporter):
 
     def close(self, status: str) -> None:
         self._run.summary["status"] = status
-        self._run.finish(exit_code=EXIT.get(status, 1))
+        self._run.finish(exit_code=int(status == "failed"))
