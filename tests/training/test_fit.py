@@ -75,6 +75,9 @@ WORKS = {
     "log every few updates": {"run.log_every": 4},
     "deterministic kernels": {"train.deterministic": True},
     "threads": {"train.threads": 1},
+    "fetched batch by batch": {"data.in_memory": False},
+    "fetched ahead by a worker": {"data.in_memory": False, "data.workers": 1},
+    "page-locked where there is a device for it": {"data.in_memory": False, "data.pin_memory": True},
 }
 
 
@@ -124,6 +127,17 @@ def test_a_skipped_step_does_not_advance_the_schedule() -> None:
     steps, rates = run.signals.read("lr")
     assert steps.tolist() == list(range(1, 9))  # nine windows, one skipped
     assert np.allclose(np.diff(rates), np.diff(rates)[0])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_fetching_ahead_gives_the_same_run_and_resumes(tmp_path: Any, workers: int) -> None:
+    ahead = {"data.in_memory": False, "data.workers": workers}
+
+    held = fit()
+    fit(ahead, folder=tmp_path / "cut", until="13 steps")
+    cut = fit(ahead, folder=tmp_path / "cut", resume=True)
+
+    assert same(cut.signals.read("loss"), held.signals.read("loss"))
 
 
 def test_the_best_weights_are_given_back() -> None:

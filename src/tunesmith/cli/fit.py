@@ -158,8 +158,6 @@ def trained(
     from tunesmith.verbs.fit import fit as train
 
     display = choose(json=json, quiet=quiet, language=recipe.run.language if recipe is not None else "en")
-    for notice in recipe.notices if recipe is not None else ():
-        display.notice(notice)
     try:
         run = train(task, recipe, folder=folder, resume=resume, until=until, display=display)
     except TunesmithError:

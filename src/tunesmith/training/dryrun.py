@@ -35,7 +35,7 @@ def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision
     """
     random = random_state()
     try:
-        batch = _rows(train, prepared) if isinstance(train, Rows) else _first(train, precision)
+        batch = moved(_rows(train, prepared), precision.device) if isinstance(train, Rows) else _first(train, precision)
         try:
             with judging(model), precision.autocast():
                 outputs = outputs_of(model(batch.inputs))

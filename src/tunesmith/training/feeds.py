@@ -134,14 +134,74 @@ class MemoryFeed:
 
     def _next(self, state: State) -> Batch:
         start = state.position
+        state.position = self._stop(start)
+        return self.slice(state.epoch, start, state.position)
+
+    def _stop(self, start: int) -> int:
+        """Where the batch that begins at `start` ends."""
         stop = min(start + self.batch_size, self.length)
-        if self.length - stop == 1 and not self.alone:
-            stop += 1  # the last row joins the batch before it
-        state.position = stop
+        return stop + 1 if self.length - stop == 1 and not self.alone else stop  # the last row joins the batch before it
+
+    def slice(self, epoch: int, start: int, stop: int) -> Batch:
+        """The rows from `start` to `stop` of the opened epoch, changed at random by a generator of their own."""
         generator = None
         if self.augmentation != "none":
-            generator = self._generator.manual_seed(_mixed(self.seed, state.epoch, start))
+            generator = self._generator.manual_seed(_mixed(self.seed, epoch, start))
         return self.rows.take(self._order[start:stop], self.augmentation, generator)
+
+
+class StreamedFeed(MemoryFeed):
+    """The same rows in the same order, fetched ahead by a `DataLoader`'s workers and moved to the device batch by batch.
+
+    For rows that shall not be held on the device, or whose fetching shall overlap with the update.
+    """
+
+    def __init__(self, rows: Rows, *, device: torch.device, workers: int, pin_memory: bool, **order: Any) -> None:
+        super().__init__(rows, **order)
+        self.device = device
+        self.workers = workers
+        self.pin_memory = pin_memory
+        self._ahead: Iterator[Batch] = iter(())
+        self._ahead_size = 0
+
+    def start(self, state: State) -> None:
+        super().start(state)
+        self._fetch_from(state)
+
+    def _fetch_from(self, state: State) -> None:
+        """Opens a loader over the slices still to come; the global generators do not move with it."""
+        self._ahead_size = self.batch_size
+        starts = []
+        position = state.position
+        while position < self.length:
+            starts.append((state.epoch, position, self._stop(position)))
+            position = self._stop(position)
+        loader = torch.utils.data.DataLoader(
+            _Slices(self),
+            batch_size=None,
+            sampler=starts,
+            num_workers=self.workers,
+            pin_memory=self.pin_memory,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+        self._ahead = iter(loader)
+
+    def _next(self, state: State) -> Batch:
+        if self.batch_size != self._ahead_size:  # changed on the way
+            self._fetch_from(state)
+        batch = next(self._ahead)
+        state.position = self._stop(state.position)
+        return moved(batch, self.device)  # type: ignore[no-any-return]
+
+
+class _Slices(torch.utils.data.Dataset[Batch]):
+    """Batches by epoch, first and last position."""
+
+    def __init__(self, feed: MemoryFeed) -> None:
+        self.feed = feed
+
+    def __getitem__(self, place: tuple[int, int, int]) -> Batch:
+        return self.feed.slice(*place)
 
 
 class LoaderFeed:

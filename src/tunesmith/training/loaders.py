@@ -1,5 +1,7 @@
 """Loaders for data that are not held in memory, and what a resume inside an epoch can promise for them."""
 
+import statistics
+import time
 from typing import Any
 
 import torch
@@ -20,12 +22,36 @@ def loader_for(part: Any, recipe: Recipe | None, *, training: bool) -> Any:
     if recipe is not None:
         workers = recipe.data.workers
         settings = {"batch_size": int(recipe.train.batch_size), "num_workers": workers, "persistent_workers": workers > 0}
-        settings["pin_memory"] = recipe.data.pin_memory is True
+        settings["pin_memory"] = pins(recipe)
     if isinstance(part, IterableDataset):
         return DataLoader(part, **settings)
     generator = torch.Generator().manual_seed(recipe.train.seed if recipe is not None else 0)
     shuffle = training and recipe is not None and recipe.data.sampler == "shuffle"
     return DataLoader(part, shuffle=shuffle, generator=generator, **settings)
+
+
+def pins(recipe: Recipe) -> bool:
+    """Whether batches go through page-locked memory: as asked, or on "auto" by timing both ways on the device."""
+    if recipe.data.pin_memory != "auto":
+        return bool(recipe.data.pin_memory) and torch.cuda.is_available()
+    if not str(recipe.train.device).startswith("cuda"):
+        return False
+    plain, pinned = transfer_seconds(torch.device(recipe.train.device), int(recipe.train.batch_size))
+    return pinned < plain
+
+
+def transfer_seconds(device: torch.device, rows: int, width: int = 4096, rounds: int = 16) -> tuple[float, float]:
+    """Median seconds to bring a batch of `rows` x `width` float32 to the device: straight, and copied into locked memory first."""
+    batch = torch.zeros(rows, width)
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for pinned, taken in enumerate(seconds):
+            torch.cuda.synchronize(device)
+            began = time.perf_counter()
+            (batch.pin_memory() if pinned else batch).to(device, non_blocking=True)
+            torch.cuda.synchronize(device)
+            taken.append(time.perf_counter() - began)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
 def resume_promise(loader: Any) -> list[str]:

@@ -12,16 +12,18 @@ from torch import nn
 from tunesmith.blocks import losses, models, optim, schedules
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.data.samplers.balanced import balanced_batch
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
 from tunesmith.records.derived import derived, updates_of
 from tunesmith.records.state import State
+from tunesmith.training.augment import chosen
 from tunesmith.training.batch import Batch, outputs_of
 from tunesmith.training.dryrun import Trial, tried
-from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed, Rows
+from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed, Rows, StreamedFeed
 from tunesmith.training.guards import Guard, Probe, StopAtNonFinite
 from tunesmith.training.judge import ValidationJudge
-from tunesmith.training.loaders import loader_for, resume_promise
+from tunesmith.training.loaders import loader_for, pins, resume_promise
 from tunesmith.training.loop import Plan
 from tunesmith.training.precision import Precision
 from tunesmith.training.rates import Rates
@@ -137,8 +139,16 @@ def own_or_built(task: Task, recipe: Recipe, prepared: Prepared, name: str) -> n
 def train_rows(part: Any, prepared: Prepared, recipe: Recipe, device: torch.device, precision: Precision) -> Any:
     """Rows in memory, or a loader over what cannot be held."""
     if isinstance(part, Part):
-        return Rows(part, prepared.spec, device, precision.dtype)
+        return Rows(part, prepared.spec, device if held_on_device(part, recipe, device) else torch.device("cpu"), precision.dtype)
     return loader_for(part, recipe, training=True)
+
+
+def held_on_device(part: Part, recipe: Recipe, device: torch.device) -> bool:
+    """Whether the rows lie on the device: as asked, or on "auto" where they take less than half of its free memory."""
+    if recipe.data.in_memory != "auto" or device.type != "cuda":
+        return recipe.data.in_memory is not False
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(values.nbytes for values in part.inputs.values()) < free / 2
 
 
 def evaluation_part(part: Any, prepared: Prepared, device: torch.device, precision: Precision) -> Any:
@@ -189,28 +199,29 @@ def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module
     normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
     classes = len(prepared.counts) if prepared.counts is not None else 0
     per_class = None if recipe.data.per_class == "auto" else recipe.data.per_class
-    if recipe.data.sampler == "balanced" and per_class is None:
-        per_class = max(1, int(recipe.train.batch_size) // max(1, classes))
-    batch = per_class * classes if recipe.data.sampler == "balanced" and per_class else int(recipe.train.batch_size)
+    batch = int(recipe.train.batch_size)
+    if recipe.data.sampler == "balanced":
+        batch = balanced_batch(batch, classes, per_class)
     if len(train) == 1 and normed:
         raise ModelError("batch norm cannot train on one row; give more rows, or choose model.norm = 'layer'")
-    return MemoryFeed(
-        train,
-        sampler=recipe.data.sampler,
-        seed=recipe.train.seed,
-        batch_size=batch,
-        accumulate=recipe.train.accumulate,
-        per_class=per_class,
-        augmentation=augmentation(recipe, prepared),
-        alone=not normed,
-    )
+    order: dict[str, Any] = {
+        "sampler": recipe.data.sampler,
+        "seed": recipe.train.seed,
+        "batch_size": batch,
+        "accumulate": recipe.train.accumulate,
+        "per_class": per_class,
+        "augmentation": augmentation(recipe, prepared),
+        "alone": not normed,
+    }
+    device = torch.device(recipe.train.device)
+    if recipe.data.in_memory is False or train.device.type != device.type:
+        return StreamedFeed(train, device=device, workers=recipe.data.workers, pin_memory=pins(recipe), **order)
+    return MemoryFeed(train, **order)
 
 
 def augmentation(recipe: Recipe, prepared: Prepared) -> str:
-    """The random change of training pictures; none for anything else. `auto` has been replaced by the model's default."""
-    if "pictures" not in prepared.spec or recipe.data.augment == "auto":
-        return "none"
-    return recipe.data.augment
+    """The random change of training pictures; none for anything else."""
+    return chosen(recipe.data.augment, prepared.kind) if "pictures" in prepared.spec else "none"
 
 
 def chosen_optimizer(task: Task, recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

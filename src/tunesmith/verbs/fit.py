@@ -56,8 +56,11 @@ def fit(
     settled = asked if run is None else recipe_of_resumed(run, asked, recipe is None)
     quiet = folder is None and until is not None and run is None
     screen = display if display is not None else (QuietDisplay() if quiet else choose(language=settled.run.language))
-    with seeded(settled.train.seed, deterministic=settled.train.deterministic):
-        return _trained(task, settled, run, folder, resume, pause, screen, guards, probes)
+    try:
+        with seeded(settled.train.seed, deterministic=settled.train.deterministic):
+            return _trained(task, settled, run, folder, resume, pause, screen, guards, probes)
+    finally:
+        screen.close()
 
 
 def _trained(
@@ -130,6 +133,8 @@ def _carried_out(
 
 def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepared") -> None:
     """What a reader, a prediction and a resume need to know, before the first update."""
+    import numpy as np
+
     from tunesmith.data.spec import spec_to_json
 
     plain = {
@@ -146,7 +151,7 @@ def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepa
     if prepared.pipeline is not None:
         writer.write_json("data/pipeline.json", prepared.pipeline.to_json())
     split = prepared.split
-    writer.write_arrays("data/split.npz", train=split.train, val=split.val, test=split.test)
+    writer.write_arrays("data/split.npz", method=np.array(split.name), train=split.train, val=split.val, test=split.test)
     for finding in (*prepared.findings, *made.findings):
         writer.finding(finding, 0)
     for notice in (*made.plan.recipe.notices, *prepared.notices, *made.notices):
@@ -291,6 +296,7 @@ def opened(folder: str | Path | None, made: "Made", prepared: "Prepared", task: 
         "kind": prepared.kind,
         "model": made.model_name,
         "rows": rows_by_part(prepared),
+        "command": list(sys.argv),
         "steps": made.plan.steps,
         "epochs": made.plan.epochs,
         "versions": {"tunesmith": __version__, "torch": torch.__version__, "python": sys.version.split()[0]},

@@ -1,5 +1,4 @@
-"""How sure a metric is. Percentile bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter "
-"13."""
+"""How sure a metric is. Percentile bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

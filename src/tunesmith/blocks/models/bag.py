@@ -46,7 +46,9 @@ class Bag(nn.Module):
             indices, real = with_ngrams(
                 tokens, self.longest, vocabulary=self.vocabulary, buckets=self.buckets, padding=self.padding
             )
-        text = self.dropout(self.pool(self.table(indices), real))
+        if self.training:
+            real = self.dropout(real.to(self.head.weight.dtype)) > 0
+        text = self.pool(self.table(indices), real)
         if self.columns.width:
             text = torch.cat([text, self.columns(parts, text.dtype)], 1)
         return finish(self.head(self.trunk(text)), self.kind)

@@ -1,5 +1,5 @@
-"""A constant ratio from update to update; the curve of torch's `ExponentialLR` and of TensorFlow's "
-"`exponential_decay`."""
+"""A constant ratio from update to update; the curve of torch's `ExponentialLR` and of TensorFlow's 
+`exponential_decay`."""
 
 from tunesmith.blocks.schedules import SCHEDULES, Schedule, decay_factor
 

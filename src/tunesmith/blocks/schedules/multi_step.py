@@ -1,5 +1,5 @@
-"""A drop at each milestone; the curve of torch's `MultiStepLR`. Usual marks: He et al., arXiv:1512.03385, section "
-"4.2."""
+"""A drop at each milestone; the curve of torch's `MultiStepLR`. Usual marks: He et al., arXiv:1512.03385, section 
+4.2."""
 
 from collections.abc import Sequence
 
