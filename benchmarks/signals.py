@@ -7,6 +7,9 @@ pieces in time, and build levels of 256 and 65,536 points as they write.
 `write s` is the whole writing (`CPU s`: the processor's share of it). `curve s` reads a curve of 1000 points and draws it as the
 path of an SVG file; `process s` does so in a fresh process, imports included. `exact s` reads one whole signal bit for bit,
 `range s` 1000 steps in its middle.
+
+Run folders keep SQLite: it writes several times faster with no long pauses, takes about half the room in a handful of files, and
+answers ranges ten times faster; the parts read a whole signal faster, which is fast enough either way.
 """
 
 import shutil

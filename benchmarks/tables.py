@@ -88,7 +88,7 @@ def machines(rows: Sequence[Row]) -> str:
         text = f"{at['cpu']}, {at['cores']} cores, {at['system']}, Python {at['python']}{torch}{threads}"
         told.setdefault(text, []).append(row)
     return "\n".join(
-        f"Measured from {min(row['date'] for row in group)[:10]} to {max(row['date'] for row in group)[:10]} on {text}; "
+        f"Measured {' to '.join(sorted({min(row['date'] for row in group)[:10], max(row['date'] for row in group)[:10]}))} on {text}; "
         f"commits {', '.join(sorted({row['commit'] for row in group}))}."
         for text, group in told.items()
     )
