@@ -156,13 +156,13 @@ def _module_source(home: ModuleType) -> tuple[list[str], ast.Module]:
     return text.splitlines(), ast.parse(text)
 
 
-def is_plain(value: ast.expr | None) -> bool:
-    """Whether an expression is a literal."""
+def says(written: ast.expr | None, value: Any) -> bool:
+    """Whether an expression is a literal of this very value."""
     try:
-        ast.literal_eval(value or "")
+        said = ast.literal_eval(written or "")
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
-    return True
+    return type(said) is type(value) and bool(said == value)
 
 
 def local_names(node: ast.stmt) -> set[str]:

@@ -34,10 +34,10 @@ from tunesmith.training.exporting.source import (
     edited,
     import_of,
     is_builtin,
-    is_plain,
     local_names,
     registrations,
     root,
+    says,
     scope_of,
     source_of,
 )
@@ -52,7 +52,7 @@ def module_text(model: nn.Module, title: str) -> str:
         text = _Text(used)
         built = text.module(model, "the net")
         if text.named <= used:
-            return text.whole(built, title)
+            return text.whole(built, title, sharing(model))
         used |= text.named
 
 
@@ -99,13 +99,17 @@ class _Text:
         self.classes: dict[type, _Class] = {}
         self.unknown = False  # a name that is not there at run time: one of an annotation
 
-    def whole(self, built: Call, title: str) -> str:
+    def whole(self, built: Call, title: str, shared: list[str]) -> str:
         future = ["from __future__ import annotations\n"] if self.unknown else []
         imports = sorted(
             set(self.imports.values()),
             key=lambda line: (line.split()[1].startswith("torch"), line.startswith("from"), line),
         )
-        build = f'def build() -> nn.Module:\n    """The network, to be filled with its weights."""\n    return {built.text(4, 11)}'
+        opening = 'def build() -> nn.Module:\n    """The network, to be filled with its weights."""\n'
+        if shared:
+            build = "\n    ".join([f"{opening}    net = {built.text(4, 10)}", *shared, "return net"])
+        else:
+            build = f"{opening}    return {built.text(4, 11)}"
         pieces = [piece if isinstance(piece, str) else piece.text() for piece in self.pieces]
         return f'"""{title}"""\n\n' + "\n".join([*future, *imports]) + "\n\n\n" + "\n\n\n".join([*pieces, build]) + "\n"
 
@@ -212,7 +216,7 @@ class _Text:
     def _constant(self, name: str, value: Any, home: ModuleType | None, key: Any) -> str:
         """A name bound at the top of a module: its statement, where that is plain, else its value, else what makes it."""
         found = assignment(home, name) if home is not None else None
-        if found is not None and is_plain(found.node.value):
+        if found is not None and says(found.node.value, value):
             text = "\n".join(found.lines[found.node.lineno - 1 : found.node.end_lineno])
         else:
             try:
@@ -290,3 +294,30 @@ def plain_names(module: nn.Module, used: frozenset[str]) -> list[str]:
     )
     own = [name for name in vars(module) if name not in INSIDE]
     return own if below_torch else [name for name in own if name in used]
+
+
+def sharing(model: nn.Module) -> list[str]:
+    """Statements that make one of what is one in the model: modules used in two places, tied weights."""
+    seen: dict[int, str] = {}
+    found: list[str] = []
+    again: list[str] = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        first = seen.setdefault(id(module), name)
+        if first != name and not _inside(name, again) and next(iter(module.state_dict()), None) is not None:
+            again.append(name)
+            found.append(_made_one(name, f'net.get_submodule("{first}")'))
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        first = seen.setdefault(id(parameter), name)
+        if first != name and not _inside(name, again):
+            found.append(_made_one(name, f'net.get_parameter("{first}")'))
+    return found
+
+
+def _inside(name: str, places: list[str]) -> bool:
+    return any(name.startswith(place + ".") for place in places)
+
+
+def _made_one(name: str, value: str) -> str:
+    above, _, last = name.rpartition(".")
+    owner = f'net.get_submodule("{above}")' if above else "net"
+    return f"{owner}.{last} = {value}" if last.isidentifier() else f'setattr({owner}, "{last}", {value})'

@@ -6,6 +6,7 @@ from warnings import catch_warnings, simplefilter
 import torch
 
 from tunesmith.records import ModelError
+from tunesmith.training.batch import outputs_of
 from tunesmith.training.exporting.attached import attached
 from tunesmith.training.exporting.comparing import SAME_KERNELS, by_torch, compared
 from tunesmith.training.exporting.flat import Looped, flat
@@ -26,7 +27,7 @@ class TorchScript:
             program = traced(subject)
             torch.jit.save(program, place, _extra_files=attached(subject))
             again = torch.jit.load(place)  # type: ignore[no-untyped-call]
-            return compared(subject, lambda sample: again(*sample.values()), SAME_KERNELS, NAME + " file")
+            return compared(subject, lambda sample: outputs_of(again(*sample.values())), SAME_KERNELS, NAME + " file")
 
 
 FORMATS.add("torchscript")(TorchScript())
