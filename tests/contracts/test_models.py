@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
+
 from tunesmith.blocks import models
 from tunesmith.records import ModelError, Recipe, revise
 
@@ -63,7 +64,13 @@ def net(name, inputs, *, outputs=3, kind="multiclass", seed=0, **changes):
 @pytest.mark.parametrize(("name", "inputs"), CASES)
 @pytest.mark.parametrize(
     ("kind", "outputs", "shape"),
-    [("multiclass", 3, (5, 3)), ("binary", 2, (5, 2)), ("multilabel", 4, (5, 4)), ("regression", 1, (5,)), ("multi_regression", 2, (5, 2))],
+    [
+        ("multiclass", 3, (5, 3)),
+        ("binary", 2, (5, 2)),
+        ("multilabel", 4, (5, 4)),
+        ("regression", 1, (5,)),
+        ("multi_regression", 2, (5, 2)),
+    ],
 )
 def test_the_outputs_have_the_shape_of_the_task(name, inputs, kind, outputs, shape):
     model = net(name, inputs, outputs=outputs, kind=kind)
@@ -116,7 +123,9 @@ def test_nets_with_dropout_train_under_vmap(name, inputs):
     given = batch(SPECS[inputs])
     parameters, buffers = stack_module_state(nets)
 
-    one, other = vmap(lambda p, b: functional_call(nets[0], (p, b), (given,)), randomness="different")(parameters, buffers)
+    one, other = vmap(lambda p, b: functional_call(nets[0], (p, b), (given,)), randomness="different")(
+        parameters, buffers
+    )
 
     assert not torch.equal(one, other)
 
@@ -126,7 +135,11 @@ def test_double_precision_agrees_with_single(name, inputs):
     single, double = net(name, inputs).eval(), net(name, inputs).eval().double()
     torch.manual_seed(1)
     given = batch(SPECS[inputs])
-    wide = {key: part.double() if part.is_floating_point() else part for key, part in given.items()} if isinstance(given, dict) else given
+    wide = (
+        {key: part.double() if part.is_floating_point() else part for key, part in given.items()}
+        if isinstance(given, dict)
+        else given
+    )
     wide = wide.double() if isinstance(wide, torch.Tensor) and wide.is_floating_point() else wide
 
     found = double(wide)

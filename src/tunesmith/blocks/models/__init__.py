@@ -7,6 +7,7 @@ gives (N, outputs), or (N,) for a regression; it keeps its last layer as `head`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from tunesmith.records import Catalog, ModelError, Recipe, Source, revise
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["DEFAULTS", "MODELS", "Spec", "build", "choose", "defaults", "settle"]
+__all__ = ["DEFAULTS", "MODELS", "Spec", "batch_for", "build", "choose", "defaults", "epochs_for", "settle"]
 
 Spec = Mapping[str, Any]  # what each input looks like: numbers, categories, tokens, pictures or x
 
@@ -50,6 +51,24 @@ def choose(spec: Spec) -> str:
 def defaults(name: str, spec: Spec, rows: int) -> dict[str, Any]:
     """Recipe values, by path, that suit the net called `name` on `rows` training rows of such inputs."""
     return DEFAULTS[choose(spec) if name == "auto" else name](spec, rows)
+
+
+def batch_for(rows: int, largest: int) -> int:
+    """A power of two that gives a small table about 32 updates an epoch, a larger one `largest` rows each.
+
+    >>> [batch_for(rows, 256) for rows in (50, 1000, 20_000)]
+    [8, 32, 256]
+    """
+    return int(min(max(1 << (max(rows, 32) // 32).bit_length() - 1, 8), largest))  # assumption: 8 rows at least
+
+
+def epochs_for(rows: int, batch: int, *, updates: int, least: int, most: int) -> int:
+    """Epochs that make about `updates` optimizer updates.
+
+    >>> [epochs_for(rows, 64, updates=1000, least=4, most=40) for rows in (100, 6400, 10**6)]
+    [40, 10, 4]
+    """
+    return min(max(math.ceil(updates * batch / max(rows, 1)), least), most)
 
 
 def settle(recipe: Recipe, name: str, spec: Spec, rows: int = TYPICAL_ROWS) -> Recipe:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.blocks.models.mlp import plain_layers
-from tunesmith.blocks.models.ngrams import buckets_for, with_ngrams
+from tunesmith.blocks.models.ngrams import BUCKETS, with_ngrams
 from tunesmith.records import Recipe
 
 
@@ -29,8 +29,7 @@ class Bag(nn.Module):
         self.spec, self.kind = dict(spec), kind
         self.vocabulary, self.padding = int(tokens.vocabulary), int(tokens.padding)
         self.longest = max(1, int(recipe.data.ngrams))
-        self.buckets = buckets_for(self.vocabulary) if self.longest > 1 else 0
-        self.table = nn.Embedding(self.vocabulary + self.buckets, size)
+        self.table = nn.Embedding(self.vocabulary + (BUCKETS if self.longest > 1 else 0), size)
         self.pool = layers.pooling(chosen.pooling, size)
         self.columns = Columns(spec)
         self.dropout = nn.Dropout(dropout)
@@ -43,10 +42,10 @@ class Bag(nn.Module):
         tokens = parts["tokens"].long()
         indices, real = tokens, tokens != self.padding
         if self.longest > 1:
-            indices, real = with_ngrams(
-                tokens, self.longest, vocabulary=self.vocabulary, buckets=self.buckets, padding=self.padding
-            )
-        if self.training:
+            indices, real = with_ngrams(tokens, self.longest, vocabulary=self.vocabulary, padding=self.padding)
+        if (
+            self.training
+        ):  # whole tokens and n-grams are dropped: Iyyer et al., Deep Averaging Networks, ACL 2015, section 3.1
             real = self.dropout(real.to(self.head.weight.dtype)) > 0
         text = self.pool(self.table(indices), real)
         if self.columns.width:
@@ -65,14 +64,22 @@ def bag(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
 
 @DEFAULTS.add("bag")
 def bag_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    batch = batch_for(rows, 64)
     return {
         "model.width": 64,
-        "model.depth": 1,
-        "model.embedding_dim": 64,
-        "model.pooling": "mean",
+        "model.depth": 1,  # measured: benchmarks/data_files.md; a hidden layer gains nothing
+        "model.embedding_dim": 32,  # measured: as good as 64, half the time
+        "model.pooling": "mean",  # measured: max loses 0.1 of accuracy on topics, attention gains nothing
         "model.dropout": 0.2,
         "model.activation": "relu",
         "model.norm": "none",
-        "data.ngrams": 3,
-        "optim.lr": 3e-3,
+        "model.init": "auto",
+        "data.ngrams": 2,  # measured: 3 gains nothing, in words or in Chinese characters, and takes twice the time
+        "optim.name": "adamw",
+        "optim.lr": 1e-2,  # measured: 3e-3 needs twice the epochs
+        "optim.weight_decay": 0.0,  # measured: decay of the embeddings gains nothing
+        "schedule.name": "cosine",
+        "schedule.warmup": "0.05dur",
+        "train.batch_size": batch,
+        "train.epochs": epochs_for(rows, batch, updates=600, least=5, most=30),
     }
