@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -200,26 +201,33 @@ def test_a_torch_export_program_takes_any_rows_and_any_length_of_text(name, tmp_
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-@pytest.mark.parametrize("runtime", ["onnxruntime", "onnx.reference"])
-def test_onnx_takes_any_rows_and_any_length_of_text(name, runtime, tmp_path):
+def test_onnx_takes_any_rows_and_any_length_of_text(name, tmp_path):
     onnx = pytest.importorskip("onnx", reason="ONNX export is an extra: pip install 'tunesmith[onnx]'")
     pytest.importorskip("onnxscript", reason="ONNX export is an extra: pip install 'tunesmith[onnx]'")
-    module = pytest.importorskip(runtime, reason=f"{runtime} is not installed")
     original = built(name)
+
     place = str(export(original, "onnx", tmp_path / "model.onnx").path)
 
-    run = (
-        module.ReferenceEvaluator(place).run
-        if runtime == "onnx.reference"
-        else module.InferenceSession(place, providers=["CPUExecutionProvider"]).run
-    )
-
-    for inputs in batches(name):
-        found = torch.from_numpy(run(None, {key: values.numpy() for key, values in inputs.items()})[0])
-        torch.testing.assert_close(found, expected(original, inputs), rtol=1e-3, atol=1e-3)
-    properties = {one.key: one.value for one in onnx.load(place).metadata_props}
+    for run in runtimes(place):
+        for inputs in batches(name):
+            found = torch.from_numpy(run(None, {key: values.numpy() for key, values in inputs.items()})[0])
+            torch.testing.assert_close(found, expected(original, inputs), rtol=1e-3, atol=1e-3)
+    written = onnx.load(place)
+    properties = {one.key: one.value for one in written.metadata_props}
     assert json.loads(properties["classes.json"])["classes"] == ["class 0", "class 1", "class 2"]
-    assert [one.name for one in onnx.load(place).graph.input] == list(SPECS[name])
+    assert [one.name for one in written.graph.input] == list(SPECS[name])
+
+
+def runtimes(place):
+    """The reference of the onnx package, and onnxruntime where it is installed."""
+    from onnx.reference import ReferenceEvaluator
+
+    found = [ReferenceEvaluator(place).run]
+    if find_spec("onnxruntime") is not None:
+        import onnxruntime
+
+        found.append(onnxruntime.InferenceSession(place, providers=["CPUExecutionProvider"]).run)
+    return found
 
 
 @pytest.mark.parametrize("absent", [("onnx",), ("onnxscript",), ("onnx", "onnxscript")])
@@ -312,3 +320,23 @@ def test_a_difference_is_measured_against_the_size_of_the_outputs():
         compared(subject, lambda sample: subject.outputs(sample)[:, :1], 1e-5, "copy")
     with pytest.raises(ModelError, match="outputs differ by nan"):
         compared(subject, lambda sample: subject.outputs(sample) * float("nan"), 1e-5, "copy")
+
+
+def test_a_run_is_exported_into_its_folder_and_one_in_memory_where_it_is_told(tmp_path):
+    from tunesmith.data import Pipeline
+    from tunesmith.verbs.export import export as exported
+    from tunesmith.verbs.fit import fit
+
+    inputs = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)).numpy()
+    data, recipe = (inputs, inputs[:, 0] > 0), {"train.epochs": 1, "model.width": 8}
+    run, quiet = fit(data, recipe, folder=tmp_path / "run"), fit(data, recipe)
+
+    place = exported(run)
+
+    assert place == tmp_path / "run" / "export" / "pytorch"
+    pipeline = Pipeline.from_json(json.loads((place / "preprocessing.json").read_text()))
+    assert pipeline.transform(inputs).inputs["numbers"].shape == (60, 4)
+    assert json.loads((place / "classes.json").read_text())["classes"] == [False, True]
+    assert exported(quiet, "torchscript", tmp_path / "model.pt") == tmp_path / "model.pt"
+    with pytest.raises(RunError, match="a run in memory has no folder to export into"):
+        exported(quiet)

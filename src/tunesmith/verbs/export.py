@@ -44,7 +44,7 @@ def exported(
     if isinstance(run, predicting.Predictor):
         predictor, folder = run, None
     elif isinstance(run, MemoryWriter):
-        predictor, folder = run.predictor, None  # type: ignore[attr-defined]
+        predictor, folder = predicting.held_in_memory(run), None
     else:
         opened = run if isinstance(run, Run) else Run(run)
         predictor, folder = predicting.load(opened, model=model), opened.folder

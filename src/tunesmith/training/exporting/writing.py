@@ -172,11 +172,11 @@ class _Text:
         return next(free for free in (name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))) if free not in taken)
 
     def _function(self, function: FunctionType) -> str:
+        if function.__name__ == "<lambda>":
+            raise NoSource("a lambda has no definition to take along; write it with def")
         lines, tree = source_of(function)
         if not isinstance(tree, ast.FunctionDef):
-            raise NoSource(
-                "a lambda, or a function made by another, has no definition to take along; write it with def"
-            )
+            raise NoSource(f"the source of {function.__qualname__} is no function definition")
         name = self.names[function] = self._free(function.__name__)
         text = self._written(tree, lines, scope_of(function))
         self.pieces.append(text.replace(f"def {function.__name__}(", f"def {name}(", 1))
