@@ -6,6 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from tunesmith.cli import run
 from tunesmith.cli.app import app
 
 COMMANDS = ("fit", "predict", "export", "report", "init", "doctor", "explain", "clean", "demo")
@@ -20,6 +21,15 @@ def test_every_command_has_help_that_fits_and_the_shared_options(command: str, w
     assert result.exit_code == 0
     assert {"--json", "--debug"} <= set(result.output.split())
     assert max(len(line) for line in result.output.splitlines()) <= width
+
+
+def test_without_a_command_the_help_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run([])
+
+    printed = capsys.readouterr()
+    assert code == 2
+    assert printed.out.startswith("Usage: tunesmith")
+    assert printed.err == ""
 
 
 def test_the_commands_are_listed_with_whole_sentences() -> None:

@@ -212,6 +212,24 @@ def test_the_end_tells_scores_intervals_paths_and_the_next_command() -> None:
     assert "tunesmith predict runs/a NEW.csv" in shown
 
 
+def test_a_paused_run_says_where_and_a_finished_one_does_not() -> None:
+    paused, finished = io.StringIO(), io.StringIO()
+
+    PlainDisplay(paused).finish(closing(ending="paused", step=1234))
+    PlainDisplay(finished).finish(closing(ending="finished", step=1234))
+
+    assert "paused: after update 1,234, which is saved\n" in paused.getvalue()
+    assert "saved" not in finished.getvalue()
+
+
+def test_a_resumed_run_says_from_where() -> None:
+    stream = io.StringIO()
+
+    PlainDisplay(stream).start(opening() | {"resumed_at": 88})
+
+    assert stream.getvalue().splitlines()[0].endswith("resumed at update 88")
+
+
 def test_the_plain_display_writes_one_line_an_event_without_control_characters() -> None:
     stream = io.StringIO()
 

@@ -14,7 +14,6 @@ from tunesmith.cli.report import report
 
 app = typer.Typer(
     help="Trains neural networks on your data: exact, resumable, judged on rows they have not seen.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -23,9 +22,12 @@ for command in (fit, predict, export, report, init, doctor, explain, clean, demo
 
 
 @app.callback(invoke_without_command=True)
-def about(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+def about(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     if version:
         from importlib.metadata import version as installed
 
         typer.echo(installed("tunesmith"))
         raise typer.Exit()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)

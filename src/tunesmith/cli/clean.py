@@ -19,13 +19,16 @@ def clean(
     debug: Debug = False,
 ) -> Answer:
     """Remove old checkpoints; the best and the last stay."""
-    from tunesmith.reports.wording import size
+    from tunesmith.reports.wording import counted, size
     from tunesmith.runs.cleaning import clean as cleaned
 
     done = cleaned(folder, keep=keep, dry_run=dry_run)
     total = sum(one.bytes for one in done)
     verb = "would be removed" if dry_run else "removed"
-    lines = [one.busy or f"{one.folder}: {len(one.removed)} checkpoints {verb} ({size(one.bytes)})" for one in done]
+    lines = [
+        one.busy or f"{one.folder}: {counted(len(one.removed), 'checkpoint')} {verb} ({size(one.bytes)})"
+        for one in done
+    ]
     runs = [
         {"folder": one.folder, "removed": one.removed, "bytes": one.bytes, "busy": one.busy or None} for one in done
     ]

@@ -60,7 +60,7 @@ def usage(error: BaseException) -> str:
         return unknown_option(option, context)
     message = one_line(error.format_message()).rstrip(".") if hasattr(error, "format_message") else one_line(str(error))
     help_ = more(context) if context is not None else ""
-    return (message[:1].lower() + message[1:] or "wrong use") + help_
+    return asked(message[:1].lower() + message[1:] or "wrong use", help_)
 
 
 def unknown_option(name: str, context: Any) -> str:
@@ -69,7 +69,18 @@ def unknown_option(name: str, context: Any) -> str:
 
     known = [option for parameter in context.command.params for option in parameter.opts if option.startswith("-")]
     near = " or ".join(nearest(name, known))
-    return f"{context.command_path} has no option {name}{f'; did you mean {near}?' if near else ''}{more(context)}"
+    return asked(
+        f"{context.command_path} has no option {name}{f'; did you mean {near}?' if near else ''}", more(context)
+    )
+
+
+def asked(sentence: str, help_: str) -> str:
+    """The sentence and where to read on; after a question no second one begins with a semicolon.
+
+    >>> asked("did you mean 'fit'?", "; see `tunesmith --help`")
+    "did you mean 'fit'? (see `tunesmith --help`)"
+    """
+    return f"{sentence} ({help_.removeprefix('; ')})" if help_ and sentence.endswith("?") else sentence + help_
 
 
 def more(context: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Protocol, TextIO
 from tunesmith.records import Finding
 from tunesmith.reports.wording import count, described, duration, equation, interval, number, score, setting, visible
 
+HALTED = ("paused", "interrupted")  # endings from which a run goes on
+
 
 class Display(Protocol):
     """Where a training shows itself. Every mapping is plain data. `close` is for the end, whether well or by an error."""
@@ -45,11 +47,12 @@ class PlainDisplay:
 
     def start(self, opening: Mapping[str, Any]) -> None:
         self.epochs = opening.get("epochs")
-        self._say(f"{opening['title']} · device {opening['device']} · seed {opening['seed']}")
+        resumed = f" · resumed at update {count(opening['resumed_at'])}" if opening.get("resumed_at") else ""
+        self._say(f"{opening['title']} · device {opening['device']} · seed {opening['seed']}{resumed}")
         rows = ", ".join(f"{name} {count(rows)}" for name, rows in opening.get("rows", {}).items())
         parameters = sum(layer["parameters"] for layer in opening.get("layers", ()))
-        updates = opening.get("steps_per_epoch")
-        self._say(f"rows: {rows} · parameters: {count(parameters)} · epochs: {self.epochs} of {updates} updates")
+        epochs = f" · {self.epochs} epochs of {count(opening.get('steps_per_epoch'))} updates" if self.epochs else ""
+        self._say(f"rows: {rows} · parameters: {count(parameters)}{epochs}")
         for item in chosen(opening):
             self._say(f"set {item['path']} = {setting(item['value'])} · {item['source']}")
         for item in opening.get("derived", ()):
@@ -140,7 +143,9 @@ def finding_line(finding: Finding, language: str) -> str:
 def closing_lines(closing: Mapping[str, Any], metric: str = "score") -> list[tuple[str, str]]:
     """Where things lie at the end, as (label, text): only what is there."""
     best = closing.get("best") or {}
-    lines = [("best", best_line(best, metric))] if best else []
+    ending = str(closing.get("ending"))
+    lines = [(ending, f"after update {count(closing.get('step'))}, which is saved")] if ending in HALTED else []
+    lines += [("best", best_line(best, metric))] if best else []
     if closing.get("folder"):
         where = relative(closing["folder"])
         step = best.get("step", closing.get("step"))

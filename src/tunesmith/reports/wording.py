@@ -105,6 +105,14 @@ def count(value: int | None) -> str:
     return ABSENT if value is None else f"{value:,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """
+    >>> [counted(value, "checkpoint") for value in (0, 1, 2)]
+    ['0 checkpoints', '1 checkpoint', '2 checkpoints']
+    """
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def shape(value: Any) -> str:
     """
     >>> [shape(value) for value in ((3, 4), [10], (), None, "3 × 4")]
