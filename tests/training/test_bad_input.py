@@ -10,7 +10,16 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import tunesmith as ts
-from tunesmith.records import DataError, DeviceError, ModelError, RecipeError, RunBusy, RunError, TrainingFailed, UnknownName
+from tunesmith.records import (
+    DataError,
+    DeviceError,
+    ModelError,
+    RecipeError,
+    RunBusy,
+    RunError,
+    TrainingFailed,
+    UnknownName,
+)
 from tunesmith.reports import QuietDisplay
 from tunesmith.runs import Run
 
@@ -46,7 +55,10 @@ def fit(model: Any = None, recipe: Any = None, data: Any = None, **about: Any) -
 
 
 def test_fewer_outputs_than_classes() -> None:
-    with pytest.raises(ModelError, match=r"the model gives 2 outputs, but the training rows hold label 2 \(row \d+\): labels must lie in 0\.\.1"):
+    with pytest.raises(
+        ModelError,
+        match=r"the model gives 2 outputs, but the training rows hold label 2 \(row \d+\): labels must lie in 0\.\.1",
+    ):
         fit(net(2))
 
 
@@ -54,7 +66,7 @@ def test_one_label_out_of_range_of_a_users_own_model() -> None:
     inputs, labels = table(10)
     labels[7] = 10
 
-    with pytest.raises(ModelError, match="the model gives 10 outputs, but the .* rows hold label 10"):
+    with pytest.raises(ModelError, match=r"the model gives 10 outputs, but the .* rows hold label 10"):
         fit(net(10), data=(inputs, labels))
 
 
@@ -68,7 +80,10 @@ def test_a_label_out_of_range_in_a_loader() -> None:
 
 
 def test_a_model_that_does_not_take_the_data_names_both_shapes() -> None:
-    with pytest.raises(ModelError, match=r"the model does not take these data: RuntimeError: .*it was given a float32 tensor of shape \(16, 4\)"):
+    with pytest.raises(
+        ModelError,
+        match=r"the model does not take these data: RuntimeError: .*it was given a float32 tensor of shape \(16, 4\)",
+    ):
         fit(nn.Linear(5, 3))
 
 
@@ -87,7 +102,7 @@ def test_a_loss_that_returns_a_vector() -> None:
 def test_a_model_without_anything_to_train() -> None:
     model = net().requires_grad_(False)
 
-    with pytest.raises(ModelError, match="no trainable parameter|nothing"):
+    with pytest.raises(ModelError, match=r"no trainable parameter|nothing"):
         fit(model)
 
 
@@ -133,7 +148,11 @@ def test_a_coupled_loss_is_told_under_accumulation_and_not_forbidden() -> None:
 def test_batch_norm_is_told_under_accumulation() -> None:
     heard = Heard()
 
-    fit(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), recipe={"train.accumulate": 2}, display=heard)
+    fit(
+        nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)),
+        recipe={"train.accumulate": 2},
+        display=heard,
+    )
 
     assert heard.faults == ["batch.coupled_loss"]
 
@@ -152,7 +171,12 @@ def test_a_device_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     ("path", "value", "near"),
-    [("optim.name", "adamww", "adamw"), ("schedule.name", "cosin", "cosine"), ("eval.metric", "acuracy", "accuracy"), ("model.name", "mpl", "mlp")],
+    [
+        ("optim.name", "adamww", "adamw"),
+        ("schedule.name", "cosin", "cosine"),
+        ("eval.metric", "acuracy", "accuracy"),
+        ("model.name", "mpl", "mlp"),
+    ],
 )
 def test_unknown_names_name_the_nearest(path: str, value: str, near: str) -> None:
     with pytest.raises((RecipeError, UnknownName), match=f"did you mean '{near}'"):
@@ -178,7 +202,9 @@ def test_a_loss_that_becomes_nan_stops_before_the_weights() -> None:
     breaking.calls = 0  # type: ignore[attr-defined]
     heard = Heard()
 
-    with pytest.raises(TrainingFailed, match=r"training stopped at step \d: the training loss became nan at step \d \(epoch 1\)"):
+    with pytest.raises(
+        TrainingFailed, match=r"training stopped at step \d: the training loss became nan at step \d \(epoch 1\)"
+    ):
         fit(loss=breaking, recipe={"train.batch_size": 8}, display=heard)
 
     assert heard.faults == ["loss.nonfinite"]

@@ -28,7 +28,10 @@ PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=F
 TREES = st.recursive(
     PLAIN,
     lambda inner: st.one_of(
-        st.lists(inner), st.tuples(inner, inner), st.dictionaries(st.text(), inner), st.dictionaries(st.integers(), inner)
+        st.lists(inner),
+        st.tuples(inner, inner),
+        st.dictionaries(st.text(), inner),
+        st.dictionaries(st.integers(), inner),
     ),
     max_leaves=20,
 )
@@ -65,14 +68,20 @@ def test_the_state_of_every_generator_comes_back() -> None:
 
 
 def test_what_only_pickle_could_store_is_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"the state at 'a\.b' is a object, which cannot be stored without pickle"):
+    with pytest.raises(
+        CheckpointError, match=r"the state at 'a\.b' is a object, which cannot be stored without pickle"
+    ):
         pack({"a": {"b": object()}})
 
 
 def state(average: bool = False) -> State:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    made = State(model=model, optimizer=torch.optim.AdamW(model.parameters()), average=WeightAverage(model, 0.9) if average else None)
+    made = State(
+        model=model,
+        optimizer=torch.optim.AdamW(model.parameters()),
+        average=WeightAverage(model, 0.9) if average else None,
+    )
     for _ in range(2):
         made.optimizer.zero_grad()
         model(torch.randn(8, 3)).square().mean().backward()
@@ -215,7 +224,11 @@ def test_a_kill_at_any_moment_leaves_whole_checkpoints(tmp_path: Path) -> None:
     reached = 0
 
     for attempt in range(6):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(0.05 + 0.037 * attempt)

@@ -27,7 +27,13 @@ def blobs(classes: int = 3, seed: int = 0) -> tuple[np.ndarray[Any, Any], np.nda
 
 
 def net(outputs: int = 3, norm: bool = False) -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16) if norm else nn.Identity(), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, outputs))
+    return nn.Sequential(
+        nn.Linear(4, 16),
+        nn.BatchNorm1d(16) if norm else nn.Identity(),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Linear(16, outputs),
+    )
 
 
 def fit(recipe: dict[str, Any] | None = None, model: Any = net, data: Any = None, **about: Any) -> Any:
@@ -93,7 +99,19 @@ def test_every_option_learns(case: str) -> None:
     assert run.scores["parts"]["test"]["scores"]["accuracy"] > 0.75
 
 
-@pytest.mark.parametrize("case", ["fp16 with a loss scaler", "lbfgs", "sam", "ema", "adafactor", "evaluation by updates", "steps instead of epochs", "oversampling"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "fp16 with a loss scaler",
+        "lbfgs",
+        "sam",
+        "ema",
+        "adafactor",
+        "evaluation by updates",
+        "steps instead of epochs",
+        "oversampling",
+    ],
+)
 def test_every_kind_of_state_resumes(tmp_path: Any, case: str) -> None:
     whole = fit(WORKS[case], folder=tmp_path / "whole")
 
@@ -105,7 +123,9 @@ def test_every_kind_of_state_resumes(tmp_path: Any, case: str) -> None:
 
 
 def test_an_overflow_under_fp16_skips_the_step_and_leaves_the_schedule() -> None:
-    run = fit({"train.precision": "fp16", "train.epochs": 1, "optim.lr": 1e-3})  # the scaler starts at 65536 and overflows first
+    run = fit(
+        {"train.precision": "fp16", "train.epochs": 1, "optim.lr": 1e-3}
+    )  # the scaler starts at 65536 and overflows first
 
     steps, rates = run.signals.read("lr")
 
@@ -153,7 +173,10 @@ def test_early_stopping_counts_in_noise_and_waits_for_min_epochs() -> None:
     inputs, labels = blobs()
     noise = np.random.default_rng(0).permutation(labels)  # nothing to learn
 
-    run = fit({"schedule.name": "constant", "train.patience": 3, "train.min_epochs": 5, "train.epochs": 40}, data=(inputs, noise))
+    run = fit(
+        {"schedule.name": "constant", "train.patience": 3, "train.min_epochs": 5, "train.epochs": 40},
+        data=(inputs, noise),
+    )
 
     assert run.info["ending"] == "early"
     assert 5 <= run.evaluations[-1]["epoch"] < 40
@@ -163,7 +186,10 @@ def test_a_batch_that_grows_on_the_way_resumes_exactly(tmp_path: Any) -> None:
     class Grow(Guard):
         def after_step(self, state: State, measured: Measured) -> Action | None:
             if state.step == 4:
-                return Action(change={"train.batch_size": 64, "train.accumulate": 2, "optim.lr": 0.003}, because="the noise asks for it")
+                return Action(
+                    change={"train.batch_size": 64, "train.accumulate": 2, "optim.lr": 0.003},
+                    because="the noise asks for it",
+                )
             return None
 
     whole = fit(folder=tmp_path / "whole", guards=[Grow()])
@@ -172,7 +198,9 @@ def test_a_batch_that_grows_on_the_way_resumes_exactly(tmp_path: Any) -> None:
 
     assert same(cut.signals.read("loss"), whole.signals.read("loss"))
     assert same(dict(cut.model.state_dict()), dict(whole.model.state_dict()))
-    assert [row["change"] for row in whole.decisions if row["what"] == "change"] == [{"train.batch_size": 64, "train.accumulate": 2, "optim.lr": 0.003}]
+    assert [row["change"] for row in whole.decisions if row["what"] == "change"] == [
+        {"train.batch_size": 64, "train.accumulate": 2, "optim.lr": 0.003}
+    ]
     assert len(losses(whole)) < 54
 
 
@@ -192,7 +220,9 @@ def test_a_parameter_group_added_on_the_way_resumes_exactly(tmp_path: Any) -> No
         return model
 
     def sgd(parameters: Any) -> torch.optim.Optimizer:
-        return torch.optim.SGD([parameter for parameter in parameters if parameter.requires_grad], lr=0.05, momentum=0.9)
+        return torch.optim.SGD(
+            [parameter for parameter in parameters if parameter.requires_grad], lr=0.05, momentum=0.9
+        )
 
     def go(folder: Any, **more: Any) -> Any:
         return fit(model=half_frozen, optimizer=sgd, folder=folder, guards=[Unfreeze()], **more)
@@ -256,7 +286,10 @@ def test_a_probe_looks_and_its_signals_are_kept() -> None:
         every = 5
 
         def __call__(self, state: State) -> list[Signal]:
-            return [Signal(name="weight_norm", value=parameter.detach().norm().item(), step=state.step, where=name) for name, parameter in state.model.named_parameters()]
+            return [
+                Signal(name="weight_norm", value=parameter.detach().norm().item(), step=state.step, where=name)
+                for name, parameter in state.model.named_parameters()
+            ]
 
     seen, unseen = fit(probes=[Norms()]), fit()
 
@@ -353,7 +386,14 @@ def test_sample_weights_are_those_of_repeated_rows() -> None:
     inputs, labels = blobs()
     weight = np.array([1.0, 3.0] * (ROWS // 2))
     double = np.repeat(np.arange(ROWS), weight.astype(int))
-    recipe = {"train.epochs": 3, "train.batch_size": 10_000, "train.precision": "fp64", "data.val": 0.0, "data.test": 0.0, "data.keep_duplicates_together": False}
+    recipe = {
+        "train.epochs": 3,
+        "train.batch_size": 10_000,
+        "train.precision": "fp64",
+        "data.val": 0.0,
+        "data.test": 0.0,
+        "data.keep_duplicates_together": False,
+    }
 
     def plain() -> nn.Module:
         torch.manual_seed(0)

@@ -29,7 +29,10 @@ def final(folder: Path) -> Any:
     run = Run(folder)
     snapshot, _ = Checkpoints(folder / "checkpoints").read("last")
     signals = {key: run.signals.read(*key) for key in run.signals.names()}
-    evaluations = [{key: value for key, value in row.items() if key not in ("seconds", "memory_mb", "eta_seconds", "time")} for row in run.evaluations]
+    evaluations = [
+        {key: value for key, value in row.items() if key not in ("seconds", "memory_mb", "eta_seconds", "time")}
+        for row in run.evaluations
+    ]
     return {"snapshot": snapshot, "signals": signals, "evaluations": evaluations, "scores": run.scores}
 
 
@@ -58,7 +61,13 @@ def killed_and_resumed(folder: Path, moments: random.Random, kills: int) -> int:
     word = "new"
     for left in range(kills, -1, -1):
         command = [sys.executable, str(TARGET), str(folder), word, *(["slow"] if left else [])]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."})
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."},
+        )
         assert process.stdout is not None
         process.stdout.readline()
         if left:
@@ -127,7 +136,9 @@ class Rows(Dataset[Any]):
 def loader_of(kind: str) -> Any:
     if kind == "tensors":
         inputs, labels = kill_target.data()
-        return DataLoader(TensorDataset(torch.from_numpy(inputs), torch.from_numpy(labels)), batch_size=16, shuffle=True)
+        return DataLoader(
+            TensorDataset(torch.from_numpy(inputs), torch.from_numpy(labels)), batch_size=16, shuffle=True
+        )
     if kind == "own generator":
         inputs, labels = kill_target.data()
         data = TensorDataset(torch.from_numpy(inputs), torch.from_numpy(labels))
@@ -141,12 +152,16 @@ def net() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
 
 
-@pytest.mark.parametrize("kind", ["tensors", "own generator", "torch", "numpy", "python", "a generator of its own", "workers"])
+@pytest.mark.parametrize(
+    "kind", ["tensors", "own generator", "torch", "numpy", "python", "a generator of its own", "workers"]
+)
 def test_a_strangers_loader_resumes_inside_an_epoch(tmp_path: Path, kind: str) -> None:
     recipe = {"train.epochs": 3, "train.accumulate": 2, "eval.bootstrap": 0}
     ts.fit(ts.Task(net, train=loader_of(kind)), recipe, folder=tmp_path / "straight", display=QuietDisplay())
 
-    ts.fit(ts.Task(net, train=loader_of(kind)), recipe, folder=tmp_path / "cut", until="6 steps", display=QuietDisplay())
+    ts.fit(
+        ts.Task(net, train=loader_of(kind)), recipe, folder=tmp_path / "cut", until="6 steps", display=QuietDisplay()
+    )
     assert Run(tmp_path / "cut").status == "paused"
     ts.fit(ts.Task(net, train=loader_of(kind)), recipe, folder=tmp_path / "cut", resume=True, display=QuietDisplay())
 
@@ -189,7 +204,13 @@ def test_a_run_in_memory_goes_on_as_if_it_had_not_paused() -> None:
 
 def test_resume_on_other_data_is_refused(tmp_path: Path) -> None:
     inputs, labels = kill_target.data()
-    ts.fit(ts.Task(net, train=(inputs, labels)), {"train.epochs": 2}, folder=tmp_path / "run", until=1, display=QuietDisplay())
+    ts.fit(
+        ts.Task(net, train=(inputs, labels)),
+        {"train.epochs": 2},
+        folder=tmp_path / "run",
+        until=1,
+        display=QuietDisplay(),
+    )
     inputs[3, 2] += 1
 
     with pytest.raises(DataError, match="the data differ from those of the run"):

@@ -23,7 +23,9 @@ def permit(state: State, gradient: Gradient) -> bool:
 
 def made(model: nn.Module, loss: Loss, optimizer: torch.optim.Optimizer | None = None) -> tuple[Update, State]:
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
-    return Update(model, optimizer, loss, Precision("fp64", torch.device("cpu"))), State(model=model, optimizer=optimizer)
+    return Update(model, optimizer, loss, Precision("fp64", torch.device("cpu"))), State(
+        model=model, optimizer=optimizer
+    )
 
 
 def classes(rows: int) -> Tensor:
@@ -44,8 +46,14 @@ CASES: dict[str, tuple[Loss, Tensor]] = {
     "sum": (losses.adopt(nn.CrossEntropyLoss(reduction="sum")), classes(50)),
     "opaque mean": (losses.adopt(lambda outputs, target: nn.functional.cross_entropy(outputs, target)), classes(50)),
     "squares": (losses.adopt(nn.MSELoss()), torch.linspace(-1, 1, 150, dtype=torch.float64).reshape(50, 3)),
-    "binary": (losses.adopt(nn.BCEWithLogitsLoss(pos_weight=CLASS_WEIGHTS)), (torch.arange(150).reshape(50, 3) % 2).double()),
-    "sum and weight": (losses.adopt(lambda o, t: (nn.functional.cross_entropy(o, t, reduction="sum"), len(t))), classes(50)),
+    "binary": (
+        losses.adopt(nn.BCEWithLogitsLoss(pos_weight=CLASS_WEIGHTS)),
+        (torch.arange(150).reshape(50, 3) % 2).double(),
+    ),
+    "sum and weight": (
+        losses.adopt(lambda o, t: (nn.functional.cross_entropy(o, t, reduction="sum"), len(t))),
+        classes(50),
+    ),
 }
 CUTS = {"equal": [16, 16, 16, 2], "uneven": [5, 1, 30, 14], "partial window": [8, 8, 2, 32], "one": [50]}
 
@@ -53,7 +61,8 @@ CUTS = {"equal": [16, 16, 16, 2], "uneven": [5, 1, 30, 14], "partial window": [8
 def windows(inputs: Tensor, target: Tensor, cut: list[int], weight: Tensor | None = None) -> list[Batch]:
     bounds = list(itertools.accumulate([0, *cut]))
     return [
-        Batch(inputs[a:b], target[a:b], None if weight is None else weight[a:b], b - a) for a, b in itertools.pairwise(bounds)
+        Batch(inputs[a:b], target[a:b], None if weight is None else weight[a:b], b - a)
+        for a, b in itertools.pairwise(bounds)
     ]
 
 
@@ -110,7 +119,9 @@ def test_the_norm_is_that_before_clipping_and_the_step_that_after() -> None:
     update, state = made(model, losses.adopt(nn.MSELoss()))
     update.clip_norm = 0.5
     before = model.weight.detach().clone()
-    batch = Batch(torch.tensor([[3.0, 4.0]], dtype=torch.float64), torch.tensor([[100.0]], dtype=torch.float64), None, 1)
+    batch = Batch(
+        torch.tensor([[3.0, 4.0]], dtype=torch.float64), torch.tensor([[100.0]], dtype=torch.float64), None, 1
+    )
 
     gradient, _ = update(state, [batch], permit)
 
@@ -124,7 +135,15 @@ def test_entries_are_clipped_by_value() -> None:
     update.clip_value = 0.25
     before = model.weight.detach().clone()
 
-    update(state, [Batch(torch.tensor([[3.0, -4.0]], dtype=torch.float64), torch.tensor([[100.0]], dtype=torch.float64), None, 1)], permit)
+    update(
+        state,
+        [
+            Batch(
+                torch.tensor([[3.0, -4.0]], dtype=torch.float64), torch.tensor([[100.0]], dtype=torch.float64), None, 1
+            )
+        ],
+        permit,
+    )
 
     assert torch.allclose((model.weight - before).abs(), torch.full((1, 2), 0.025, dtype=torch.float64))
 

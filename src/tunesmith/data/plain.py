@@ -40,11 +40,11 @@ class PlainBlock:
         return "as it is"
 
     def to_json(self) -> dict[str, Any]:
-        return {"names": list(self.names), "shape": list(self._shape), "type": self._type}
+        return {"names": list(self.names), "shape": list(self._shape), "dtype": self._type}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         block = cls(plain["names"], DataSection())
         block._shape = tuple(plain["shape"])
-        block._type = plain["type"]
+        block._type = plain["dtype"]
         return block

@@ -139,7 +139,7 @@ def random_state() -> Snapshot:
         "numpy": numpy.random.get_state(legacy=False),
         "torch": torch.get_rng_state(),
         "cuda": list(torch.cuda.get_rng_state_all())
-        if torch.cuda.is_available() and torch.cuda.is_initialized()
+        if torch.cuda.is_available()
         else [],
     }
 

@@ -39,7 +39,12 @@ def moved(tree: Any, device: torch.device, dtype: torch.dtype | None = None) -> 
     if isinstance(tree, Tensor):
         return tree.to(device, dtype if dtype is not None and tree.is_floating_point() else None, non_blocking=True)
     if isinstance(tree, Batch):
-        return Batch(moved(tree.inputs, device, dtype), moved(tree.target, device, dtype), moved(tree.weight, device, dtype), tree.size)
+        return Batch(
+            moved(tree.inputs, device, dtype),
+            moved(tree.target, device, dtype),
+            moved(tree.weight, device, dtype),
+            tree.size,
+        )
     if isinstance(tree, Mapping):
         return {key: moved(value, device, dtype) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
@@ -56,7 +61,9 @@ def outputs_of(result: Any) -> Tensor:
         return logits
     if isinstance(result, (list, tuple)) and result and isinstance(result[0], Tensor):
         return result[0]
-    raise ModelError(f"the model returned a {type(result).__name__}; expected a tensor, a tuple that begins with one, or something with `logits`")
+    raise ModelError(
+        f"the model returned a {type(result).__name__}; expected a tensor, a tuple that begins with one, or something with `logits`"
+    )
 
 
 def seen_by(loss: Loss, result: Any) -> Any:

@@ -51,9 +51,9 @@ class Checkpoints:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
             _flush_folder(self.folder)
-            self._point("last", step)
             if best:
-                self._point("best", step)
+                self._point("best", step)  # first: whoever resumes from `last` finds the best that its state speaks of
+            self._point("last", step)
         self._prune(keep)
         return place
 
@@ -65,7 +65,9 @@ class Checkpoints:
         try:
             return int(json.loads(file.read_text())["step"])
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{file} cannot be read ({error}); name a step instead, there are {self.steps()}") from error
+            raise CheckpointError(
+                f"{file} cannot be read ({error}); name a step instead, there are {self.steps()}"
+            ) from error
 
     def steps(self) -> list[int]:
         """The steps at hand, oldest first."""
@@ -88,7 +90,9 @@ class Checkpoints:
         place = self.place(which)
         plain = self._described(place)
         evaluated = _tensors(place / "model.safetensors")
-        tensors = _tensors(place / "state.safetensors") | {plain["weights"] + name: tensor for name, tensor in evaluated.items()}
+        tensors = _tensors(place / "state.safetensors") | {
+            plain["weights"] + name: tensor for name, tensor in evaluated.items()
+        }
         return unpack(plain["state"], tensors), int(plain["mark"])
 
     def weights(self, which: int | Pointer) -> dict[str, torch.Tensor]:
@@ -111,13 +115,19 @@ class Checkpoints:
         except ValueError as error:
             raise CheckpointError(f"the checkpoint file {file} is cut short or altered ({error}){try_next}") from error
         if plain.get("version") != VERSION:
-            raise CheckpointError(f"the checkpoint {place} is of version {plain.get('version')}, this Tunesmith reads version {VERSION}; use the release that wrote it")
+            raise CheckpointError(
+                f"the checkpoint {place} is of version {plain.get('version')}, this Tunesmith reads version {VERSION}; use the release that wrote it"
+            )
         for name, told in plain["files"].items():
             size = (place / name).stat().st_size if (place / name).exists() else 0
             if size != told["bytes"]:
-                raise CheckpointError(f"the checkpoint file {place / name} is cut short: {size} bytes where {told['bytes']} were written{try_next}")
+                raise CheckpointError(
+                    f"the checkpoint file {place / name} is cut short: {size} bytes where {told['bytes']} were written{try_next}"
+                )
             if _digest((place / name).read_bytes()) != told["blake2b"]:
-                raise CheckpointError(f"the checkpoint file {place / name} was altered after it was written: its digest differs{try_next}")
+                raise CheckpointError(
+                    f"the checkpoint file {place / name} was altered after it was written: its digest differs{try_next}"
+                )
         return plain
 
     def _point(self, pointer: Pointer, step: int) -> None:
@@ -139,7 +149,9 @@ def _write_files(place: Path, snapshot: Snapshot, mark: int) -> None:
     weights = "model." if snapshot["average"] is None else "average.weights."
     plain, tensors = pack(snapshot)
     files = {
-        "model.safetensors": {name.removeprefix(weights): tensor for name, tensor in tensors.items() if name.startswith(weights)},
+        "model.safetensors": {
+            name.removeprefix(weights): tensor for name, tensor in tensors.items() if name.startswith(weights)
+        },
         "state.safetensors": {name: tensor for name, tensor in tensors.items() if not name.startswith(weights)},
     }
     told = {}
@@ -147,7 +159,14 @@ def _write_files(place: Path, snapshot: Snapshot, mark: int) -> None:
         data = save(held, metadata={"format": "pt"})
         _write(place / name, data)
         told[name] = {"bytes": len(data), "blake2b": _digest(data)}
-    described = {"version": VERSION, "mark": mark, "torch": torch.__version__, "weights": weights, "files": told, "state": plain}
+    described = {
+        "version": VERSION,
+        "mark": mark,
+        "torch": torch.__version__,
+        "weights": weights,
+        "files": told,
+        "state": plain,
+    }
     _write(place / "state.json", json.dumps(described).encode())
     _flush_folder(place)
 
@@ -206,7 +225,9 @@ def _told_when_full(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageError(f"no room for a checkpoint in {folder} ({error.strerror}); earlier checkpoints are whole: free space, then resume the run") from error
+            raise StorageError(
+                f"no room for a checkpoint in {folder} ({error.strerror}); earlier checkpoints are whole: free space, then resume the run"
+            ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StorageError(f"{folder} is not writable ({error.strerror}); choose another run folder") from error
         raise

@@ -45,7 +45,9 @@ def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision
         set_random_state(random)
     width = 1 if outputs.dim() < 2 else int(outputs.shape[1] if prepared.kind != "language" else outputs.shape[-1])
     if outputs.dim() and len(outputs) != batch.size:
-        raise ModelError(f"the model gave {len(outputs)} outputs for {batch.size} rows; it must give one for each row: keep the first dimension")
+        raise ModelError(
+            f"the model gave {len(outputs)} outputs for {batch.size} rows; it must give one for each row: keep the first dimension"
+        )
     _check_width(width, prepared, batch)
     return Trial(batch, width)
 
@@ -69,7 +71,8 @@ def _first(loader: Any, precision: Precision) -> Batch:
         set_generator_states(loader, own)
     if item is None:
         raise DataError("the data loader gave no batch; it needs at least one")
-    return moved(from_loader(item), precision.device, precision.dtype)
+    batch: Batch = moved(from_loader(item), precision.device, precision.dtype)
+    return batch
 
 
 def _refused(error: Exception, batch: Batch) -> Exception:
@@ -77,7 +80,9 @@ def _refused(error: Exception, batch: Batch) -> Exception:
     if isinstance(told, (ModelError, DataError)):
         return told
     text = " ".join(str(error).split())[:300]
-    return ModelError(f"the model does not take these data: {type(error).__name__}: {text}; it was given {_shape(batch.inputs)}")
+    return ModelError(
+        f"the model does not take these data: {type(error).__name__}: {text}; it was given {_shape(batch.inputs)}"
+    )
 
 
 def _shape(tree: Any) -> str:
@@ -92,7 +97,11 @@ def _check_width(width: int, prepared: Prepared, batch: Batch) -> None:
     """Labels must have an output each, before any device sees them."""
     if prepared.kind not in ("multiclass", "binary"):
         return
-    labels = [(name, part.target) for name, part in (("training", prepared.train), ("validation", prepared.val), ("test", prepared.test)) if isinstance(part, Part)]
+    labels = [
+        (name, part.target)
+        for name, part in (("training", prepared.train), ("validation", prepared.val), ("test", prepared.test))
+        if isinstance(part, Part)
+    ]
     if not labels:
         labels = [("first batch's", batch.target.cpu().numpy())]
     for name, target in labels:
@@ -104,6 +113,7 @@ def _check_width(width: int, prepared: Prepared, batch: Batch) -> None:
             wrong = low if low < 0 else high
             row = int(np.flatnonzero(np.asarray(target) == wrong)[0])
             raise ModelError(
-                f"the model gives {width} output{'s' if width != 1 else ''}, but the {name} rows hold label {wrong} (row {row}): labels must lie in 0..{allowed}; "
+                f"the model gives {width} output{'s' if width != 1 else ''}, but the {name} rows hold label {wrong} (row "
+                f"{row}): labels must lie in 0..{allowed}; "
                 f"give the model {high + 1} outputs, or mend the labels"
             )

@@ -45,7 +45,15 @@ def judging(model: nn.Module, average: WeightAverage | None = None) -> Iterator[
                 module.training = mode
 
 
-def evaluate(model: nn.Module, loss: Loss, batches: Iterable[Batch], precision: Precision, average: WeightAverage | None = None, *, keep: bool = True) -> Evaluated:
+def evaluate(
+    model: nn.Module,
+    loss: Loss,
+    batches: Iterable[Batch],
+    precision: Precision,
+    average: WeightAverage | None = None,
+    *,
+    keep: bool = True,
+) -> Evaluated:
     """The loss over all batches, Σ sum / Σ weight, and the outputs. Raises `DataError` where there is no batch."""
     total, weight = 0.0, 0.0
     outputs: list[Tensor] = []
@@ -60,7 +68,9 @@ def evaluate(model: nn.Module, loss: Loss, batches: Iterable[Batch], precision: 
             total += float(part.sum)
             weight += float(part.weight)
             if keep:
-                outputs.append(output.detach().to("cpu", torch.float64 if output.dtype == torch.float64 else torch.float32))
+                outputs.append(
+                    output.detach().to("cpu", torch.float64 if output.dtype == torch.float64 else torch.float32)
+                )
                 targets.append(batch.target.cpu())
                 if batch.weight is not None:
                     weights.append(batch.weight.cpu())
@@ -109,8 +119,10 @@ def probabilities(outputs: Array, kind: str, loss_name: str) -> Array:
         return np.exp(values)
     shifted = values - values.max(axis=1, keepdims=True)
     exponent = np.exp(shifted)
-    return exponent / exponent.sum(axis=1, keepdims=True)
+    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
 
 
 def _sigmoid(values: Array) -> Array:
-    return np.where(values >= 0, 1 / (1 + np.exp(-np.abs(values))), np.exp(-np.abs(values)) / (1 + np.exp(-np.abs(values))))
+    return np.where(
+        values >= 0, 1 / (1 + np.exp(-np.abs(values))), np.exp(-np.abs(values)) / (1 + np.exp(-np.abs(values)))
+    )

@@ -18,6 +18,7 @@ from tunesmith.training.augment import augment
 from tunesmith.training.batch import Batch, Window, from_loader, moved
 from tunesmith.training.generators import generator_states, set_generator_states
 
+
 class Feed(Protocol):
     """Windows of an epoch, in an order that resumes."""
 
@@ -43,8 +44,13 @@ class Rows:
         self.dtype = dtype
         self.spec = spec
         self.count = len(part)
-        self.inputs = {name: _tensor(values, device, None if values.dtype == np.uint8 else dtype) for name, values in part.inputs.items()}
-        self.target = torch.zeros(self.count, device=device) if part.target is None else _tensor(part.target, device, dtype)
+        self.inputs = {
+            name: _tensor(values, device, None if values.dtype == np.uint8 else dtype)
+            for name, values in part.inputs.items()
+        }
+        self.target = (
+            torch.zeros(self.count, device=device) if part.target is None else _tensor(part.target, device, dtype)
+        )
         self.weight = None if part.weight is None else _tensor(part.weight, device, dtype)
         self.lengths = {name: _lengths(part.inputs[name]) for name in self.inputs if name == "tokens"}
         pictures = spec.get("pictures")
@@ -115,7 +121,12 @@ class MemoryFeed:
 
     def _ordered(self, epoch: int) -> np.ndarray[Any, Any]:
         return SAMPLERS[self.sampler](
-            labels=self._labels, rows=len(self.rows), seed=self.seed, epoch=epoch, batch_size=self.batch_size, per_class=self.per_class
+            labels=self._labels,
+            rows=len(self.rows),
+            seed=self.seed,
+            epoch=epoch,
+            batch_size=self.batch_size,
+            per_class=self.per_class,
         )
 
     def start(self, state: State) -> None:
@@ -127,7 +138,7 @@ class MemoryFeed:
             return None
         if self.accumulate == 1:
             return (self._next(state),)
-        window = []
+        window: list[Batch] = []
         while len(window) < self.accumulate and state.position < self.length:
             window.append(self._next(state))
         return window
@@ -140,7 +151,9 @@ class MemoryFeed:
     def _stop(self, start: int) -> int:
         """Where the batch that begins at `start` ends."""
         stop = min(start + self.batch_size, self.length)
-        return stop + 1 if self.length - stop == 1 and not self.alone else stop  # the last row joins the batch before it
+        return (
+            stop + 1 if self.length - stop == 1 and not self.alone else stop
+        )  # the last row joins the batch before it
 
     def slice(self, epoch: int, start: int, stop: int) -> Batch:
         """The rows from `start` to `stop` of the opened epoch, changed at random by a generator of their own."""
@@ -215,36 +228,45 @@ class LoaderFeed:
         self.accumulate = accumulate
         self._iterator: Iterator[Any] = iter(())
         self.length = batches_in(loader) or 1
-        self._stateful = callable(getattr(loader, "state_dict", None)) and callable(getattr(loader, "load_state_dict", None))
+        self._stateful = callable(getattr(loader, "state_dict", None)) and callable(
+            getattr(loader, "load_state_dict", None)
+        )
 
     def updates(self) -> int:
         batches = batches_in(self.loader)
         if batches is None:
-            raise DataError("the data loader has no length, so the run has no end; set train.steps to the number of updates wanted")
+            raise DataError(
+                "the data loader has no length, so the run has no end; set train.steps to the number of updates wanted"
+            )
         return -(-batches // self.accumulate)
 
     def start(self, state: State) -> None:
         if state.position == 0:
-            for sampler in (getattr(self.loader, "sampler", None), getattr(self.loader, "batch_sampler", None)):
-                if hasattr(sampler, "set_epoch"):
-                    sampler.set_epoch(state.epoch)
+            self._tell_epoch(state.epoch)
             state.feed = {"random": random_state(), "own": generator_states(self.loader)}
             self._iterator = iter(self.loader)
             return
         self._replay(state)
 
+    def _tell_epoch(self, epoch: int) -> None:
+        """Samplers of several ranks shuffle by the epoch they are told."""
+        for name in ("sampler", "batch_sampler"):
+            tell = getattr(getattr(self.loader, name, None), "set_epoch", None)
+            if tell is not None:
+                tell(epoch)
+
     def _replay(self, state: State) -> None:
         """Opens the epoch as it was opened first and passes over the batches already used."""
         now = random_state()
-        for sampler in (getattr(self.loader, "sampler", None), getattr(self.loader, "batch_sampler", None)):
-            if hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(state.epoch)
+        self._tell_epoch(state.epoch)
         set_random_state(state.feed["random"])
         set_generator_states(self.loader, state.feed["own"])
         self._iterator = iter(self.loader)
         for _ in range(state.position):
             if next(self._iterator, None) is None:
-                raise DataError(f"the data loader ended before batch {state.position}, where the run was left; the data changed since")
+                raise DataError(
+                    f"the data loader ended before batch {state.position}, where the run was left; the data changed since"
+                )
         set_random_state(now)
 
     def window(self, state: State) -> Window | None:
@@ -267,7 +289,11 @@ def batches_in(loader: Any) -> int | None:
 
 
 def _tensor(values: Any, device: torch.device, dtype: torch.dtype | None) -> Tensor:
-    tensor = torch.from_numpy(np.require(values, requirements=["C", "W"])) if isinstance(values, np.ndarray) else torch.as_tensor(values)
+    tensor = (
+        torch.from_numpy(np.require(values, requirements=["C", "W"]))
+        if isinstance(values, np.ndarray)
+        else torch.as_tensor(values)
+    )
     return tensor.to(device, dtype if dtype is not None and tensor.is_floating_point() else None)
 
 

@@ -26,7 +26,14 @@ class Action:
     failed: bool = False  # a stop that is a failure of the training
 
 
-CHANGEABLE = ("train.batch_size", "train.accumulate", "optim.lr", "optim.weight_decay", "optim.clip_norm", "optim.clip_value")
+CHANGEABLE = (
+    "train.batch_size",
+    "train.accumulate",
+    "optim.lr",
+    "optim.weight_decay",
+    "optim.clip_norm",
+    "optim.clip_value",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +88,27 @@ class StopAtNonFinite(Guard):
             fault="loss.nonfinite",
             severity="error",
             message=message,
-            values={"value": str(measured.grad_norm if finite else measured.loss), "step": state.step, "epoch": state.epoch + 1, "last": measured.last_finite},
+            values={
+                "value": str(measured.grad_norm if finite else measured.loss),
+                "step": state.step,
+                "epoch": state.epoch + 1,
+                "last": measured.last_finite,
+            },
             evidence=(
                 Evidence(name="loss", value=measured.loss, step=state.step),
                 Evidence(name="grad_norm", value=measured.grad_norm, step=state.step),
                 Evidence(name="lr", value=measured.rate, step=state.step),
             ),
             remedies=(
-                Remedy(title="remedy.lower_rate", safety=Safety.RISKY, change={"optim.lr": measured.rate / 10}, values={"lr": measured.rate / 10}),
-                Remedy(title="remedy.clip_norm", safety=Safety.RISKY, change={"optim.clip_norm": 1.0}, values={"norm": 1.0}),
+                Remedy(
+                    title="remedy.lower_rate",
+                    safety=Safety.RISKY,
+                    change={"optim.lr": measured.rate / 10},
+                    values={"lr": measured.rate / 10},
+                ),
+                Remedy(
+                    title="remedy.clip_norm", safety=Safety.RISKY, change={"optim.clip_norm": 1.0}, values={"norm": 1.0}
+                ),
             ),
             status="confirmed",
             subject={"step": state.step},

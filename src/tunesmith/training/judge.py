@@ -17,7 +17,9 @@ from tunesmith.training.precision import Precision
 class ValidationJudge:
     """Calls a state good or better by the recipe's metric; without validation rows every state is the best so far."""
 
-    def __init__(self, part: Any, loss: Loss, precision: Precision, prepared: Prepared, recipe: Recipe, task: Task) -> None:
+    def __init__(
+        self, part: Any, loss: Loss, precision: Precision, prepared: Prepared, recipe: Recipe, task: Task
+    ) -> None:
         self.part = part
         self.loss = loss
         self.precision = precision
@@ -26,7 +28,15 @@ class ValidationJudge:
         self.own = task.metric if callable(task.metric) else None
         self.batch_size = int(recipe.eval.batch_size)
         self.needs_noise = recipe.train.patience is not None
-        self.better = "max" if self.own is not None else ("min" if self.name == "loss" else metrics.metric(self.name, kind=prepared.kind, classes=prepared.classes).better)
+        self.better = (
+            "max"
+            if self.own is not None
+            else (
+                "min"
+                if self.name == "loss"
+                else metrics.metric(self.name, kind=prepared.kind, classes=prepared.classes).better
+            )
+        )
 
     def __call__(self, state: State) -> dict[str, Any]:
         if self.part is None:
@@ -35,7 +45,12 @@ class ValidationJudge:
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
         seen = evaluate(state.model, self.loss, batches, self.precision, average)
         score, noise = self.scored(seen)
-        return {"val_loss": seen.loss, "metric": self.name if self.own is None else getattr(self.own, "__name__", "own"), "score": score, "noise": noise}
+        return {
+            "val_loss": seen.loss,
+            "metric": self.name if self.own is None else getattr(self.own, "__name__", "own"),
+            "score": score,
+            "noise": noise,
+        }
 
     def scored(self, seen: Evaluated) -> tuple[float, float]:
         """The metric and its standard error."""
@@ -46,7 +61,11 @@ class ValidationJudge:
         target = labelled(seen, self.prepared.kind)
         prediction = probabilities(seen.outputs, self.prepared.kind, self.loss.name)
         prediction = prediction.reshape(target.shape) if prediction.size == target.size else prediction
-        about = {"classes": self.prepared.classes, "positive": self.prepared.positive, "weight": seen.weight}
+        about: dict[str, Any] = {
+            "classes": self.prepared.classes,
+            "positive": self.prepared.positive,
+            "weight": seen.weight,
+        }
         score = metrics.scores(self.prepared.kind, target, prediction, names=(self.name,), **about)[self.name]
         noise = metrics.noise(self.name, self.prepared.kind, target, prediction, **about) if self.needs_noise else 0.0
         return score, noise

@@ -50,7 +50,11 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
     """
     if prepared.kind == "language":
         return
-    seen = {name: _seen(plan, prepared, part) for name, part in (("val", prepared.val), ("test", prepared.test)) if part is not None}
+    seen = {
+        name: _seen(plan, prepared, part)
+        for name, part in (("val", prepared.val), ("test", prepared.test))
+        if part is not None
+    }
     settled = settle(plan, prepared, seen.get("val"))
     told: dict[str, Any] = {
         "parts": {},
@@ -58,7 +62,9 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
         "temperature": settled.temperature,
         "threshold": settled.threshold,
         "threshold_rule": settled.rule,
-        "positive": None if prepared.positive is None or prepared.classes is None else plain(prepared.classes[prepared.positive]),
+        "positive": None
+        if prepared.positive is None or prepared.classes is None
+        else plain(prepared.classes[prepared.positive]),
         "classes": None if prepared.classes is None else [plain(label) for label in prepared.classes],
         "best": plan.state.progress.get("best"),
         "loss": plan.update.loss.name,
@@ -66,7 +72,10 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
     for name, evaluated in seen.items():
         prediction = predicted(evaluated, plan, prepared, settled)
         target = in_units(labelled(evaluated, prepared.kind), prepared)
-        told["parts"][name] = {"loss": evaluated.loss, **judged(plan, prepared, evaluated, target, prediction, settled, quiet=quiet)}
+        told["parts"][name] = {
+            "loss": evaluated.loss,
+            **judged(plan, prepared, evaluated, target, prediction, settled, quiet=quiet),
+        }
         part = getattr(prepared, name)
         rows = part.rows if isinstance(part, Part) else np.arange(len(target))
         kind = "values" if prepared.kind in VALUES else "probabilities"
@@ -89,7 +98,10 @@ def settle(plan: Plan, prepared: Prepared, val: Evaluated | None) -> Settled:
     if prepared.kind not in CLASSES:
         return Settled()
     if val is None:
-        return Settled(threshold=wanted if isinstance(wanted, float) else None, rule="given" if isinstance(wanted, float) else "no validation rows to choose it on")
+        return Settled(
+            threshold=wanted if isinstance(wanted, float) else None,
+            rule="given" if isinstance(wanted, float) else "no validation rows to choose it on",
+        )
     loss = plan.update.loss.name
     temperature = 1.0
     if plan.recipe.eval.calibrate:
@@ -105,8 +117,10 @@ def settle(plan: Plan, prepared: Prepared, val: Evaluated | None) -> Settled:
     if not rule:
         return Settled(temperature, plan.recipe.eval.calibrate, 0.5, "one half")
     chances = calibrated(val.outputs, prepared.kind, loss, temperature)[:, prepared.positive]
-    threshold, _ = metrics.best_threshold(rule, truth, chances, val.weight)  # type: ignore[arg-type]
-    because = f"highest {rule} on the validation rows" + (f" (the positive class has a share of {share:.3f})" if wanted == "auto" else "")
+    threshold, _ = metrics.best_threshold(rule, truth, chances, val.weight)
+    because = f"highest {rule} on the validation rows" + (
+        f" (the positive class has a share of {share:.3f})" if wanted == "auto" else ""
+    )
     return Settled(temperature, plan.recipe.eval.calibrate, threshold, because)
 
 
@@ -132,13 +146,22 @@ def in_units(target: Array, prepared: Prepared) -> Array:
     return np.asarray(prepared.pipeline.decode(target), dtype=np.float64)
 
 
-def judged(plan: Plan, prepared: Prepared, seen: Evaluated, target: Array, prediction: Array, settled: Settled, *, quiet: bool) -> dict[str, Any]:
+def judged(
+    plan: Plan, prepared: Prepared, seen: Evaluated, target: Array, prediction: Array, settled: Settled, *, quiet: bool
+) -> dict[str, Any]:
     """Scores, intervals, baseline, and for classes confusion, scores by class and calibration."""
     kind = prepared.kind
-    about: dict[str, Any] = {"classes": prepared.classes, "positive": prepared.positive, "weight": seen.weight, "threshold": settled.threshold}
+    about: dict[str, Any] = {
+        "classes": prepared.classes,
+        "positive": prepared.positive,
+        "weight": seen.weight,
+        "threshold": settled.threshold,
+    }
     told: dict[str, Any] = {"rows": len(target), "scores": metrics.scores(kind, target, prediction, **about)}
     if plan.recipe.eval.bootstrap and not quiet:
-        told["intervals"] = metrics.intervals(kind, target, prediction, count=plan.recipe.eval.bootstrap, seed=plan.recipe.train.seed, **about)
+        told["intervals"] = metrics.intervals(
+            kind, target, prediction, count=plan.recipe.eval.bootstrap, seed=plan.recipe.train.seed, **about
+        )
     told["baseline"] = metrics.scores(kind, target, baseline(prepared, target), **{**about, "threshold": None})
     if kind not in CLASSES:
         return told
@@ -161,7 +184,11 @@ def reliability(chances: Array, target: Array, bins: int = 10) -> list[dict[str,
     confidence, right = chances.max(axis=1), chances.argmax(axis=1) == target
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     held = [(place == number) for number in range(bins)]
-    return [{"confidence": float(confidence[rows].mean()), "accuracy": float(right[rows].mean()), "count": int(rows.sum())} for rows in held if rows.any()]
+    return [
+        {"confidence": float(confidence[rows].mean()), "accuracy": float(right[rows].mean()), "count": int(rows.sum())}
+        for rows in held
+        if rows.any()
+    ]
 
 
 def baseline(prepared: Prepared, target: Array) -> Array:
@@ -170,7 +197,11 @@ def baseline(prepared: Prepared, target: Array) -> Array:
     if prepared.kind in CLASSES:
         counts = np.asarray(prepared.counts if prepared.counts is not None else np.bincount(target), dtype=np.float64)
         return np.tile(counts / counts.sum(), (len(target), 1))
-    seen = np.asarray(train.target, dtype=np.float64) if isinstance(train, Part) and train.target is not None else np.asarray(target, dtype=np.float64)
+    seen = (
+        np.asarray(train.target, dtype=np.float64)
+        if isinstance(train, Part) and train.target is not None
+        else np.asarray(target, dtype=np.float64)
+    )
     mean = in_units(np.asarray(seen.mean(axis=0, keepdims=True)), prepared)
     return np.broadcast_to(mean, target.shape).copy()
 
@@ -179,16 +210,25 @@ def row_losses(kind: str, target: Array, prediction: Array) -> Array:
     """How wrong each row is: -log p of its class, summed over labels for several; the absolute error, scaled, for values."""
     tiny = 1e-15
     if kind in CLASSES:
-        return -np.log(np.clip(prediction[np.arange(len(target)), target], tiny, 1.0))
+        return np.asarray(-np.log(np.clip(prediction[np.arange(len(target)), target], tiny, 1.0)))
     if kind == "multilabel":
         chance = np.clip(np.where(target > 0.5, prediction, 1 - prediction), tiny, 1.0)
-        return -np.log(chance).sum(axis=1)
+        return np.asarray(-np.log(chance).sum(axis=1))
     spread = np.std(target, axis=0)
     wrong = np.abs(target - prediction) / np.where(spread > 0, spread, 1.0)
-    return wrong if wrong.ndim == 1 else wrong.mean(axis=1)
+    return np.asarray(wrong if wrong.ndim == 1 else wrong.mean(axis=1))
 
 
-def _show_worst(name: str, part: Part, prepared: Prepared, task: Task, target: Array, prediction: Array, settled: Settled, writer: Writer) -> None:
+def _show_worst(
+    name: str,
+    part: Part,
+    prepared: Prepared,
+    task: Task,
+    target: Array,
+    prediction: Array,
+    settled: Settled,
+    writer: Writer,
+) -> None:
     """The rows that are most wrong, as the network sees them."""
     losses = row_losses(prepared.kind, target, prediction)
     worst = np.argsort(-losses, kind="stable")[:WORST]
@@ -196,7 +236,13 @@ def _show_worst(name: str, part: Part, prepared: Prepared, task: Task, target: A
     items = []
     for place, row in enumerate(worst, start=1):
         truth, said, chance = _said(prepared, target[row], prediction[row], settled)
-        item = {"row": int(part.rows[row]), "truth": truth, "prediction": said, "probability": chance, "loss": float(losses[row])}
+        item: dict[str, Any] = {
+            "row": int(part.rows[row]),
+            "truth": truth,
+            "prediction": said,
+            "probability": chance,
+            "loss": float(losses[row]),
+        }
         item |= {"name": None, "text": None, "values": None, "picture": None}
         if form == "pictures":
             item["picture"] = f"samples/{name}-{place:04d}.png"
@@ -204,7 +250,11 @@ def _show_worst(name: str, part: Part, prepared: Prepared, task: Task, target: A
         elif prepared.pipeline is not None:
             seen = prepared.pipeline.inverse(part, int(row))
             if form == "text":
-                item["text"] = str(next(iter(seen.values())))[:600] if len(seen) == 1 else "; ".join(f"{key}: {str(value)[:400]}" for key, value in seen.items())
+                item["text"] = (
+                    str(next(iter(seen.values())))[:600]
+                    if len(seen) == 1
+                    else "; ".join(f"{key}: {str(value)[:400]}" for key, value in seen.items())
+                )
             else:
                 item["values"] = {key: _cell(value) for key, value in list(seen.items())[:CELLS]}
         items.append(item)
@@ -239,7 +289,11 @@ def png(picture: Array) -> bytes:
     if channels == 1:
         image = Image.fromarray(picture[0])
     else:
-        image = Image.fromarray(np.ascontiguousarray(picture[:4 if channels == 4 else 3].transpose(1, 2, 0)) if channels > 2 else picture[0])
+        image = Image.fromarray(
+            np.ascontiguousarray(picture[: 4 if channels == 4 else 3].transpose(1, 2, 0))
+            if channels > 2
+            else picture[0]
+        )
     data = io.BytesIO()
     image.save(data, format="PNG")
     return data.getvalue()

@@ -50,7 +50,9 @@ class KeptInMemory:
 
     def last(self, step: int | None = None) -> tuple[Snapshot, int]:
         if self.snapshot is None or step not in (None, self.snapshot["step"]):
-            raise CheckpointError(f"nothing is held in memory of step {step if step is not None else 'any'}; train first")
+            raise CheckpointError(
+                f"nothing is held in memory of step {step if step is not None else 'any'}; train first"
+            )
         return self.snapshot, self.mark
 
     def best_weights(self) -> dict[str, torch.Tensor]:

@@ -17,11 +17,17 @@ def loader_for(part: Any, recipe: Recipe | None, *, training: bool) -> Any:
     if not isinstance(part, torch.utils.data.Dataset):
         if hasattr(part, "__iter__"):
             return part
-        raise DataError(f"the data are a {type(part).__name__}; expected arrays, a data frame, a Dataset, a DataLoader or a data file")
+        raise DataError(
+            f"the data are a {type(part).__name__}; expected arrays, a data frame, a Dataset, a DataLoader or a data file"
+        )
     settings: dict[str, Any] = {"batch_size": 512, "num_workers": 0}
     if recipe is not None:
         workers = recipe.data.workers
-        settings = {"batch_size": int(recipe.train.batch_size), "num_workers": workers, "persistent_workers": workers > 0}
+        settings = {
+            "batch_size": int(recipe.train.batch_size),
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
+        }
         settings["pin_memory"] = pins(recipe)
     if isinstance(part, IterableDataset):
         return DataLoader(part, **settings)
@@ -58,12 +64,19 @@ def resume_promise(loader: Any) -> list[str]:
     """What is said at the start about resuming inside an epoch, after trying whether the first batch repeats."""
     restored = "resume restores weights, optimizer, schedule and random generators exactly"
     if isinstance(getattr(loader, "dataset", None), IterableDataset) or not hasattr(loader, "dataset"):
-        return [f"{restored}; the rows come from an iterable, which is replayed from its start: their order is the same only if it repeats itself"]
+        return [
+            f"{restored}; the rows come from an iterable, which is replayed from its start: their order is the same only if it repeats itself"
+        ]
     if getattr(loader, "num_workers", 0):
-        return [f"{restored}; your loader's workers are replayed from the start of the epoch: exact if the data draw from torch, numpy or random alone"]
+        return [
+            f"{restored}; your loader's workers are replayed from the start of the epoch: exact if the data draw from torch, numpy or random alone"
+        ]
     if repeats(loader):
         return []
-    return [f"{restored}, but not the rows: your data are random in a way that no generator of torch, numpy or Python reaches (two readings of the first batch differ)"]
+    return [
+        f"{restored}, but not the rows: your data are random in a way that no generator of torch, numpy or Python "
+        "reaches (two readings of the first batch differ)"
+    ]
 
 
 def repeats(loader: Any) -> bool:
@@ -82,7 +95,11 @@ def repeats(loader: Any) -> bool:
 def same(one: Any, other: Any) -> bool:
     """Equal nested batches, bit for bit (NaN equals NaN)."""
     if isinstance(one, torch.Tensor):
-        return isinstance(other, torch.Tensor) and one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())
+        return (
+            isinstance(other, torch.Tensor)
+            and one.shape == other.shape
+            and bool(((one == other) | ((one != one) & (other != other))).all())
+        )
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, (list, tuple)):

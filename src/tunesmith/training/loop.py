@@ -16,8 +16,8 @@ from tunesmith.blocks.optim import without_compiler
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.records import Finding, Recipe, RecipeError, Signal, TrainingFailed
 from tunesmith.records.state import Snapshot, State
-from tunesmith.training.explained import explained
 from tunesmith.training.batch import Window
+from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
 from tunesmith.training.rates import Rates
@@ -29,7 +29,7 @@ Ending = Literal["finished", "early", "paused", "interrupted", "stopped"]
 class Record(Protocol):
     """Where a run is written down: the run folder's writer, or memory."""
 
-    def begin_attempt(self, first_step: int, mark: int = 0, command: str | None = None) -> int: ...
+    def begin_attempt(self, first_step: int, mark: int = 0) -> int: ...
     def add(self, name: str, steps: Any, values: Any, where: str = "") -> None: ...
     def flush(self) -> None: ...
     def mark(self) -> int: ...
@@ -98,7 +98,9 @@ class Interrupt:
 class Loop:
     """Trains a plan's state until it ends, pauses, is interrupted, or a guard stops it."""
 
-    def __init__(self, plan: Plan, record: Record, screen: Screen, keep: Keeper, *, interrupt: Interrupt, until: Until = Until()) -> None:
+    def __init__(
+        self, plan: Plan, record: Record, screen: Screen, keep: Keeper, *, interrupt: Interrupt, until: Until = Until()
+    ) -> None:
         self.plan = plan
         self.state = plan.state
         self.record = record
@@ -154,11 +156,16 @@ class Loop:
             if self._due_inside():
                 self._judge()
         if taken == 0 and state.position == 0:
-            raise TrainingFailed(f"the data gave no batch in epoch {state.epoch + 1}; a loader over a generator can be read once only, pass something that can be read again")
+            raise TrainingFailed(
+                f"the data gave no batch in epoch {state.epoch + 1}; a loader over a generator can be read once only, pass "
+                "something that can be read again"
+            )
         state.epoch += 1
         state.position = 0
         state.feed = {}
-        if plan.recipe.eval.every is None or (state.epoch >= plan.epochs and state.progress.get("judged") != state.step):
+        if plan.recipe.eval.every is None or (
+            state.epoch >= plan.epochs and state.progress.get("judged") != state.step
+        ):
             self._judge()
         return None
 
@@ -166,7 +173,9 @@ class Loop:
         try:
             return self.plan.feed.window(self.state)
         except Exception as error:
-            raise explained(error, f"reading the batch after step {self.state.step} (epoch {self.state.epoch + 1})") from error
+            raise explained(
+                error, f"reading the batch after step {self.state.step} (epoch {self.state.epoch + 1})"
+            ) from error
 
     def _train(self, window: Window) -> None:
         """One update, asked of the guards; retried as often as they change something."""
@@ -207,7 +216,12 @@ class Loop:
         return action is None or action.kind == "continue"
 
     def _measured(self, gradient: Gradient) -> Measured:
-        return Measured(loss=gradient.loss.item(), grad_norm=gradient.norm.item(), rate=self.plan.rates.current, last_finite=self.last_finite)
+        return Measured(
+            loss=gradient.loss.item(),
+            grad_norm=gradient.norm.item(),
+            rate=self.plan.rates.current,
+            last_finite=self.last_finite,
+        )
 
     def _first(self, guards: Sequence[Any], *about: Any) -> Action | None:
         """The first action any of the guards wants."""
@@ -288,7 +302,9 @@ class Loop:
 
     def _due_inside(self) -> bool:
         every = self.plan.recipe.eval.every
-        return every is not None and self.state.step % every == 0 and self.state.step != self.state.progress.get("judged")
+        return (
+            every is not None and self.state.step % every == 0 and self.state.step != self.state.progress.get("judged")
+        )
 
     def _judge(self) -> None:
         """Evaluates, writes the row, keeps the weights, and asks whether to go on."""
@@ -297,12 +313,21 @@ class Loop:
         sums = state.progress.pop("epoch", {"sum": math.nan, "weight": math.nan})
         row = plan.judge(state)
         best = state.progress["best"]
-        improved = row["score"] is not None and plan.judge.improves(row["score"], None if best is None else best["score"])
-        beyond = row["score"] is not None and plan.judge.improves(row["score"], state.progress.get("reference"), row.pop("noise", 0.0))
+        improved = row["score"] is not None and plan.judge.improves(
+            row["score"], None if best is None else best["score"]
+        )
+        beyond = row["score"] is not None and plan.judge.improves(
+            row["score"], state.progress.get("reference"), row.pop("noise", 0.0)
+        )
         row.pop("noise", None)
         state.progress["judged"] = state.step
         if improved or row["score"] is None:
-            state.progress["best"] = {"score": row["score"], "step": state.step, "epoch": state.epoch, "loss": row["val_loss"]}
+            state.progress["best"] = {
+                "score": row["score"],
+                "step": state.step,
+                "epoch": state.epoch,
+                "loss": row["val_loss"],
+            }
         if beyond:
             state.progress["reference"] = row["score"]
         state.progress["waited"] = 0 if beyond else state.progress.get("waited", 0) + 1
@@ -328,7 +353,11 @@ class Loop:
         now = time.monotonic()
         done = self.state.step - self.state.progress.get("first_step", 0)
         left = max(0, self.plan.steps - self.state.step)
-        told = {"seconds": now - self._evaluated_at, "memory_mb": _memory_mb(self.plan.update.precision.device), "eta_seconds": (now - self._began) / max(1, done) * left}
+        told = {
+            "seconds": now - self._evaluated_at,
+            "memory_mb": _memory_mb(self.plan.update.precision.device),
+            "eta_seconds": (now - self._began) / max(1, done) * left,
+        }
         if settle:
             self._evaluated_at = now
         return told
@@ -347,7 +376,9 @@ class Loop:
 
     def _roll_back(self, action: Action) -> None:
         if self.rollback is None:
-            raise TrainingFailed(f"a guard asked to roll back at step {self.state.step}, but no snapshot is held yet: {action.because}")
+            raise TrainingFailed(
+                f"a guard asked to roll back at step {self.state.step}, but no snapshot is held yet: {action.because}"
+            )
         reached, changes = self.state.step, self.state.progress.get("changes", {})
         snapshot, mark = self.rollback
         self._drain()
@@ -413,14 +444,22 @@ class Loop:
         until, state, plan = self.until, self.state, self.plan
         if self._stop is not None:
             return "stopped"
-        if plan.patience is not None and state.epoch >= plan.min_epochs and state.progress.get("waited", 0) >= plan.patience:
+        if (
+            plan.patience is not None
+            and state.epoch >= plan.min_epochs
+            and state.progress.get("waited", 0) >= plan.patience
+        ):
             return "early"
         if self.interrupt.asked:
             return "interrupted"
-        if (until.steps is not None and state.step >= until.steps) or (until.epochs is not None and state.epoch >= until.epochs):
+        if (until.steps is not None and state.step >= until.steps) or (
+            until.epochs is not None and state.epoch >= until.epochs
+        ):
             return "paused"
         if until.seconds is not None and time.monotonic() - self._began >= until.seconds:
-            self.record.decision("pause", f"the clock chose step {state.step}: {until.seconds} seconds are over", step=state.step)
+            self.record.decision(
+                "pause", f"the clock chose step {state.step}: {until.seconds} seconds are over", step=state.step
+            )
             return "paused"
         return None
 
@@ -443,7 +482,7 @@ def _numbers(values: Sequence[Any]) -> list[float]:
     held = [value if isinstance(value, torch.Tensor) else torch.tensor(value) for value in values]
     if len({(value.device, value.dtype) for value in held}) > 1:
         return [value.item() for value in held]
-    return torch.stack(held).tolist()  # type: ignore[no-any-return]
+    return torch.stack(held).tolist()
 
 
 def _memory_mb(device: torch.device) -> float:
@@ -456,4 +495,3 @@ def _memory_mb(device: torch.device) -> float:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (2**20 if sys.platform == "darwin" else 2**10)
     return math.nan
-

@@ -44,7 +44,12 @@ def _pack(tree: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
             return {key: _pack(value, below(key), tensors) for key, value in tree.items()}
         case dict():
             pairs = list(tree.items())
-            return {"$map": [[_pack(key, below(f"key{i}"), tensors), _pack(value, below(key), tensors)] for i, (key, value) in enumerate(pairs)]}
+            return {
+                "$map": [
+                    [_pack(key, below(f"key{i}"), tensors), _pack(value, below(key), tensors)]
+                    for i, (key, value) in enumerate(pairs)
+                ]
+            }
         case list():
             return [_pack(value, below(i), tensors) for i, value in enumerate(tree)]
         case tuple():
@@ -58,7 +63,9 @@ def _pack(tree: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
         case _ if isinstance(tree, _PLAIN):
             return tree
         case _:
-            raise CheckpointError(f"the state at {path!r} is a {type(tree).__name__}, which cannot be stored without pickle; keep tensors, numbers and text there")
+            raise CheckpointError(
+                f"the state at {path!r} is a {type(tree).__name__}, which cannot be stored without pickle; keep tensors, numbers and text there"
+            )
 
 
 def unpack(plain: Any, tensors: dict[str, torch.Tensor]) -> Any:

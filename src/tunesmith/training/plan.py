@@ -42,7 +42,9 @@ class Made:
     layers: list[dict[str, Any]] = field(default_factory=list)
 
 
-def make(task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard] = (), probes: Sequence[Probe] = ()) -> Made:
+def make(
+    task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard] = (), probes: Sequence[Probe] = ()
+) -> Made:
     """The plan of a training. Raises `ModelError`, `RecipeError`, `DataError`, `DeviceError` for what cannot train.
 
     The caller has seeded the global generators; the model draws its weights from them.
@@ -53,7 +55,9 @@ def make(task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard]
     name = model_name(task, recipe, prepared)
     defaults = models.defaults(name, prepared.spec, rows) if name else own_model_defaults(rows)
     origin = f"default of {name} for {rows} rows" if name else "default for a network of your own"
-    recipe = resolve(recipe, kind=prepared.kind, rows=rows, defaults=defaults, origin=origin, has_val=prepared.val is not None)
+    recipe = resolve(
+        recipe, kind=prepared.kind, rows=rows, defaults=defaults, origin=origin, has_val=prepared.val is not None
+    )
     if recipe.train.threads != "auto":
         torch.set_num_threads(int(recipe.train.threads))
     device = torch.device(recipe.train.device)
@@ -61,12 +65,17 @@ def make(task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard]
     model = own_or_built(task, recipe, prepared, name).to(device, precision.dtype if precision.name == "fp64" else None)
     frozen = [path for path, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
-        notices.append(f"{len(frozen)} parameters are frozen and stay as they are: {', '.join(frozen[:3])}{' …' if len(frozen) > 3 else ''}")
+        notices.append(
+            f"{len(frozen)} parameters are frozen and stay as they are: {', '.join(frozen[:3])}{' …' if len(frozen) > 3 else ''}"
+        )
     train = train_rows(prepared.train, prepared, recipe, device, precision)
     trial = tried(model, train, prepared, precision)
     loss = chosen_loss(task, recipe, prepared, trial, device, precision)
     if loss.opaque:
-        notices.append(f"the loss {loss.name} gives one number a batch: it is taken as a mean over samples, and weighted by their number under accumulation and in evaluation")
+        notices.append(
+            f"the loss {loss.name} gives one number a batch: it is taken as a mean over samples, and weighted by their "
+            "number under accumulation and in evaluation"
+        )
     feed = chosen_feed(train, recipe, prepared, model, notices)
     steps, epochs = horizon(recipe, feed.updates())
     with optim.without_compiler():
@@ -76,10 +85,17 @@ def make(task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard]
     average = WeightAverage(model, recipe.train.ema) if recipe.train.ema is not None else None
     update = Update(model, optimizer, loss, precision)
     update.clip_norm, update.clip_value = recipe.optim.clip_norm, recipe.optim.clip_value
-    warmup = updates_of(recipe.schedule.warmup, total=steps, per_epoch=feed.updates(), effective_batch=max(1, feed.batch_size * feed.accumulate))
+    warmup = updates_of(
+        recipe.schedule.warmup,
+        total=steps,
+        per_epoch=feed.updates(),
+        effective_batch=max(1, feed.batch_size * feed.accumulate),
+    )
     factor = task.schedule or schedules.build(recipe.schedule, steps, warmup)
     state = State(model=model, optimizer=optimizer, average=average, scaler=precision.scaler)
-    judge = ValidationJudge(evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task)
+    judge = ValidationJudge(
+        evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
+    )
     plan = Plan(
         recipe=recipe,
         state=state,
@@ -118,7 +134,9 @@ def model_name(task: Task, recipe: Recipe, prepared: Prepared) -> str:
         models.MODELS[asked]  # an unknown name is told here, with the nearest
         return asked
     if not isinstance(prepared.train, Part):
-        raise ModelError("a data loader needs a model of your own: pass model=your_module; the built-in ones are made from data files and arrays")
+        raise ModelError(
+            "a data loader needs a model of your own: pass model=your_module; the built-in ones are made from data files and arrays"
+        )
     return models.choose(prepared.spec)
 
 
@@ -133,13 +151,20 @@ def own_or_built(task: Task, recipe: Recipe, prepared: Prepared, name: str) -> n
         if isinstance(made, nn.Module):
             return made
         raise ModelError(f"the model factory returned a {type(made).__name__}; it must return a torch.nn.Module")
-    raise ModelError(f"the model is a {type(task.model).__name__}; expected a torch.nn.Module, a factory of one, or one of {', '.join(models.MODELS)}")
+    raise ModelError(
+        f"the model is a {type(task.model).__name__}; expected a torch.nn.Module, a factory of one, or one of {', '.join(models.MODELS)}"
+    )
 
 
 def train_rows(part: Any, prepared: Prepared, recipe: Recipe, device: torch.device, precision: Precision) -> Any:
     """Rows in memory, or a loader over what cannot be held."""
     if isinstance(part, Part):
-        return Rows(part, prepared.spec, device if held_on_device(part, recipe, device) else torch.device("cpu"), precision.dtype)
+        return Rows(
+            part,
+            prepared.spec,
+            device if held_on_device(part, recipe, device) else torch.device("cpu"),
+            precision.dtype,
+        )
     return loader_for(part, recipe, training=True)
 
 
@@ -160,7 +185,9 @@ def evaluation_part(part: Any, prepared: Prepared, device: torch.device, precisi
     return loader_for(part, None, training=False)
 
 
-def chosen_loss(task: Task, recipe: Recipe, prepared: Prepared, trial: Trial, device: torch.device, precision: Precision) -> Loss:
+def chosen_loss(
+    task: Task, recipe: Recipe, prepared: Prepared, trial: Trial, device: torch.device, precision: Precision
+) -> Loss:
     """The user's loss, or the one of the recipe for this kind of task and this width of outputs."""
     if callable(task.loss):
         return losses.adopt(task.loss.to(device) if isinstance(task.loss, nn.Module) else task.loss)
@@ -170,30 +197,46 @@ def chosen_loss(task: Task, recipe: Recipe, prepared: Prepared, trial: Trial, de
         name, kind = "binary_cross_entropy", "multilabel"
     weights = class_weights(recipe, prepared, device, precision)
     if weights is not None and kind == "multilabel":
-        return losses.build(name, kind=kind, pos_weight=weights[1] / weights[0] if trial.width == 1 and prepared.kind == "binary" else weights)
+        return losses.build(
+            name,
+            kind=kind,
+            pos_weight=weights[1] / weights[0] if trial.width == 1 and prepared.kind == "binary" else weights,
+        )
     smoothing = recipe.loss.label_smoothing
     return losses.build(name, kind=kind, class_weights=weights, label_smoothing=smoothing)
 
 
-def class_weights(recipe: Recipe, prepared: Prepared, device: torch.device, precision: Precision) -> torch.Tensor | None:
+def class_weights(
+    recipe: Recipe, prepared: Prepared, device: torch.device, precision: Precision
+) -> torch.Tensor | None:
     """`balanced`: rows / (classes × rows of the class), King & Zeng (2001), as in scikit-learn."""
     wanted = recipe.loss.class_weights
     if wanted == "none":
         return None
     if prepared.counts is None:
-        raise ModelError(f"loss.class_weights = {wanted!r}, but a {prepared.kind} task has no classes; leave it at 'none'")
+        raise ModelError(
+            f"loss.class_weights = {wanted!r}, but a {prepared.kind} task has no classes; leave it at 'none'"
+        )
     if wanted == "balanced":
         counts = np.maximum(np.asarray(prepared.counts, dtype=np.float64), 1.0)
         return torch.tensor(counts.sum() / (len(counts) * counts), dtype=precision.dtype, device=device)
     if len(wanted) != len(prepared.counts):
-        raise ModelError(f"loss.class_weights has {len(wanted)} numbers for {len(prepared.counts)} classes ({', '.join(map(str, prepared.classes or ()))}); give one a class")
+        raise ModelError(
+            f"loss.class_weights has {len(wanted)} numbers for {len(prepared.counts)} classes "
+            f"({', '.join(map(str, prepared.classes or ()))}); give one a class"
+        )
     return torch.tensor(wanted, dtype=precision.dtype, device=device)
 
 
 def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module, notices: list[str]) -> Feed:
     """How windows are made of the training data."""
     if not isinstance(train, Rows):
-        feed = LoaderFeed(train, device=torch.device(recipe.train.device), dtype=torch.float64 if recipe.train.precision == "fp64" else torch.float32, accumulate=recipe.train.accumulate)
+        feed = LoaderFeed(
+            train,
+            device=torch.device(recipe.train.device),
+            dtype=torch.float64 if recipe.train.precision == "fp64" else torch.float32,
+            accumulate=recipe.train.accumulate,
+        )
         notices.extend(resume_promise(train))
         return feed
     normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
@@ -230,7 +273,9 @@ def chosen_optimizer(task: Task, recipe: Recipe, model: nn.Module) -> torch.opti
         return optim.build(recipe, model, float(recipe.optim.lr))
     made = task.optimizer(model.parameters())
     if not isinstance(made, torch.optim.Optimizer):
-        raise ModelError(f"the optimizer factory returned a {type(made).__name__}; it gets the parameters and must return a torch.optim.Optimizer")
+        raise ModelError(
+            f"the optimizer factory returned a {type(made).__name__}; it gets the parameters and must return a torch.optim.Optimizer"
+        )
     return made
 
 
@@ -241,7 +286,10 @@ def unregistered(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Fin
     if not missing:
         return []
     if len(missing) == len(trainable):
-        raise ModelError(f"the optimizer holds none of the model's {len(trainable)} trainable parameters, so nothing would be learnt; build it from the parameters it is given")
+        raise ModelError(
+            f"the optimizer holds none of the model's {len(trainable)} trainable parameters, so nothing would be learnt; "
+            "build it from the parameters it is given"
+        )
     return [
         Finding(
             fault="optim.unregistered_params",
@@ -263,16 +311,38 @@ def coupled(model: nn.Module, loss: Loss, recipe: Recipe, trial: Trial, train: A
     found = []
     layers = [name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if layers:
-        found.append(_coupled("batch.coupled_norm", {"layers": len(layers), "first": layers[0]}, Evidence(name="batch_norm_layers", value=len(layers), threshold=0)))
+        found.append(
+            _coupled(
+                "batch.coupled_norm",
+                {"layers": len(layers), "first": layers[0]},
+                Evidence(name="batch_norm_layers", value=len(layers), threshold=0),
+            )
+        )
     gap = measured_coupling(model, loss, trial)
-    if loss.couples or gap > 1e-3:  # far above rounding in single precision, far below the gap of a contrastive loss (science: .28 for 1.33)
-        found.append(_coupled("batch.coupled_loss", {"loss": loss.name, "gap": gap}, Evidence(name="gap_whole_to_parts", value=gap, threshold=1e-3)))
+    if (
+        loss.couples or gap > 1e-3
+    ):  # far above rounding in single precision, far below the gap of a contrastive loss (science: .28 for 1.33)
+        found.append(
+            _coupled(
+                "batch.coupled_loss",
+                {"loss": loss.name, "gap": gap},
+                Evidence(name="gap_whole_to_parts", value=gap, threshold=1e-3),
+            )
+        )
     return found
 
 
 def _coupled(message: str, values: Mapping[str, Any], evidence: Evidence) -> Finding:
     remedy = Remedy(title="remedy.no_accumulation", safety=Safety.RISKY, change={"train.accumulate": 1})
-    return Finding(fault="batch.coupled_loss", severity="warning", message=message, values=values, evidence=(evidence,), remedies=(remedy,), status="confirmed")
+    return Finding(
+        fault="batch.coupled_loss",
+        severity="warning",
+        message=message,
+        values=values,
+        evidence=(evidence,),
+        remedies=(remedy,),
+        status="confirmed",
+    )
 
 
 def measured_coupling(model: nn.Module, loss: Loss, trial: Trial) -> float:

@@ -22,9 +22,13 @@ class Precision:
         self.dtype = torch.float64 if name == "fp64" else torch.float32
         self.half = _HALF.get(name)
         if self.half is torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-            raise DeviceError(f"train.precision = 'bf16', but {torch.cuda.get_device_name(device)} has no bfloat16; use 'fp16'")
+            raise DeviceError(
+                f"train.precision = 'bf16', but {torch.cuda.get_device_name(device)} has no bfloat16; use 'fp16'"
+            )
         if device.type == "mps" and name == "fp64":
-            raise DeviceError("train.precision = 'fp64', but the mps device has no float64; use 'fp32' or train.device = 'cpu'")
+            raise DeviceError(
+                "train.precision = 'fp64', but the mps device has no float64; use 'fp32' or train.device = 'cpu'"
+            )
         self.scaler: Any = torch.amp.GradScaler(device.type) if name == "fp16" else None
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -34,4 +38,7 @@ class Precision:
     def refuse_closure(self, optimizer: str) -> None:
         """A closure evaluates the loss several times in a step, which a loss scaler cannot follow."""
         if self.scaler is not None:
-            raise ModelError(f"{optimizer} evaluates the loss several times an update, which fp16 loss scaling cannot follow; use train.precision = 'bf16' or 'fp32'")
+            raise ModelError(
+                f"{optimizer} evaluates the loss several times an update, which fp16 loss scaling cannot follow; use "
+                "train.precision = 'bf16' or 'fp32'"
+            )

@@ -13,7 +13,7 @@ from tunesmith.blocks import models
 from tunesmith.data import Pipeline
 from tunesmith.data.spec import Part, spec_from_json
 from tunesmith.records import CheckpointError, DataError, ModelError, Recipe, RunError
-from tunesmith.runs import Run
+from tunesmith.runs import MemoryWriter, Run
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.evaluate import judging, probabilities
@@ -41,8 +41,12 @@ class Predictions:
         """Plain data for JSON: classes, and one prediction a row."""
         if self.values is not None:
             return {"classes": None, "predictions": [{"value": value} for value in self.values.tolist()]}
-        assert self.labels is not None and self.probabilities is not None
-        told = [{"label": plain(label), "probabilities": row} for label, row in zip(self.labels, self.probabilities.tolist(), strict=True)]
+        assert self.labels is not None
+        assert self.probabilities is not None
+        told = [
+            {"label": plain(label), "probabilities": row}
+            for label, row in zip(self.labels, self.probabilities.tolist(), strict=True)
+        ]
         return {"classes": [plain(label) for label in self.classes or ()], "predictions": told}
 
 
@@ -53,7 +57,15 @@ class Predictor:
     >>> predictor.predict("new.csv").labels  # doctest: +SKIP
     """
 
-    def __init__(self, model: nn.Module, described: dict[str, Any], pipeline: Pipeline | None, recipe: Recipe, scores: dict[str, Any] | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        described: dict[str, Any],
+        pipeline: Pipeline | None,
+        recipe: Recipe,
+        scores: dict[str, Any] | None,
+        device: torch.device,
+    ) -> None:
         self.model = model.to(device)
         self.kind: str = described["kind"]
         self.classes: tuple[Any, ...] | None = tuple(described["classes"]) if described["classes"] is not None else None
@@ -62,7 +74,9 @@ class Predictor:
         self.loss_name: str = described.get("loss", "")
         self.pipeline = pipeline
         self.device = device
-        self.precision = Precision(recipe.train.precision if recipe.train.precision in ("fp32", "fp64") else "fp32", device)
+        self.precision = Precision(
+            recipe.train.precision if recipe.train.precision in ("fp32", "fp64") else "fp32", device
+        )
         self.batch_size = 512 if recipe.eval.batch_size == "auto" else int(recipe.eval.batch_size)
         self.temperature: float = (scores or {}).get("temperature") or 1.0
         self.threshold: float | None = (scores or {}).get("threshold")
@@ -88,7 +102,9 @@ class Predictor:
         chances = calibrated(outputs, self.kind, self.loss_name, self.temperature)
         classes = self.classes if self.classes is not None else tuple(range(chances.shape[1]))
         if self.kind == "multilabel":
-            labels: list[Any] = [[classes[place] for place in np.flatnonzero(row >= (self.threshold or 0.5))] for row in chances]
+            labels: list[Any] = [
+                [classes[place] for place in np.flatnonzero(row >= (self.threshold or 0.5))] for row in chances
+            ]
         else:
             labels = [classes[place] for place in chosen_classes(chances, self.positive, self.threshold)]
         return Predictions(classes=classes, labels=labels, probabilities=chances, rows=rows, notices=notices)
@@ -103,7 +119,12 @@ class Predictor:
             return torch.utils.data.DataLoader(data, batch_size=self.batch_size), ()
         if self.pipeline is None:
             values = np.asarray(data)
-            return Part({"x": values.astype(np.float32) if values.dtype.kind == "f" else values}, None, None, np.arange(len(values))), ()
+            return Part(
+                {"x": values.astype(np.float32) if values.dtype.kind == "f" else values},
+                None,
+                None,
+                np.arange(len(values)),
+            ), ()
         part = self.pipeline.transform(data)
         return part, self.pipeline.told
 
@@ -124,7 +145,11 @@ class Predictor:
             return
         for item in part:
             whole = isinstance(item, (list, tuple)) and len(item) > 1
-            batch = from_loader(item) if whole else Batch(item[0] if isinstance(item, (list, tuple)) else item, torch.zeros(1), None, 1)
+            batch = (
+                from_loader(item)
+                if whole
+                else Batch(item[0] if isinstance(item, (list, tuple)) else item, torch.zeros(1), None, 1)
+            )
             yield moved(batch, self.device, self.precision.dtype)
 
 
@@ -165,15 +190,31 @@ def load(folder: str | Path | Run, *, model: nn.Module | None = None, device: st
     pipeline = None if plain_pipeline is None else Pipeline.from_json(plain_pipeline)
     if model is None:
         if described["name"] not in models.MODELS:
-            raise ModelError(f"the run's model is a {described['name']} of your own, which is not stored as code: pass an instance, load({str(run.folder)!r}, model={described['name']}(...))")
-        model = models.build(described["name"], recipe, spec_from_json(described["spec"]), described["outputs"], described["kind"])
+            raise ModelError(
+                f"the run's model is a {described['name']} of your own, which is not stored as code: pass an instance, "
+                f"load({str(run.folder)!r}, model={described['name']}(...))"
+            )
+        model = models.build(
+            described["name"], recipe, spec_from_json(described["spec"]), described["outputs"], described["kind"]
+        )
     checkpoints = Checkpoints(run.folder / "checkpoints")
     weights = checkpoints.weights("best" if checkpoints.pointed("best") is not None else "last")
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise CheckpointError(f"the weights of {run.folder} do not fit the model: {' '.join(str(error).split())[:300]}") from error
+        raise CheckpointError(
+            f"the weights of {run.folder} do not fit the model: {' '.join(str(error).split())[:300]}"
+        ) from error
     return Predictor(model, described, pipeline, recipe, run.scores, torch.device(device))
+
+
+def held_in_memory(run: MemoryWriter) -> Predictor:
+    """The predictor of a run without a folder."""
+    described = run._json("model.json")
+    plain_pipeline = run._json("data/pipeline.json")
+    pipeline = None if plain_pipeline is None else Pipeline.from_json(plain_pipeline)
+    device = next(run.model.parameters()).device
+    return Predictor(run.model, described, pipeline, run.recipe, run.scores, device)
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,13 @@ from tunesmith.blocks.optim import OPTIMIZERS
 from tunesmith.blocks.schedules import SCHEDULES
 from tunesmith.records import DeviceError, Recipe, RecipeError, Source, did_you_mean, revise
 
-ENDS_AT_FLOOR = ("cosine", "linear", "one_cycle", "polynomial", "wsd")  # schedules whose gain comes with their last updates
+ENDS_AT_FLOOR = (
+    "cosine",
+    "linear",
+    "one_cycle",
+    "polynomial",
+    "wsd",
+)  # schedules whose gain comes with their last updates
 
 
 def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any], origin: str, has_val: bool) -> Recipe:
@@ -37,7 +43,11 @@ def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any]
     settle("train.epochs", 20, "first choice")
     schedule = changes.get("schedule.name", recipe.schedule.name)
     ends = schedule in ENDS_AT_FLOOR
-    settle("train.patience", None if ends or not has_val else 10, f"the {schedule} schedule " + ("must run to its end" if ends else "has no end of its own"))
+    settle(
+        "train.patience",
+        None if ends or not has_val else 10,
+        f"the {schedule} schedule " + ("must run to its end" if ends else "has no end of its own"),
+    )
     settle("train.device", device_name(recipe.train.device), "the first accelerator, else the processor")
     settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
     batch = changes.get("train.batch_size", recipe.train.batch_size)
@@ -53,15 +63,24 @@ def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any]
 def _check_names(recipe: Recipe) -> None:
     for path, known in (("optim.name", OPTIMIZERS), ("schedule.name", SCHEDULES)):
         if recipe.get(path) not in known:
-            raise RecipeError(f"{path} = {recipe.get(path)!r} ({recipe.source(path)}): there is none of that name{did_you_mean(recipe.get(path), known)}")
+            raise RecipeError(
+                f"{path} = {recipe.get(path)!r} ({recipe.source(path)}): there is none of that name{did_you_mean(recipe.get(path), known)}"
+            )
     metric = recipe.eval.metric
     if metric != "loss" and not metric.startswith("f1:") and metric not in METRICS:
-        raise RecipeError(f"eval.metric = {metric!r} ({recipe.source('eval.metric')}): there is none of that name{did_you_mean(metric, [*METRICS, 'loss'])}")
+        raise RecipeError(
+            f"eval.metric = {metric!r} ({recipe.source('eval.metric')}): there is none of that name{did_you_mean(metric, [*METRICS, 'loss'])}"
+        )
 
 
 def own_model_defaults(rows: int) -> dict[str, Any]:
     """Start values for a network that is the user's own: small-net start of Adam-like optimizers on scaled data."""
-    return {"optim.lr": 1e-3, "train.batch_size": 32 if rows <= 10_000 else 128, "train.epochs": 20, "schedule.name": "cosine"}
+    return {
+        "optim.lr": 1e-3,
+        "train.batch_size": 32 if rows <= 10_000 else 128,
+        "train.epochs": 20,
+        "schedule.name": "cosine",
+    }
 
 
 def device_name(asked: str) -> str:
@@ -70,10 +89,16 @@ def device_name(asked: str) -> str:
 
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count())), *(["mps"] if torch.backends.mps.is_available() else [])]
+    there = [
+        "cpu",
+        *(f"cuda:{number}" for number in range(torch.cuda.device_count())),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
     known = [*there, "cuda"] if torch.cuda.is_available() else there
     if asked not in known:
-        raise DeviceError(f"train.device = {asked!r}, but this machine has {', '.join(there)}; choose one of these, or 'auto'")
+        raise DeviceError(
+            f"train.device = {asked!r}, but this machine has {', '.join(there)}; choose one of these, or 'auto'"
+        )
     return asked
 
 

@@ -16,7 +16,9 @@ from tunesmith.training.keeping import Keeping
 from tunesmith.training.loop import Ending, Interrupt, Loop, Plan, Record, Screen, Until
 
 
-def run_plan(plan: Plan, record: Record, screen: Screen, keep: Keeping, *, start: Snapshot | None = None, until: Until = Until()) -> Ending:
+def run_plan(
+    plan: Plan, record: Record, screen: Screen, keep: Keeping, *, start: Snapshot | None = None, until: Until = Until()
+) -> Ending:
     """Trains a plan, from its beginning or from a snapshot, and leaves the best weights in `plan.state.model`.
 
     The record's attempt has begun.

@@ -6,6 +6,7 @@ sums add up, and the whole is divided by the weight of the window, whatever the 
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -72,7 +73,9 @@ class Update:
         found = self._found()
         gradient.norm = global_norm(found)
         overflow = not math.isfinite(gradient.norm.item())
-        broken = not math.isfinite(gradient.loss.item())  # the loss itself, not its scaled gradient: no scale mends that
+        broken = not math.isfinite(
+            gradient.loss.item()
+        )  # the loss itself, not its scaled gradient: no scale mends that
         if not overflow:
             self._clip(found, gradient.norm)
         made = (not overflow or broken) and permit(state, gradient)
@@ -98,10 +101,8 @@ class Update:
                 raise _Refused
             return gradient.loss
 
-        try:
-            self.optimizer.step(closure)
-        except _Refused:
-            pass
+        with suppress(_Refused):
+            self.optimizer.step(closure)  # type: ignore[arg-type]  # torch's own optimizers take a tensor
         if first is None:
             raise RuntimeError(f"{type(self.optimizer).__name__}.step never called its closure")
         return first, not refused
@@ -124,23 +125,28 @@ class Update:
     def _backward_whole(self, batch: Batch) -> tuple[Tensor, Tensor | float]:
         total, weight = self._reduced(batch)
         value = total if self.loss.additive else total / _positive(weight)
-        self._scaled(value).backward()
+        torch.autograd.backward(self._scaled(value))
         return value.detach(), weight
 
     def _backward_parts(self, window: Window) -> tuple[Tensor, Tensor | float]:
         expected: Tensor | float = 1.0
-        total, weight = torch.zeros(()), 0.0
+        total = torch.zeros(())
+        weight: Tensor | float = 0.0
         for place, batch in enumerate(window):
             part, part_weight = self._reduced(batch)
             if place == 0 and not self.loss.additive:
-                expected = _positive(part_weight) * len(window)  # near the weight of the window: keeps half precision in range
-            self._scaled(part / expected).backward()
+                expected = _positive(part_weight) * len(
+                    window
+                )  # near the weight of the window: keeps half precision in range
+            torch.autograd.backward(self._scaled(part / expected))
             total, weight = total.to(part) + part.detach(), weight + part_weight
         if self.loss.additive:
             return total, weight
         weight = _positive(weight)
         found = self._found()
-        if isinstance(weight, Tensor):  # two operations in the gradients' own precision: the weight may be a float32 count
+        if isinstance(
+            weight, Tensor
+        ):  # two operations in the gradients' own precision: the weight may be a float32 count
             torch._foreach_mul_(found, expected)
             torch._foreach_div_(found, weight)
         elif expected != weight:
@@ -161,7 +167,9 @@ class Update:
         if len(self.optimizer.param_groups) != self._groups:
             self._groups = len(self.optimizer.param_groups)
             self._stepped = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-            self._all = list({id(parameter): parameter for parameter in (*self.model.parameters(), *self._stepped)}.values())
+            self._all = list(
+                {id(parameter): parameter for parameter in (*self.model.parameters(), *self._stepped)}.values()
+            )
         return gradients(self._stepped)
 
     def _clip(self, found: list[Tensor], norm: Tensor) -> None:

@@ -8,10 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.records import DataError, Recipe, RecipeError, RunError, Source, Task, TunesmithError, UnknownName, did_you_mean, revise
+from tunesmith.records import (
+    DataError,
+    Recipe,
+    RecipeError,
+    RunError,
+    Source,
+    Task,
+    UnknownName,
+    did_you_mean,
+    revise,
+)
 from tunesmith.records.task import Task as TaskType
 from tunesmith.reports import Display, QuietDisplay, choose
-from tunesmith.runs import MemoryWriter, Run, RunWriter
+from tunesmith.runs import MemoryWriter, Run, RunWriter, Status
+from tunesmith.verbs.exporters import Fanned, trackers
 
 if TYPE_CHECKING:
     from tunesmith.data.spec import Prepared
@@ -22,6 +33,14 @@ if TYPE_CHECKING:
 
 AnyRun = Run | MemoryWriter
 MAY_DIFFER_ON_RESUME = ("run.", "train.device", "train.threads", "eval.bootstrap")  # nothing of these changes an update
+
+STATUS: Mapping[str, Status] = {
+    "finished": "finished",
+    "early": "finished",
+    "stopped": "finished",
+    "paused": "paused",
+    "interrupted": "interrupted",
+}
 
 
 def fit(
@@ -101,34 +120,41 @@ def _carried_out(
 ) -> AnyRun:
     from tunesmith.training.judgement import judge_run
     from tunesmith.training.session import run_plan
-    from tunesmith.verbs.exporters import Fanned
 
     keep = keeping(run, made.plan.recipe)
-    start = starting_point(run, keep, resume)
+    start = starting_point(keep, resume, screen)
     screen.start(opening(made, prepared, task, start))
-    with Fanned(writer, run, made.plan.recipe) as record:
-        snapshot, mark = start if start is not None else (None, 0)
-        record.begin_attempt(0 if snapshot is None else snapshot["step"], mark)
-        if snapshot is None:
-            _write_down(writer, made, prepared)
-        for finding in (*prepared.findings, *made.findings):
-            screen.finding(finding, 0)
-        for notice in (*made.plan.recipe.notices, *prepared.notices, *made.notices):
-            screen.notice(notice)
-        try:
-            ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
-        except TunesmithError as error:
-            writer.set_status("failed", reason=str(error))
+    record = Fanned(writer, trackers(run, made.plan.recipe, screen.notice))
+    snapshot, mark = start if start is not None else (None, 0)
+    record.begin_attempt(0 if snapshot is None else snapshot["step"], mark)
+    if snapshot is None:
+        _write_down(writer, made, prepared)
+    _tell(screen, made, prepared)
+    try:
+        ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
+    except BaseException as error:
+        failed = isinstance(error, Exception)
+        writer.set_status("failed" if failed else "interrupted", reason=str(error))
+        if failed:
             writer.traceback(traceback.format_exc())
-            raise
-        run.model = made.plan.state.model
-        if isinstance(run, MemoryWriter):
-            run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
-        if ending in ("finished", "early"):
-            judge_run(made.plan, prepared, task, writer, quiet=isinstance(screen, QuietDisplay))
-        writer.set_status({"early": "finished", "stopped": "finished"}.get(ending, ending), ending=ending)
+        record.close("failed" if failed else "interrupted", None)
+        raise
+    run.model = made.plan.state.model
+    if isinstance(run, MemoryWriter):
+        run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
+    if ending in ("finished", "early"):
+        judge_run(made.plan, prepared, task, writer, quiet=isinstance(screen, QuietDisplay))
+    writer.set_status(STATUS[ending], ending=ending)
+    record.close(STATUS[ending], run.scores)
     _close(run, made, screen, ending)
     return run
+
+
+def _tell(screen: Display, made: "Made", prepared: "Prepared") -> None:
+    for finding in (*prepared.findings, *made.findings):
+        screen.finding(finding, 0)
+    for notice in (*made.plan.recipe.notices, *prepared.notices, *made.notices):
+        screen.notice(notice)
 
 
 def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepared") -> None:
@@ -144,6 +170,7 @@ def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepa
         "kind": prepared.kind,
         "classes": list(prepared.classes) if prepared.classes is not None else None,
         "positive": prepared.positive,
+        "loss": made.plan.update.loss.name,
         "layers": made.layers,
     }
     writer.write_json("model.json", plain)
@@ -151,7 +178,9 @@ def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepa
     if prepared.pipeline is not None:
         writer.write_json("data/pipeline.json", prepared.pipeline.to_json())
     split = prepared.split
-    writer.write_arrays("data/split.npz", method=np.array(split.name), train=split.train, val=split.val, test=split.test)
+    writer.write_arrays(
+        "data/split.npz", method=np.array(split.name), train=split.train, val=split.val, test=split.test
+    )
     for finding in (*prepared.findings, *made.findings):
         writer.finding(finding, 0)
     for notice in (*made.plan.recipe.notices, *prepared.notices, *made.notices):
@@ -242,7 +271,9 @@ def as_until(until: "int | str | Until | None") -> "Until":
         return Until(steps=int(amount))
     if unit in ("s", "second", "seconds") and amount:
         return Until(seconds=float(amount))
-    raise RecipeError(f"until = {until!r}: expected a number of epochs, or text such as '3 epochs', '200 steps' or '30 seconds'")
+    raise RecipeError(
+        f"until = {until!r}: expected a number of epochs, or text such as '3 epochs', '200 steps' or '30 seconds'"
+    )
 
 
 def resumed_run(folder: str | Path | None, resume: "bool | int | AnyRun") -> AnyRun | None:
@@ -271,7 +302,10 @@ def recipe_of_resumed(run: AnyRun, asked: Recipe, silent: bool) -> Recipe:
         elif source.kind not in ("default", "derived"):
             differing.append(f"{path} = {asked.get(path)!r} here, {made_with.get(path)!r} in the run")
     if differing:
-        raise RecipeError(f"a resumed run goes on exactly as it was made, but the recipe differs: {'; '.join(differing)}; leave that out, or start a new run in another folder")
+        raise RecipeError(
+            f"a resumed run goes on exactly as it was made, but the recipe differs: {'; '.join(differing)}; leave that out, "
+            "or start a new run in another folder"
+        )
     return revise(made_with, changes, {path: asked.source(path) for path in changes}) if changes else made_with
 
 
@@ -316,15 +350,17 @@ def keeping(run: AnyRun, recipe: Recipe) -> "Keeping":
     return kept if kept is not None else KeptInMemory()
 
 
-def starting_point(run: AnyRun, keep: "Keeping", resume: "bool | int | AnyRun") -> Any:
-    """The snapshot and mark to go on from; None at the very beginning, also of a run that was killed before its first checkpoint."""
+def starting_point(keep: "Keeping", resume: "bool | int | AnyRun", screen: Display) -> Any:
+    """The snapshot and mark to go on from; None at the very beginning, also of a run killed before its first checkpoint was whole."""
     from tunesmith.training.keeping import KeptInFolder
 
     if resume is False:
         return None
-    if isinstance(keep, KeptInFolder) and not keep.checkpoints.steps():
+    step = resume if isinstance(resume, int) and not isinstance(resume, bool) else None
+    if step is None and isinstance(keep, KeptInFolder) and keep.checkpoints.pointed("last") is None:
+        screen.notice("the run was stopped before its first checkpoint was whole: it starts from its beginning")
         return None
-    return keep.last(resume if isinstance(resume, int) and not isinstance(resume, bool) else None)
+    return keep.last(step)
 
 
 def title(task: TaskType) -> str:
@@ -352,8 +388,13 @@ def opening(made: "Made", prepared: "Prepared", task: TaskType, start: Any) -> d
         "seed": recipe.train.seed,
         "kind": prepared.kind,
         "model": made.model_name,
-        "settings": [{"path": path, "value": value, "source": str(recipe.source(path))} for path, value in recipe.flat().items()],
-        "derived": [{"name": number.name, "value": number.value, "equation": number.equation} for number in opening_numbers(recipe, rows["train"])],
+        "settings": [
+            {"path": path, "value": value, "source": str(recipe.source(path))} for path, value in recipe.flat().items()
+        ],
+        "derived": [
+            {"name": number.name, "value": number.value, "equation": number.equation}
+            for number in opening_numbers(recipe, rows["train"])
+        ],
         "columns": [column_to_json(column) for column in prepared.columns],
         "layers": made.layers,
         "rows": rows,

@@ -18,12 +18,14 @@ def load(folder: str | Path | Run, *, model: "nn.Module | None" = None, device: 
     return predicting.load(folder, model=model, device=device)
 
 
-def predict(run: "str | Path | Run | MemoryWriter | Predictor", data: Any, *, model: "nn.Module | None" = None) -> "Predictions":
+def predict(
+    run: "str | Path | Run | MemoryWriter | Predictor", data: Any, *, model: "nn.Module | None" = None
+) -> "Predictions":
     """Predictions of a run for new data: a file, a frame, arrays, tensors, a `Dataset` or a `DataLoader`."""
-    from tunesmith.training.predicting import Predictor
+    from tunesmith.training.predicting import Predictor, held_in_memory
 
     if isinstance(run, Predictor):
         return run.predict(data)
     if isinstance(run, MemoryWriter):
-        return run.predictor.predict(data)  # type: ignore[attr-defined,no-any-return]
+        return held_in_memory(run).predict(data)
     return load(run, model=model).predict(data)

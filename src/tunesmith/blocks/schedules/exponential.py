@@ -1,4 +1,4 @@
-"""A constant ratio from update to update; the curve of torch's `ExponentialLR` and of TensorFlow's 
+"""A constant ratio from update to update; the curve of torch's `ExponentialLR` and of TensorFlow's
 `exponential_decay`."""
 
 from tunesmith.blocks.schedules import SCHEDULES, Schedule, decay_factor

@@ -1,4 +1,4 @@
-"""One over the square root of the time. Vaswani et al., arXiv:1706.03762, eq. 3; the curve of transformers after its 
+"""One over the square root of the time. Vaswani et al., arXiv:1706.03762, eq. 3; the curve of transformers after its
 warm-up."""
 
 import math

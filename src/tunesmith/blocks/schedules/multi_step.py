@@ -1,4 +1,4 @@
-"""A drop at each milestone; the curve of torch's `MultiStepLR`. Usual marks: He et al., arXiv:1512.03385, section 
+"""A drop at each milestone; the curve of torch's `MultiStepLR`. Usual marks: He et al., arXiv:1512.03385, section
 4.2."""
 
 from collections.abc import Sequence
