@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
 
 from tunesmith.blocks.models.lstm import BidirectionalLSTM
 from tunesmith.training.batch import outputs_of
@@ -101,3 +102,13 @@ def flat(subject: Subject, recurrence: Callable[[BidirectionalLSTM], nn.Module])
                 setattr(module, name, recurrence(child))
     longest = getattr(model, "longest", 1) if subject.built_in else 1
     return Flat(model, subject.inputs, longest - 1).eval()
+
+
+def program_of(subject: Subject) -> ExportedProgram:
+    """The model as one graph, for any number of rows and, of text, any number of tokens."""
+    rows, tokens = Dim("batch", min=1), Dim("length", min=1)
+    open_ = tuple(
+        {0: rows, 1: tokens} if name == "tokens" and subject.built_in else {0: rows} for name in subject.inputs
+    )
+    with torch.no_grad():
+        return torch.export.export(flat(subject, Scanned), tuple(subject.samples[0].values()), dynamic_shapes=(open_,))

@@ -11,8 +11,8 @@ from torch import Tensor
 from tunesmith.records import MissingExtra, ModelError
 from tunesmith.training.exporting.attached import attached
 from tunesmith.training.exporting.comparing import OTHER_KERNELS, by_torch, compared
+from tunesmith.training.exporting.flat import program_of
 from tunesmith.training.exporting.formats import FORMATS
-from tunesmith.training.exporting.formats.torch_export import program_of
 from tunesmith.training.exporting.subject import Sample, Subject
 
 NAME = "ONNX file"

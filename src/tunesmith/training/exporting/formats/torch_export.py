@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-from torch.export import Dim, ExportedProgram
 
 from tunesmith.training.exporting.attached import attached
 from tunesmith.training.exporting.comparing import SAME_KERNELS, by_torch, compared
-from tunesmith.training.exporting.flat import Scanned, flat
+from tunesmith.training.exporting.flat import program_of
 from tunesmith.training.exporting.formats import FORMATS
 from tunesmith.training.exporting.subject import Subject
 
@@ -28,13 +27,3 @@ class TorchExport:
 
 
 FORMATS.add("torch_export")(TorchExport())
-
-
-def program_of(subject: Subject) -> ExportedProgram:
-    """The model as one graph, for any number of rows and, of text, any number of tokens."""
-    rows, tokens = Dim("batch", min=1), Dim("length", min=1)
-    open_ = tuple(
-        {0: rows, 1: tokens} if name == "tokens" and subject.built_in else {0: rows} for name in subject.inputs
-    )
-    with torch.no_grad():
-        return torch.export.export(flat(subject, Scanned), tuple(subject.samples[0].values()), dynamic_shapes=(open_,))
