@@ -23,6 +23,7 @@ MASKS = (
     (re.compile(r" · best$"), ""),  # which epoch was best hangs on the last digits
     (re.compile(r"epoch \d+, update [\d,]+$"), "epoch #, update #"),
     (re.compile(r"^interrupted: after update [\d,]+"), "interrupted: after update #"),
+    (re.compile(r"best (\w+) [\d.]+ at step \d+"), r"best \1 # at step #"),
     (re.compile(r"step-\d{10}"), "step-#"),
 )
 

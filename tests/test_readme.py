@@ -40,9 +40,9 @@ def test_every_command_and_program_prints_what_is_shown(tmp_path: Path) -> None:
 def test_a_changed_output_would_be_seen() -> None:
     (_, fit_output), *_ = [entry for entry in shown(README) if "tunesmith fit" in entry[0]]
 
-    told = difference(fit_output, fit_output.replace("val 300", "val 301"))
+    told = difference(fit_output, fit_output.replace("2 labels", "3 labels"))
 
-    assert "+rows: train 1,400, val 301" in told
+    assert "+note: target 'income': binary, for it has 3 labels" in told
 
 
 def test_every_link_leads_somewhere() -> None:
