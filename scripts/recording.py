@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-PLACE = "/home/you/try"  # what the temporary folder is called in a recording
+PLACE = "~/try"  # what the temporary folder is called in a recording
 CUT = "…"
 MASKS = (
     (re.compile(r"(?<![\w.])\d+(\.\d+)? (B|KiB|MiB|GiB|MB)\b"), "# MB"),
