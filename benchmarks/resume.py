@@ -181,7 +181,7 @@ def announced() -> Callable[[bytes], None]:
 
         return slower
 
-    judge.evaluate = within(b"e", 0.08, judge.evaluate, b"t")
+    judge.evaluate = within(b"e", 0.2, judge.evaluate, b"t")
     checkpoint._write = within(b"c", 0.008, checkpoint._write, b"c")
     checkpoint.Checkpoints.write = within(b"c", 0.0, checkpoint.Checkpoints.write, b"t")
     update.Update.__call__ = within(b"t", 0.015, update.Update.__call__, b"t")
