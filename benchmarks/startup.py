@@ -1,6 +1,7 @@
 """What it costs to begin: `tunesmith --help`, and the way to the first training step.
 
-`help` is the installed command against an empty typer application that does nothing, both asked for `--help`; bar: 1.2.
+`help` is the command against a typer application that does nothing, both asked for `--help`; bar: 1.2. Typer formats its help with
+rich, ours does without: the second row has an empty application that does so too.
 `first step` is a script that trains on arrays in memory, from the start of the interpreter to the end of the first update, against
 one that ends after `import torch`; once with a network of the user's own, once with the built-in one; bar: 1.3.
 
@@ -104,7 +105,13 @@ def reached():
 
 
 def cases() -> list[dict[str, Any]]:
-    return [{"what": "help"}, {"what": "first step", "model": "own"}, {"what": "first step", "model": "built-in"}]
+    plain = {"what": "help", "empty": "without rich"}
+    return [
+        {"what": "help"},
+        plain,
+        {"what": "first step", "model": "own"},
+        {"what": "first step", "model": "built-in"},
+    ]
 
 
 def measure(case: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +123,8 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
 def written(case: dict[str, Any], folder: Path) -> dict[str, list[str]]:
     """The two programs, each as its command."""
     step = REACHED + (OWN if case.get("model") == "own" else BUILT_IN) + FIRST_STEP
-    sources = {"help": (HELP, EMPTY), "first step": (step, REACHED + TORCH + "reached()\n")}[case["what"]]
+    empty = EMPTY.replace("Typer()", "Typer(rich_markup_mode=None)") if case.get("empty") == "without rich" else EMPTY
+    sources = {"help": (HELP, empty), "first step": (step, REACHED + TORCH + "reached()\n")}[case["what"]]
     commands = {}
     for name, source in zip(("ours", "base"), sources, strict=True):
         file = folder / f"{name}.py"
@@ -201,7 +209,11 @@ def table(rows: Any) -> str:
     for group in by_case(rows):
         case, measured = group[-1]["case"], group[-1]["measured"]
         bar = BARS[case["what"]]
-        against = "an empty typer application" if case["what"] == "help" else "import torch"
+        against = (
+            "import torch"
+            if case["what"] == "first step"
+            else f"an empty typer application {case.get('empty', '')}".strip()
+        )
         name = case["what"] + (f", {case['model']} network" if "model" in case else "")
         ratio = f"{measured['ratio CPU']:.2f} ({measured['lowest']:.2f} to {measured['highest']:.2f})"
         held = f"{bar} {'held' if max(measured['ratio CPU'], measured['ratio wall']) <= bar else 'missed'}"
