@@ -33,7 +33,21 @@ if TYPE_CHECKING:
 
 _PLACES = {
     **dict.fromkeys(
-        ("Evidence", "Finding", "Program", "Recipe", "Remedy", "Safety", "Signal", "Source", "Task", "Trial", "TunesmithError", "apply", "revise"),
+        (
+            "Evidence",
+            "Finding",
+            "Program",
+            "Recipe",
+            "Remedy",
+            "Safety",
+            "Signal",
+            "Source",
+            "Task",
+            "Trial",
+            "TunesmithError",
+            "apply",
+            "revise",
+        ),
         "tunesmith.records",
     ),
     "Run": "tunesmith.runs",

@@ -361,6 +361,25 @@ class Named(nn.Module):
         return {"logits": self.inner(inputs["x"])}
 
 
+def test_evaluation_through_a_loader_does_not_move_the_training() -> None:
+    held = TensorDataset(*(torch.from_numpy(values) for values in blobs(seed=1)))
+    val = DataLoader(held, batch_size=64, shuffle=True)
+
+    often, seldom = fit({"eval.every": 3}, val=val), fit(val=val)
+
+    assert losses(often) == losses(seldom)
+
+
+def test_arrays_may_judge_a_loader() -> None:
+    inputs, labels = (torch.from_numpy(values) for values in blobs())
+    loader = DataLoader(TensorDataset(inputs, labels), batch_size=32, shuffle=True)
+
+    run = fit(data=loader, val=blobs(seed=1), test=blobs(seed=2))
+
+    assert run.evaluations[-1]["score"] > 0.75
+    assert run.scores["parts"]["test"]["rows"] == ROWS
+
+
 def test_a_dataset_that_is_random_is_told_nothing_when_it_repeats() -> None:
     class Noisy(Dataset[Any]):
         def __len__(self) -> int:

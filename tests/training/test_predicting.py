@@ -26,7 +26,13 @@ def written(path: Path, kind: str, rows: int = 200) -> Path:
         table.writerow(["size", "colour", "y"])
         for one, other in zip(size, colour, strict=True):
             big = one + 30 * (other == "red") > 60
-            table.writerow([f"{one:.2f}" if generator.random() > 0.05 else "", other, ("big" if big else "small") if kind == "classes" else f"{1000 + 10 * one:.1f}"])
+            table.writerow(
+                [
+                    f"{one:.2f}" if generator.random() > 0.05 else "",
+                    other,
+                    ("big" if big else "small") if kind == "classes" else f"{1000 + 10 * one:.1f}",
+                ]
+            )
     return path
 
 
@@ -34,7 +40,9 @@ def written(path: Path, kind: str, rows: int = 200) -> Path:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("runs")
     return {
-        kind: ts.fit(str(written(folder / f"{kind}.csv", kind)), FAST, target="y", folder=folder / kind, display=QuietDisplay())
+        kind: ts.fit(
+            str(written(folder / f"{kind}.csv", kind)), FAST, target="y", folder=folder / kind, display=QuietDisplay()
+        )
         for kind in ("classes", "numbers")
     }
 
@@ -135,5 +143,5 @@ def test_a_run_in_memory_predicts_too() -> None:
 
 
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no run folder|no run"):
+    with pytest.raises(RunError, match=r"is no run folder|no run"):
         ts.load(tmp_path)

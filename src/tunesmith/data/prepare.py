@@ -20,7 +20,7 @@ from tunesmith.data.sources import is_live, is_path, is_table, sheet_of
 from tunesmith.data.spec import Array, Block, Column, Part, Prepared, Split
 from tunesmith.data.tables import from_table
 from tunesmith.data.target import CLASSES, Target, understood
-from tunesmith.records import DataError, Finding, Recipe, Task
+from tunesmith.records import DataError, Finding, Recipe, Source, Task, revise
 
 PARTS = ("train", "val", "test")
 
@@ -35,6 +35,14 @@ def prepare(task: Task, recipe: Recipe) -> Prepared:
         from tunesmith.data.live import prepare_live
 
         return prepare_live(task, recipe)
+    live = {
+        part: getattr(task, part)
+        for part in PARTS[1:]
+        if getattr(task, part) is not None and is_live(getattr(task, part))
+    }
+    if live:  # loaders that judge arrays stay as they are, and nothing is set aside in their place
+        nothing = revise(recipe, {f"data.{part}": 0.0 for part in live}, Source("derived", "a loader is given"))
+        return replace(prepare(replace(task, **dict.fromkeys(live)), nothing), **live)
     gathered = gather(task, recipe)
     return assembled(gathered, task, recipe)
 

@@ -138,9 +138,7 @@ def random_state() -> Snapshot:
         "python": random.getstate(),
         "numpy": numpy.random.get_state(legacy=False),
         "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all())
-        if torch.cuda.is_available()
-        else [],
+        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
     }
 
 

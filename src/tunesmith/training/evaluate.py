@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.records import DataError
+from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of, seen_by
 from tunesmith.training.feeds import Rows
 from tunesmith.training.precision import Precision
@@ -91,8 +92,12 @@ def batches_of(part: Any, batch_size: int, device: torch.device, dtype: torch.dt
         for start in range(0, len(part), batch_size):
             yield part.take(order[start : start + batch_size])
         return
-    for item in part:
-        yield moved(from_loader(item), device, dtype)
+    random = random_state()  # opening a loader draws from the global generators; the training must not notice
+    try:
+        for item in part:
+            yield moved(from_loader(item), device, dtype)
+    finally:
+        set_random_state(random)
 
 
 def labelled(seen: Evaluated, kind: str) -> Array:

@@ -16,6 +16,7 @@ from tunesmith.blocks.optim import without_compiler
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.records import Finding, Recipe, RecipeError, Signal, TrainingFailed
 from tunesmith.records.state import Snapshot, State
+from tunesmith.records.until import Until
 from tunesmith.training.batch import Window
 from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Feed
@@ -58,15 +59,6 @@ class Keeper(Protocol):
     """Stores a snapshot, as the last and perhaps as the best."""
 
     def __call__(self, snapshot: Snapshot, *, mark: int, best: bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Until:
-    """Where to pause. The schedule's horizon does not depend on it."""
-
-    epochs: int | None = None
-    steps: int | None = None
-    seconds: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -310,6 +302,8 @@ class Loop:
         """Evaluates, writes the row, keeps the weights, and asks whether to go on."""
         state, plan = self.state, self.plan
         self._drain()
+        if self._stop is not None and self._stop.failed:
+            return
         sums = state.progress.pop("epoch", {"sum": math.nan, "weight": math.nan})
         row = plan.judge(state)
         best = state.progress["best"]
@@ -364,6 +358,8 @@ class Loop:
 
     def _save(self, *, best: bool) -> None:
         self._drain()
+        if self._stop is not None and self._stop.failed:
+            return  # what the weights hold now is not worth keeping; the checkpoint before is
         self.record.flush()
         with without_compiler():
             snapshot = self.state.snapshot()

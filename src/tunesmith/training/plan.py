@@ -13,8 +13,9 @@ from tunesmith.blocks import losses, models, optim, schedules
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.samplers.balanced import balanced_batch
+from tunesmith.data.sources import as_array
 from tunesmith.data.spec import Part, Prepared
-from tunesmith.records import Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
+from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
 from tunesmith.records.derived import derived, updates_of
 from tunesmith.records.state import State
 from tunesmith.training.augment import chosen
@@ -37,6 +38,7 @@ class Made:
 
     plan: Plan
     model_name: str  # of the built-in model; the class of the user's own
+    built_in: bool
     findings: list[Finding] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
@@ -111,7 +113,7 @@ def make(
         probes=tuple(probes),
     )
     layers = optim.layer_table(model, optimizer.param_groups)
-    return Made(plan, name or type(model).__name__, findings, notices, layers)
+    return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers)
 
 
 def row_count(part: Any) -> int:
@@ -168,6 +170,14 @@ def train_rows(part: Any, prepared: Prepared, recipe: Recipe, device: torch.devi
     return loader_for(part, recipe, training=True)
 
 
+def part_of_pair(inputs: Any, target: Any) -> Part:
+    """Arrays or tensors (X, y) beside a loader, as they are."""
+    values, labels = as_array(inputs, "X"), as_array(target, "y")
+    if len(values) != len(labels):
+        raise DataError(f"X has {len(values)} rows and y has {len(labels)}; give one target a row")
+    return Part({"x": values}, labels, None, np.arange(len(values)))
+
+
 def held_on_device(part: Part, recipe: Recipe, device: torch.device) -> bool:
     """Whether the rows lie on the device: as asked, or on "auto" where they take less than half of its free memory."""
     if recipe.data.in_memory != "auto" or device.type != "cuda":
@@ -180,6 +190,8 @@ def evaluation_part(part: Any, prepared: Prepared, device: torch.device, precisi
     """The same for a part that is only judged."""
     if part is None:
         return None
+    if isinstance(part, (tuple, list)) and len(part) == 2 and "x" in prepared.spec:
+        part = part_of_pair(*part)
     if isinstance(part, Part):
         return Rows(part, prepared.spec, device, precision.dtype)
     return loader_for(part, None, training=False)

@@ -12,8 +12,9 @@ import torch
 
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.records.state import Snapshot, random_state, set_random_state
+from tunesmith.records.until import Until
 from tunesmith.training.keeping import Keeping
-from tunesmith.training.loop import Ending, Interrupt, Loop, Plan, Record, Screen, Until
+from tunesmith.training.loop import Ending, Interrupt, Loop, Plan, Record, Screen
 
 
 def run_plan(

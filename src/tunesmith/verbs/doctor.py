@@ -70,7 +70,7 @@ class Health:
     def text(self) -> str:
         """The same in lines for people."""
         free = f", {size(self.free_memory_bytes)} free" if self.free_memory_bytes is not None else ""
-        threads = f", torch uses {self.threads} threads" if self.threads else ""
+        threads = f", torch uses {self.threads} thread{'s' if self.threads != 1 else ''}" if self.threads else ""
         speed = size(self.write_bytes_per_second)
         lines = [
             f"python    {self.python} on {self.platform}",

@@ -1,6 +1,5 @@
 """`fit`: from a task or data to a trained and judged model."""
 
-import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from tunesmith.records import (
     revise,
 )
 from tunesmith.records.task import Task as TaskType
+from tunesmith.records.until import Until, until_of
 from tunesmith.reports import Display, QuietDisplay, choose
 from tunesmith.runs import MemoryWriter, Run, RunWriter, Status
 from tunesmith.verbs.exporters import Fanned, trackers
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tunesmith.data.spec import Prepared
     from tunesmith.training.guards import Guard, Probe
     from tunesmith.training.keeping import Keeping
-    from tunesmith.training.loop import Until
     from tunesmith.training.plan import Made
 
 AnyRun = Run | MemoryWriter
@@ -50,7 +49,7 @@ def fit(
     target: str | Sequence[str] | None = None,
     folder: str | Path | None = None,
     resume: "bool | int | AnyRun" = False,
-    until: "int | str | Until | None" = None,
+    until: int | str | Until | None = None,
     display: Display | None = None,
     guards: "Sequence[Guard]" = (),
     probes: "Sequence[Probe]" = (),
@@ -66,18 +65,20 @@ def fit(
 
     Raises `TunesmithError`s: bad input and settings (exit code 2), `TrainingFailed` and `StorageError` (3).
     """
-    from tunesmith.training.session import seeded
+    from tunesmith.data import prepare
+    from tunesmith.data.sources import is_live
 
     task = as_task(task_or_data, target, about)
-    pause = as_until(until)
+    pause = until_of(until)
     run = resumed_run(folder, resume)
     asked = as_recipe(recipe)
     settled = asked if run is None else recipe_of_resumed(run, asked, recipe is None)
     quiet = folder is None and until is not None and run is None
     screen = display if display is not None else (QuietDisplay() if quiet else choose(language=settled.run.language))
     try:
-        with seeded(settled.train.seed, deterministic=settled.train.deterministic):
-            return _trained(task, settled, run, folder, resume, pause, screen, guards, probes)
+        # Files and arrays are looked at before torch is loaded: what is wrong with them is told at once.
+        ready = None if is_live(task.train) else prepare(task, settled)
+        return _trained(task, settled, run, folder, resume, pause, screen, guards, probes, ready)
     finally:
         screen.close()
 
@@ -88,24 +89,27 @@ def _trained(
     run: AnyRun | None,
     folder: str | Path | None,
     resume: "bool | int | AnyRun",
-    until: "Until",
+    until: Until,
     screen: Display,
     guards: "Sequence[Guard]",
     probes: "Sequence[Probe]",
+    ready: "Prepared | None",
 ) -> AnyRun:
     from tunesmith.data import prepare
     from tunesmith.training.plan import make
+    from tunesmith.training.session import seeded
 
-    prepared = prepare(task, recipe)
-    if run is not None:
-        _check_same_data(run, prepared)
-    made = make(task, recipe, prepared, guards, probes)
-    if run is None:
-        run = opened(folder, made, prepared, task)
-    if isinstance(run, MemoryWriter):
-        return _carried_out(run, run, made, prepared, task, resume, until, screen)
-    with run.writer() as writer:
-        return _carried_out(run, writer, made, prepared, task, resume, until, screen)
+    with seeded(recipe.train.seed, deterministic=recipe.train.deterministic):
+        prepared = ready if ready is not None else prepare(task, recipe)
+        if run is not None:
+            _check_same_data(run, prepared)
+        made = make(task, recipe, prepared, guards, probes)
+        if run is None:
+            run = opened(folder, made, prepared, task)
+        if isinstance(run, MemoryWriter):
+            return _carried_out(run, run, made, prepared, task, resume, until, screen)
+        with run.writer() as writer:
+            return _carried_out(run, writer, made, prepared, task, resume, until, screen)
 
 
 def _carried_out(
@@ -115,7 +119,7 @@ def _carried_out(
     prepared: "Prepared",
     task: TaskType,
     resume: "bool | int | AnyRun",
-    until: "Until",
+    until: Until,
     screen: Display,
 ) -> AnyRun:
     from tunesmith.training.judgement import judge_run
@@ -143,7 +147,9 @@ def _carried_out(
     if isinstance(run, MemoryWriter):
         run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
     if ending in ("finished", "early"):
-        judge_run(made.plan, prepared, task, writer, quiet=isinstance(screen, QuietDisplay))
+        judge_run(
+            made.plan, prepared, task, writer, quiet=isinstance(run, MemoryWriter) and isinstance(screen, QuietDisplay)
+        )
     writer.set_status(STATUS[ending], ending=ending)
     record.close(STATUS[ending], run.scores)
     _close(run, made, screen, ending)
@@ -210,9 +216,11 @@ def _close(run: AnyRun, made: "Made", screen: Display, ending: str) -> None:
         place = shown(run.folder)
         closing |= {"folder": place, "recipe": f"{place}/recipe.toml", "checkpoint": f"{place}/checkpoints"}
         if ending in ("finished", "early", "stopped"):
-            closing |= {"report": shown(report(run)), "next": f"tunesmith predict {place} NEW_DATA"}
+            own = not made.built_in
+            again = f'tunesmith.load("{place}", model=...)' if own else f"tunesmith predict {place} NEW_DATA"
+            closing |= {"report": shown(report(run)), "next": again}
         else:
-            closing |= {"next": f"tunesmith fit DATA --folder {place} --resume"}
+            closing |= {"next": f"tunesmith fit --folder {place} --resume"}
     screen.finish(closing)
 
 
@@ -253,27 +261,6 @@ def as_recipe(recipe: Recipe | Mapping[str, Any] | str | Path | None) -> Recipe:
         else:
             flat[key] = value
     return revise(Recipe(), flat, Source("revised"))
-
-
-def as_until(until: "int | str | Until | None") -> "Until":
-    """Where to pause. Raises `RecipeError` for what is no number with epochs, steps or seconds."""
-    from tunesmith.training.loop import Until
-
-    if until is None:
-        return Until()
-    if isinstance(until, Until):
-        return until
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(until))
-    amount, unit = (found.group(1), found.group(2)) if found else ("", "")
-    if unit in ("", "epoch", "epochs", "ep") and amount.isdigit():
-        return Until(epochs=int(amount))
-    if unit in ("step", "steps", "update", "updates") and amount.isdigit():
-        return Until(steps=int(amount))
-    if unit in ("s", "second", "seconds") and amount:
-        return Until(seconds=float(amount))
-    raise RecipeError(
-        f"until = {until!r}: expected a number of epochs, or text such as '3 epochs', '200 steps' or '30 seconds'"
-    )
 
 
 def resumed_run(folder: str | Path | None, resume: "bool | int | AnyRun") -> AnyRun | None:

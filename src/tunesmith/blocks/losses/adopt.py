@@ -53,8 +53,8 @@ WEIGHT_NAMES = ("sample_weight", "sample_weights", "weight", "weights")
 
 
 def adopt(loss: Callable[..., Any]) -> Loss:
-    """The user's loss as `Loss`. One of `torch.nn` or `torch.nn.functional` (also by `functools.partial`) becomes "
-    "exact."""
+    """The user's loss as `Loss`. One of `torch.nn` or `torch.nn.functional` (also by `functools.partial`) becomes
+    exact."""
     if isinstance(loss, Loss) and not isinstance(loss, type):
         return loss
     if not callable(loss) or isinstance(loss, type):

@@ -1,5 +1,5 @@
-"""Cross entropy of logits. Label smoothing: Szegedy et al., arXiv:1512.00567, section 7, with class weights as "
-"torch."""
+"""Cross entropy of logits. Label smoothing: Szegedy et al., arXiv:1512.00567, section 7, with class weights as
+torch."""
 
 from typing import Any
 

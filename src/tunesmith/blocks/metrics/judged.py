@@ -161,8 +161,8 @@ def _sums_before(values: Array) -> Array:
 
 
 class Standing(NamedTuple):
-    """Weights: of each yes, of all yes, of all no; above each yes strictly: of no; at or above it: of all rows, of "
-    "yes."""
+    """Weights: of each yes, of all yes, of all no; above each yes strictly: of no; at or above it: of all rows, of
+    yes."""
 
     own: Array
     yes: float

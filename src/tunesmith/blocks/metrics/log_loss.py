@@ -7,8 +7,8 @@ from tunesmith.blocks.metrics.judged import CLASS_KINDS, Array, Judged
 
 
 def surprise(judged: Judged) -> Array:
-    """-log p of each row in nats; with several labels the mean over them. A certain error counts as the type's "
-    "epsilon."""
+    """-log p of each row in nats; with several labels the mean over them. A certain error counts as the type's
+    epsilon."""
     given = judged.prediction
     tiny = np.finfo(given.dtype if np.issubdtype(given.dtype, np.floating) else np.float64).eps
     given = np.clip(given.astype(np.float64), tiny, 1 - tiny)

@@ -1,5 +1,5 @@
-"""Exponential moving average of the weights. Polyak & Juditsky (1992); the ramp is that of TensorFlow's "
-"ExponentialMovingAverage."""
+"""Exponential moving average of the weights. Polyak & Juditsky (1992); the ramp is that of TensorFlow's
+ExponentialMovingAverage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
