@@ -42,7 +42,8 @@ def prepare(task: Task, recipe: Recipe) -> Prepared:
     }
     if live:  # loaders that judge arrays stay as they are, and nothing is set aside in their place
         nothing = revise(recipe, {f"data.{part}": 0.0 for part in live}, Source("derived", "a loader is given"))
-        return replace(prepare(replace(task, **dict.fromkeys(live)), nothing), **live)
+        others: dict[str, Any] = dict.fromkeys(live)
+        return replace(prepare(replace(task, **others), nothing), **live)
     gathered = gather(task, recipe)
     return assembled(gathered, task, recipe)
 
