@@ -1,9 +1,12 @@
+import ast
 import string
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
+import tunesmith
 from tunesmith.records import Finding, Remedy, Safety, UnknownName, healthy
 from tunesmith.records.messages import languages, render, templates
 
@@ -57,3 +60,17 @@ def test_a_plug_in_brings_its_own_words():
 def test_an_unknown_language():
     with pytest.raises(UnknownName, match="no language called 'zg'; known: en, zh"):
         render("loss.nonfinite", {}, "zg")
+
+
+def test_every_message_that_a_finding_or_remedy_names_has_its_template():
+    source = Path(tunesmith.__file__).parent
+    named = set()
+    for file in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "Remedy"):
+                for keyword in node.keywords:
+                    if keyword.arg in ("message", "title") and isinstance(keyword.value, ast.Constant):
+                        named.add(keyword.value.value)
+
+    assert "optim.unregistered_params" in named
+    assert named - set(templates("en")) == set()

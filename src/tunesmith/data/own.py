@@ -65,5 +65,7 @@ def _kind(values: Array, loss: Any) -> tuple[str, str]:
         two = values.ndim == 1 and len(np.unique(values)) == 2 and int(values.max()) == 1 and int(values.min()) == 0
         return ("binary" if two else "multiclass"), "for y holds whole numbers"
     if np.isin(values, (0, 1)).all():
-        return ("multilabel" if several else "binary"), "for y holds 0 and 1 alone; kind = 'regression' takes them as numbers"
+        return (
+            "multilabel" if several else "binary"
+        ), "for y holds 0 and 1 alone; kind = 'regression' takes them as numbers"
     return ("multi_regression" if several else "regression"), "for y holds real numbers"
