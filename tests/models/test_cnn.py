@@ -181,6 +181,6 @@ def test_the_defaults_go_by_size_and_rows():
 
     assert (small["model.depth"], large["model.depth"]) == (3, 4)
     assert small["train.epochs"] > large["train.epochs"]
-    assert [epochs(rows) for rows in (0, 1, 10, 10**4)] == [80, 80, 80, 21]
+    assert [epochs(rows) for rows in (0, 1, 10, 10**4)] == [80, 80, 80, 17]
     revise(Recipe(), small)
     revise(Recipe(), large)
