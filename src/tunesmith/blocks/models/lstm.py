@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import Recipe
 
@@ -115,6 +115,7 @@ def lstm(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
 
 @DEFAULTS.add("lstm")
 def lstm_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    batch = batch_for(rows, 64)
     return {
         "model.width": 96,
         "model.depth": 1,
@@ -122,5 +123,13 @@ def lstm_defaults(spec: Spec, rows: int) -> dict[str, Any]:
         "model.pooling": "max",
         "model.dropout": 0.3,
         "model.norm": "none",
+        "model.init": "auto",
+        "optim.name": "adamw",
         "optim.lr": 2e-3,
+        "optim.weight_decay": 0.01,
+        "optim.clip_norm": 1.0,  # recurrent nets need a bound: Pascanu et al., arXiv:1211.5063, section 3.2
+        "schedule.name": "cosine",
+        "schedule.warmup": "0.05dur",
+        "train.batch_size": batch,
+        "train.epochs": epochs_for(rows, batch, updates=800, least=4, most=30),
     }

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import Recipe
 from tunesmith.records.sections import ModelSection
@@ -84,12 +84,21 @@ def mlp(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
 
 @DEFAULTS.add("mlp")
 def mlp_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    # measured: benchmarks/data_files.md, on six tables of 3,000 to 33,000 rows, numbers in piecewise linear encoding
+    batch = batch_for(rows, 256 if rows < 200_000 else 1024)
     return {
-        "model.width": 256,
+        "model.width": 256,  # measured: 128 loses 0.005 of R² and of ROC-AUC on the larger tables
         "model.depth": 2,
-        "model.residual": False,
-        "model.dropout": 0.1,
+        "model.residual": True,  # measured: gains 0.002 of ROC-AUC, 0.004 of R² over the plain net
+        "model.dropout": 0.2,  # measured: 0.3 loses 0.02 of R²; 0.1 is as good on large tables, worse on small ones
         "model.activation": "relu",
-        "model.norm": "none",
-        "optim.lr": 1e-3,
+        "model.norm": "layer",
+        "model.init": "default",  # measured: He's normal init loses 0.01 to 0.03 of R²
+        "optim.name": "adamw",
+        "optim.lr": 2e-3,  # measured: 1e-3 to 2e-3 equal within the noise
+        "optim.weight_decay": 0.01,  # measured: 0.1 and 0.3 change nothing
+        "schedule.name": "cosine",
+        "schedule.warmup": "0.05dur",
+        "train.batch_size": batch,
+        "train.epochs": epochs_for(rows, batch, updates=1500, least=8, most=40),
     }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import ModelError, Recipe
 from tunesmith.records.sections import ModelSection
@@ -130,14 +130,23 @@ def _check(recipe: Recipe) -> None:
 
 @DEFAULTS.add("transformer")
 def transformer_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    batch = batch_for(rows, 64)
     return {
         "model.width": 128,
         "model.depth": 2,
         "model.heads": 4,
         "model.embedding_dim": 128,
         "model.pooling": "mean",
-        "model.dropout": 0.1,
+        "model.dropout": 0.2,
         "model.activation": "gelu",
         "model.norm": "layer",
+        "model.init": "xavier_uniform",
+        "optim.name": "adamw",
         "optim.lr": 1e-3,
+        "optim.weight_decay": 0.01,
+        "optim.clip_norm": 1.0,  # assumption: as usual for transformers
+        "schedule.name": "cosine",
+        "schedule.warmup": "0.1dur",
+        "train.batch_size": batch,
+        "train.epochs": epochs_for(rows, batch, updates=800, least=4, most=30),
     }
