@@ -54,10 +54,10 @@ def defaults(name: str, spec: Spec, rows: int) -> dict[str, Any]:
 
 
 def batch_for(rows: int, largest: int) -> int:
-    """A power of two that gives a small table about 32 updates an epoch, a larger one `largest` rows each.
+    """A power of two that gives a small table 32 to 63 updates an epoch, a larger one `largest` rows each.
 
     >>> [batch_for(rows, 256) for rows in (50, 1000, 20_000)]
-    [8, 32, 256]
+    [8, 16, 256]
     """
     return int(min(max(1 << (max(rows, 32) // 32).bit_length() - 1, 8), largest))  # assumption: 8 rows at least
 
