@@ -3,6 +3,7 @@
 Exit codes: 0 all well, 2 wrong use or bad input, 3 training failed, device lost or disk full, 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The entry point of `tunesmith`."""
+    # Threads that wait for each other sleep: spinning made a fit on two busy cores four times as long (docs/log.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -31,8 +31,10 @@ def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any]
         if path not in changes and recipe.get(path) == "auto":
             changes[path], sources[path] = value, Source("derived", because)
 
+    untouched = Recipe()
     for path, value in defaults.items():
-        if recipe.get(path) == "auto" or (recipe.source(path).kind == "default" and recipe.get(path) != value):
+        free = recipe.source(path).kind == "default" and recipe.get(path) == untouched.get(path)
+        if recipe.get(path) == "auto" or free:
             changes[path], sources[path] = value, Source("derived", origin)
     settle("optim.name", "adamw", "first choice for any network")
     name = changes.get("optim.name", recipe.optim.name)

@@ -67,7 +67,7 @@ def bag_defaults(spec: Spec, rows: int) -> dict[str, Any]:
     batch = batch_for(rows, 64)
     return {
         "model.width": 64,
-        "model.depth": 1,  # measured: benchmarks/data_files.md; a hidden layer gains nothing
+        "model.depth": 1,  # measured: docs/log.md, defaults; a hidden layer gains nothing
         "model.embedding_dim": 32,  # measured: as good as 64, half the time
         "model.pooling": "mean",  # measured: max loses 0.1 of accuracy on topics, attention gains nothing
         "model.dropout": 0.2,

@@ -7,7 +7,7 @@
     head    pooling over the map, dropout, linear layer
 
 A residual branch starts at zero (its last norm, or its last convolution where there is no norm): arXiv:1706.02677,
-section 5.1. Every setting of `defaults` was measured on Fashion-MNIST, CIFAR-10 and MNIST: benchmarks/data_files.md.
+section 5.1.
 """
 
 import math
@@ -23,7 +23,8 @@ from tunesmith.blocks.models.inputs import finish, named, require
 from tunesmith.records import ModelError, Recipe
 
 LARGEST_FIRST_SIDE = 24  # of the map that enters the stages: 14 for pictures of 28 or 224, 16 for 32, 64 or 128
-LARGEST_LAST_SIDE = 3  # of the map that is pooled; measured: 2 against 4 is worth 2 points on Fashion-MNIST
+LARGEST_LAST_SIDE = 3  # of the map that is pooled; 13,500 rows of Fashion-MNIST: side 4 0.904, side 2 0.910 accuracy
+FEW = 20_000  # assumption: between the 5,400 and the 54,000 rows that were measured
 HEAD_STD = 0.01  # arXiv:1706.02677, section 5.1: the first outputs are close to equal for all classes
 
 
@@ -175,12 +176,17 @@ def cnn(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
 
 @DEFAULTS.add("cnn")
 def defaults(spec: Spec, rows: int) -> dict[str, Any]:
-    """Settings for pictures of one size; epochs fall with the square root of the rows."""
+    """Settings for pictures of one size. Below `FEW` rows a narrower net and smaller batches: measured, Fashion-MNIST.
+
+    5,400 rows, accuracy on 10,000 others, one seed: width 16 0.894 in half the time of width 24, 0.892; batch 64 0.897,
+    128 0.892; dropout 0.2 0.894, none 0.892. 54,000 rows, width 24, batch 128, 9 epochs: 0.933 on the test part.
+    """
     _, height, width = shape_of(spec)
+    few = rows < FEW
     return {
-        "model.width": 24,
+        "model.width": 16 if few else 24,
         "model.depth": stages(height, width),
-        "model.dropout": 0.0,
+        "model.dropout": 0.1,
         "model.activation": "relu",
         "model.norm": "batch",
         "model.pooling": "mean",
@@ -189,16 +195,15 @@ def defaults(spec: Spec, rows: int) -> dict[str, Any]:
         "optim.weight_decay": 0.05,
         "schedule.name": "cosine",
         "schedule.warmup": "0.1dur",
-        "train.batch_size": batch_for(rows, 128),
+        "train.batch_size": 64 if few else 128,
         "train.epochs": epochs(rows),
-        "data.augment": "shift",
     }
 
 
 def epochs(rows: int) -> int:
-    """1700 / sqrt(rows), between 3 and 80.
+    """1800 / sqrt(rows), between 3 and 80: fewer rows are seen more often, but fewer in all.
 
     >>> [epochs(rows) for rows in (100, 5_000, 54_000, 10**6)]
-    [80, 24, 7, 3]
+    [80, 25, 8, 3]
     """
-    return min(80, max(3, round(1700 / math.sqrt(max(rows, 1)))))  # measured: 22 epochs on 5,400 pictures are as good as 29
+    return min(80, max(3, round(1800 / math.sqrt(max(rows, 1)))))

@@ -84,7 +84,7 @@ def mlp(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
 
 @DEFAULTS.add("mlp")
 def mlp_defaults(spec: Spec, rows: int) -> dict[str, Any]:
-    # measured: benchmarks/data_files.md, on six tables of 3,000 to 33,000 rows, numbers in piecewise linear encoding
+    # measured: docs/log.md, defaults, on six tables of 3,000 to 33,000 rows, numbers in piecewise linear encoding
     batch = batch_for(rows, 256 if rows < 200_000 else 1024)
     return {
         "model.width": 256,  # measured: 128 loses 0.005 of R² and of ROC-AUC on the larger tables

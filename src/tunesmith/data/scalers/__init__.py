@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 from tunesmith.data.spec import Array
 from tunesmith.records import Catalog
 
-TABLE_SCALE = "piecewise"  # measured: docs/log.md, encodings of number columns
+TABLE_SCALE = "piecewise"  # measured: docs/log.md, defaults for tables
 ARRAY_SCALE = "standard"  # and for the columns of a matrix, where the fit must cost no more than reading it
 
 
