@@ -18,7 +18,7 @@ def pictures(channels: int, height: int, width: int | None = None) -> dict[str, 
 
 def net_of(spec=None, *, outputs=5, kind="multiclass", seed=0, **changes) -> CNN:
     torch.manual_seed(seed)
-    recipe = revise(Recipe(), {f"model.{name}": value for name, value in changes.items()})
+    recipe = revise(Recipe(), {f"model.{name}": value for name, value in {"dropout": 0.0, **changes}.items()})
     return build("cnn", recipe, spec or pictures(1, 12), outputs, kind)
 
 
@@ -181,6 +181,8 @@ def test_the_defaults_go_by_size_and_rows():
 
     assert (small["model.depth"], large["model.depth"]) == (3, 4)
     assert small["train.epochs"] > large["train.epochs"]
+    assert small["model.width"] < large["model.width"]
+    assert small["train.batch_size"] < large["train.batch_size"]
     assert [epochs(rows) for rows in (0, 1, 10, 10**4)] == [80, 80, 80, 17]
     revise(Recipe(), small)
     revise(Recipe(), large)
