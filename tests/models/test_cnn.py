@@ -183,6 +183,6 @@ def test_the_defaults_go_by_size_and_rows():
     assert small["train.epochs"] > large["train.epochs"]
     assert small["model.width"] < large["model.width"]
     assert small["train.batch_size"] < large["train.batch_size"]
-    assert [epochs(rows) for rows in (0, 1, 10, 10**4)] == [80, 80, 80, 17]
+    assert [epochs(rows) for rows in (0, 1, 10, 10**4)] == [80, 80, 80, 20]
     revise(Recipe(), small)
     revise(Recipe(), large)

@@ -202,10 +202,10 @@ def defaults(spec: Spec, rows: int) -> dict[str, Any]:
 
 
 def epochs(rows: int) -> int:
-    """1700 / sqrt(rows), between 3 and 80.
+    """2000 / sqrt(rows), between 3 and 80.
 
     >>> [epochs(rows) for rows in (100, 5_000, 54_000, 10**6)]
-    [80, 24, 7, 3]
+    [80, 28, 9, 3]
     """
     # measured: 22 epochs on 5,400 pictures are as good as 29
-    return min(80, max(3, round(1700 / math.sqrt(max(rows, 1)))))
+    return min(80, max(3, round(2000 / math.sqrt(max(rows, 1)))))
