@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunesmith.blocks import metrics
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.records import DataError
@@ -114,20 +115,13 @@ def probabilities(outputs: Array, kind: str, loss_name: str) -> Array:
     values = outputs.astype(np.float64)
     if kind in ("regression", "multi_regression"):
         return values
+    given = "BCELoss" in loss_name
     if kind == "multilabel":
-        return values if "BCELoss" in loss_name else _sigmoid(values)
+        return values if given else metrics.probabilities(kind, values)
     if values.ndim == 1 or values.shape[1] == 1:
-        positive = values.reshape(-1)
-        positive = positive if "BCELoss" in loss_name else _sigmoid(positive)
+        single = values.reshape(-1)
+        positive = single if given else metrics.probabilities("multilabel", single)
         return np.stack([1 - positive, positive], axis=1)
     if "NLLLoss" in loss_name or "nll_loss" in loss_name:
         return np.exp(values)
-    shifted = values - values.max(axis=1, keepdims=True)
-    exponent = np.exp(shifted)
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
-
-
-def _sigmoid(values: Array) -> Array:
-    return np.where(
-        values >= 0, 1 / (1 + np.exp(-np.abs(values))), np.exp(-np.abs(values)) / (1 + np.exp(-np.abs(values)))
-    )
+    return metrics.probabilities(kind, values)

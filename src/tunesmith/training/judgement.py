@@ -15,7 +15,7 @@ from tunesmith.records import Task
 from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled
 from tunesmith.training.loop import Plan
 from tunesmith.training.plan import evaluation_part
-from tunesmith.training.predicting import as_logits, calibrated, chosen_classes
+from tunesmith.training.predicting import as_logits, calibrated, chosen_classes, plain
 
 Array = np.ndarray[Any, Any]
 CLASSES = ("binary", "multiclass")
@@ -297,8 +297,3 @@ def png(picture: Array) -> bytes:
     data = io.BytesIO()
     image.save(data, format="PNG")
     return data.getvalue()
-
-
-def plain(value: Any) -> Any:
-    """A label as JSON has it."""
-    return value.item() if isinstance(value, np.generic) else value
