@@ -25,6 +25,8 @@ MASKS = (
     (re.compile(r"^interrupted: after update [\d,]+"), "interrupted: after update #"),
     (re.compile(r"best (\w+) [\d.]+ at step \d+"), r"best \1 # at step #"),
     (re.compile(r"step-\d{10}"), "step-#"),
+    (re.compile(r"^python +\S+ on \w+"), "python # on #"),
+    (re.compile(r"\d+ cores?, torch uses \d+ threads?"), "# cores, torch uses # threads"),
 )
 
 
