@@ -5,9 +5,7 @@ from torch import Tensor
 
 MULTIPLIER = 1_000_003  # assumption: a prime above any vocabulary, so that a pair of tokens has a key of its own
 GOLDEN = -7046029254386353131  # 2**64 divided by the golden ratio, as a signed number; Knuth, TAOCP 3, section 6.4
-BUCKETS = (
-    2**16
-)  # measured: docs/log.md, defaults; 2**14 costs 0.02 of accuracy, 2**18 gives 0.002 at 8 times the time
+BUCKETS = 2**16  # measured: docs/log.md, defaults; 2**14 costs 0.02 of accuracy, 2**18 gives 0.002 at 8 times the time
 
 
 def with_ngrams(
