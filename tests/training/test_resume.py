@@ -202,6 +202,20 @@ def test_a_run_in_memory_goes_on_as_if_it_had_not_paused() -> None:
     assert same(done.signals.read("loss"), whole.signals.read("loss"))
 
 
+@pytest.mark.parametrize("recipe", [{"run.save_every": 7}, {"eval.every": 9, "run.save_every": 7}, {"train.steps": 70}])
+def test_a_stop_after_the_last_update_still_ends_the_epoch_and_judges(tmp_path: Path, recipe: dict[str, Any]) -> None:
+    inputs, labels = kill_target.data()
+    task = ts.Task(net, train=(inputs[:200], labels[:200]))
+    told = {"train.epochs": 5, "train.batch_size": 10, "eval.bootstrap": 0, **recipe}  # 14 updates an epoch, 70 in all
+
+    ts.fit(task, told, folder=tmp_path / "straight", display=QuietDisplay())
+    ts.fit(task, told, folder=tmp_path / "cut", until="70 steps", display=QuietDisplay())
+    ts.fit(task, told, folder=tmp_path / "cut", resume=True, display=QuietDisplay())
+
+    assert Run(tmp_path / "straight").evaluations[-1]["step"] == 70
+    assert same(final(tmp_path / "cut"), final(tmp_path / "straight"))
+
+
 def test_resume_on_other_data_is_refused(tmp_path: Path) -> None:
     inputs, labels = kill_target.data()
     ts.fit(

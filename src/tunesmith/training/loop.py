@@ -422,15 +422,14 @@ class Loop:
         self.screen.finding(finding, self.state.step)
 
     def _ended(self) -> Ending | None:
-        """Looked at between epochs."""
-        state, plan = self.state, self.plan
-        if state.epoch >= plan.epochs or state.step >= plan.steps:
+        """Looked at between epochs: a run ends with its last epoch, or with its last update where train.steps is set."""
+        if self.plan.recipe.train.steps is None and self.state.epoch >= self.plan.epochs:
             return "finished"
-        return self._left()
+        return self._left_inside()
 
     def _left_inside(self) -> Ending | None:
         """Looked at before each window."""
-        if self.state.step >= self.plan.steps and self.plan.recipe.train.steps is not None:
+        if self.plan.recipe.train.steps is not None and self.state.step >= self.plan.steps:
             if self.state.progress.get("judged") != self.state.step:
                 self._judge()
             return "finished"

@@ -11,7 +11,11 @@ class Rates:
     def __init__(self, optimizer: torch.optim.Optimizer, factor: Callable[[int], float]) -> None:
         self.optimizer = optimizer
         self.factor = factor
-        self.current = 0.0
+
+    @property
+    def current(self) -> float:
+        """The rate of the first group as it stands in the optimizer, which a resume restores."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def set(self, step: int) -> float:
         """Sets the rates for the update after `step` updates; gives that of the first group."""
@@ -22,7 +26,6 @@ class Rates:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        self.current = float(self.optimizer.param_groups[0]["lr"])
         return self.current
 
     def rescale(self, peak: float) -> None:
