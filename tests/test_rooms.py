@@ -250,3 +250,13 @@ def test_the_project_speaks_of_itself_alone():
     ]
 
     assert wrong == []
+
+
+def test_every_folder_of_the_house_is_a_package():
+    bare = {
+        str(file.parent.relative_to(HOUSE))
+        for file in HOUSE.rglob("*.py")
+        if not (file.parent / "__init__.py").exists()
+    }
+
+    assert bare == set()  # an installation leaves out what is no package
