@@ -1,7 +1,7 @@
 """From a data file to a judged model with no settings: `tunesmith fit FILE`, beside scikit-learn on the same rows.
 
 `tunesmith` is the command itself, told what to predict and nothing else; its test score is that of its own report, its seconds are
-those of the whole command. `linear` is logistic or ridge regression, `boosting` scikit-learn's `HistGradientBoosting`, both with
+those of the whole command. `linear` is logistic (300 iterations) or ridge regression, `boosting` scikit-learn's `HistGradientBoosting`, both with
 scikit-learn's own settings, trained on the training and validation rows of the same split and judged on the same test rows
 (`same rows` says so). Tables: numbers standardised and medians for what is missing, categories as indicators (linear) or as
 categories (boosting). Text: TF-IDF of 1 to 3 characters; boosting sees 100 components of it. Pictures: their pixels.
