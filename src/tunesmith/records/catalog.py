@@ -55,9 +55,18 @@ class Catalog(Mapping[str, Member], Generic[Member]):
             self._unread = unread  # the next look reads it whole, or says again what is wrong
             raise
 
-    def __getitem__(self, name: str) -> Member:
+    def _look(self, name: str) -> None:
+        """Reads the module of that name alone, if it holds the member; else all of them."""
+        if name in self._members or self._unread is None:
+            return
+        path, package = self._unread
+        if any(found.name == name for found in pkgutil.iter_modules(path)):
+            importlib.import_module(f"{package}.{name}")
         if name not in self._members:
             self._read()
+
+    def __getitem__(self, name: str) -> Member:
+        self._look(name)
         if name not in self._members:
             raise UnknownName(f"no {self.kind} called {name!r}{did_you_mean(name, self._members)}")
         return self._members[name]
@@ -71,5 +80,6 @@ class Catalog(Mapping[str, Member], Generic[Member]):
         return len(self._members)
 
     def __contains__(self, name: object) -> bool:
-        self._read()
+        if isinstance(name, str):
+            self._look(name)
         return name in self._members
