@@ -68,7 +68,13 @@ import torch
 FIRST_STEP = """
 import numpy as np
 import tunesmith as ts
-from tunesmith.training.guards import Guard
+
+draw = np.random.default_rng(0)
+X = draw.normal(size=(1000, 20)).astype(np.float32)
+y = (X[:, 0] + X[:, 1] > 0).astype(np.int64)
+fit, task = ts.fit, ts.Task(MODEL, train=(X, y))
+
+from tunesmith.training.guards import Guard  # after what a user does, so that it loads nothing first
 
 
 class FirstStep(Guard):
@@ -76,10 +82,7 @@ class FirstStep(Guard):
         reached()
 
 
-draw = np.random.default_rng(0)
-X = draw.normal(size=(1000, 20)).astype(np.float32)
-y = (X[:, 0] + X[:, 1] > 0).astype(np.int64)
-ts.fit(ts.Task(MODEL, train=(X, y)), guards=[FirstStep()])
+fit(task, guards=[FirstStep()])
 """
 
 OWN = """
