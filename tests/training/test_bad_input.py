@@ -253,3 +253,21 @@ def test_one_row_and_batch_norm() -> None:
     run = fit(model, data=(inputs[:25], labels[:25]), recipe={"train.batch_size": 8, "data.val": 0.0, "data.test": 0.0})
 
     assert run.signals.read("loss")[0].tolist() == [1, 2, 3]  # 8, 8 and 9 rows: the last row joins the batch before it
+
+
+def test_ignored_tokens_are_no_labels_out_of_range() -> None:
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 3)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:  # (N, L, 4) to (N, C, L)
+            return self.inner(inputs).transpose(1, 2)  # type: ignore[no-any-return]
+
+    labels = np.arange(ROWS * 6).reshape(ROWS, 6) % 3
+    labels[:, 4:] = -100
+    inputs = np.random.default_rng(0).normal(size=(ROWS, 6, 4)).astype(np.float32)
+
+    run = fit(Tagger, {"data.val": 0.0, "data.test": 0.0}, (inputs, labels), loss=nn.CrossEntropyLoss())
+
+    assert run.status == "finished"
