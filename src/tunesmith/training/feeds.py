@@ -228,9 +228,6 @@ class LoaderFeed:
         self.accumulate = accumulate
         self._iterator: Iterator[Any] = iter(())
         self.length = batches_in(loader) or 1
-        self._stateful = callable(getattr(loader, "state_dict", None)) and callable(
-            getattr(loader, "load_state_dict", None)
-        )
 
     def updates(self) -> int:
         batches = batches_in(self.loader)

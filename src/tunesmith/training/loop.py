@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
@@ -77,7 +77,6 @@ class Plan:
     min_epochs: int
     guards: Sequence[Guard] = ()
     probes: Sequence[Probe] = ()
-    parameters_by_name: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

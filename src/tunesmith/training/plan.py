@@ -16,7 +16,7 @@ from tunesmith.data.samplers.balanced import balanced_batch
 from tunesmith.data.sources import as_array
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
-from tunesmith.records.derived import derived, updates_of
+from tunesmith.records.derived import updates_of
 from tunesmith.records.state import State
 from tunesmith.training.augment import chosen
 from tunesmith.training.batch import Batch, outputs_of
@@ -366,8 +366,3 @@ def measured_coupling(model: nn.Module, loss: Loss, trial: Trial) -> float:
 
     with judging(model):
         return losses.couples_samples(loss, outputs_of(model(batch.inputs)), batch.target)
-
-
-def opening_numbers(recipe: Recipe, rows: int) -> list[Any]:
-    """The derived numbers of a run with their equations."""
-    return derived(recipe, rows)

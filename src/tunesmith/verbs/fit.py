@@ -15,6 +15,7 @@ from tunesmith.records import (
     Source,
     Task,
     UnknownName,
+    derived,
     did_you_mean,
     revise,
 )
@@ -365,8 +366,6 @@ def rows_by_part(prepared: "Prepared") -> dict[str, int]:
 
 def opening(made: "Made", prepared: "Prepared", task: TaskType, start: Any) -> dict[str, Any]:
     """What is shown before the first update."""
-    from tunesmith.training.plan import opening_numbers
-
     recipe, plan = made.plan.recipe, made.plan
     rows = rows_by_part(prepared)
     return {
@@ -380,7 +379,7 @@ def opening(made: "Made", prepared: "Prepared", task: TaskType, start: Any) -> d
         ],
         "derived": [
             {"name": number.name, "value": number.value, "equation": number.equation}
-            for number in opening_numbers(recipe, rows["train"])
+            for number in derived(recipe, rows["train"])
         ],
         "columns": [column_to_json(column) for column in prepared.columns],
         "layers": made.layers,
