@@ -143,22 +143,61 @@ class OptimSection(Section):
     """The optimizer."""
 
     name: str = Field(
-        "auto", description="adamw, adam, sgd, … : every torch optimizer by its name in lower case, and sam"
+        "auto",
+        description="adamw, adam, sgd, … : every torch optimizer by its name in lower case, and adam0, lookahead, sam, "
+        "schedulefree_adamw, schedulefree_radam, schedulefree_sgd",
     )
     lr: Positive | Auto = Field("auto", description="peak learning rate, per optimizer update")
+    lr_batch: Count | None = Field(
+        None, description="effective batch that lr is meant for; the run scales it to its own batch, and says so"
+    )
+    lr_scale: Literal["auto", "linear", "sqrt", "none"] = Field(
+        "auto", description="how lr is scaled from lr_batch: linear for the SGD family, sqrt for Adam-like ones"
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="rate of each layer from the head down, as a factor on the next; 1 for one rate"
+    )
+    rates: dict[str, Positive] = Field(
+        default_factory=dict,
+        description='factors on lr by parameter name: "head.*" as a glob, "re:^head" as an expression; the last match holds',
+    )
     weight_decay: NonNegative | Auto = Field(
         "auto", description="decoupled for adamw, L2 for the others; none on bias and norm"
+    )
+    decay_kind: Literal["auto", "decoupled", "l2"] = Field(
+        "auto", description="decoupled from the adaptive step, or L2 in the gradient; auto is the optimizer's own"
+    )
+    decays: dict[str, NonNegative] = Field(
+        default_factory=dict, description="factors on weight_decay by parameter name, patterns as in rates"
+    )
+    decay_norm: bool = Field(False, description="also decay the parameters of norms")
+    decay_bias: bool = Field(False, description="also decay biases")
+    decay_embedding: bool = Field(False, description="also decay embeddings")
+    l1: NonNegative = Field(
+        0.0, description="L1 penalty of the weights that decay, as a soft threshold after each update: exact zeros"
+    )
+    l1_only: list[str] = Field(
+        default_factory=list, description="patterns of the parameters that l1 shrinks, instead of all weights"
     )
     momentum: Decay = Field(0.9, description="momentum of SGD and RMSprop")
     beta1: Decay = Field(0.9, description="decay of the first moment of Adam")
     beta2: Decay = Field(0.999, description="decay of the second moment of Adam")
-    eps: NonNegative = Field(1e-8, description="added to the denominator of Adam")
+    eps: NonNegative = Field(1e-8, description="added to the denominator of Adam; 0 is an experiment, see adam0")
     clip_norm: Positive | None = Field(
         None, description="largest norm of the whole gradient; the unclipped norm is logged"
     )
     clip_value: Positive | None = Field(None, description="largest absolute value of a gradient entry")
-    implementation: Literal["auto", "fused", "foreach", "forloop"] = Field(
-        "auto", description="which of torch's kernels steps the optimizer"
+    clip_percentile: Annotated[float, Field(gt=0, lt=100)] | None = Field(
+        None,
+        description="clip at this percentile of the latest unclipped norms, usually 90; the first clip_window are not clipped",
+    )
+    clip_window: Annotated[int, Field(ge=2)] = Field(100, description="norms that clip_percentile looks back on")
+    clip_adaptive: Positive | None = Field(
+        None,
+        description="largest gradient norm of a unit as a share of its weight norm, usually 0.01; not of the last layer",
+    )
+    implementation: Literal["auto", "fused", "foreach", "forloop", "measure"] = Field(
+        "auto", description="which of torch's kernels steps the optimizer; measure times them at the start"
     )
     decay_all: bool = Field(False, description="also decay biases, norms and embeddings")
     extra: Extra = Field(default_factory=dict, description="further arguments of the optimizer, by name")
@@ -169,7 +208,22 @@ class ScheduleSection(Section):
 
     name: str = Field("auto", description="a schedule by name: cosine, linear, constant, one_cycle …")
     warmup: Whole | Amount = Field(0, description='updates, or a share of the run such as "0.05dur"')
+    warmup_kind: str = Field(
+        "linear", description="a warm-up by name: linear, constant, cosine, poly, multi_step, until"
+    )
+    warmup_start: Annotated[float, Field(ge=0, le=1)] | Auto = Field(
+        "auto", description="factor at the first update; auto: linear, cosine and poly rise by (t + 1) / W from 0"
+    )
+    warmup_join: Literal["after", "over", "product", "composite"] = Field(
+        "after",
+        description="whether the schedule begins after the warm-up, under it, is multiplied by it, or led up to",
+    )
+    warmup_extra: Extra = Field(default_factory=dict, description="further arguments of the warm-up, by name")
     floor: Share = Field(0.0, description="smallest factor of the peak rate")
+    grow_batch: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
+        None, description="largest factor by which the effective batch grows in the place of the decay; none: it stays"
+    )
+    cycle_momentum: bool = Field(True, description="cyclic and one_cycle also move the momentum, against the rate")
     extra: Extra = Field(default_factory=dict, description="further arguments of the schedule, by name")
 
 
@@ -185,6 +239,17 @@ class TrainSection(Section):
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="decay of an average of the weights that is evaluated in their place"
+    )
+    swa: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="share of the run after which an equal average of the weights is kept and evaluated, such as 0.75",
+    )
+    swa_every: Count | None = Field(
+        None, description="optimizer updates between two weights of swa; none: once an epoch"
+    )
+    reestimate_norms: bool | Auto = Field(
+        "auto",
+        description="batch-norm statistics of averaged weights are taken anew from the training rows; auto: not for ema",
     )
     patience: Count | Auto | None = Field(
         "auto", description="evaluations without improvement beyond the noise before the run stops; none never stops"
