@@ -6,7 +6,7 @@ from tunesmith.blocks.layers.norm import NORMS, norm
 from tunesmith.blocks.layers.norm.group import groups_of
 from tunesmith.records import ModelError, UnknownName
 
-SPATIAL = {0: (), 1: (5,), 2: (4, 3)}
+SPATIAL = {0: (), 1: (5,), 2: (4, 3), 3: (2, 4, 3)}
 
 
 def standardised(x: np.ndarray, over: tuple[int, ...], eps: float = 1e-5) -> np.ndarray:
@@ -89,9 +89,9 @@ def test_instance_norm_of_vectors_is_refused():
         norm("instance", 8, dims=0)
 
 
-def test_three_spatial_dimensions_are_refused():
-    with pytest.raises(ModelError, match=r"3 spatial dimensions.*expected 0"):
-        norm("batch", 8, dims=3)
+def test_four_spatial_dimensions_are_refused():
+    with pytest.raises(ModelError, match=r"4 spatial dimensions.*expected 0"):
+        norm("batch", 8, dims=4)
 
 
 def test_an_unknown_norm_names_the_nearest():

@@ -2,7 +2,20 @@
 
 from tunesmith.blocks.layers.activations import ACTIVATIONS, activation
 from tunesmith.blocks.layers.init import INITS, initialise
-from tunesmith.blocks.layers.norm import NORMS, norm
+from tunesmith.blocks.layers.norm import NORMS, adds_bias, norm, norm_slot, norm_weights
 from tunesmith.blocks.layers.poolings import POOLINGS, pooling, positions
 
-__all__ = ["ACTIVATIONS", "INITS", "NORMS", "POOLINGS", "activation", "initialise", "norm", "pooling", "positions"]
+__all__ = [
+    "ACTIVATIONS",
+    "INITS",
+    "NORMS",
+    "POOLINGS",
+    "activation",
+    "adds_bias",
+    "initialise",
+    "norm",
+    "norm_slot",
+    "norm_weights",
+    "pooling",
+    "positions",
+]

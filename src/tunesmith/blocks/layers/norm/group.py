@@ -1,8 +1,11 @@
 """Group normalisation. Wu & He, arXiv:1803.08494, eq. 1 and 7."""
 
+from typing import Literal
+
 from torch import nn
 
-from tunesmith.blocks.layers.norm import NORMS, Dims
+from tunesmith.blocks.layers.norm import NORMS, Dims, about
+from tunesmith.records import ModelError
 
 MOST_GROUPS = 32  # arXiv:1803.08494, section 4.1
 LEAST_CHANNELS = 4  # assumption: with fewer channels a group of vectors (dims=0) keeps next to nothing but signs
@@ -21,10 +24,26 @@ def groups_of(features: int) -> int:
 
 
 @NORMS.add("group")
-def group(features: int, *, dims: Dims = 0) -> nn.Module:
-    """y = γ (x - μ) / √(σ² + ε) + β, μ and σ² over the channels of a group and all positions of each sample.
+@about(invariant_to=("weight_scale", "batch_scale", "sample_scale", "shift"))
+def group(
+    features: int,
+    *,
+    dims: Dims = 0,
+    groups: int | Literal["auto"] = "auto",
+    eps: float = 1e-5,
+    affine: bool = True,
+) -> nn.Module:
+    """y = γ (x - μ) / √(σ² + ε) + β, μ and σ² over the C/G channels of a group and all positions of each sample.
 
-    Shape: (N, C, *spatial) -> (N, C, *spatial). `groups_of` gives the number of groups.
+    Shape: (N, C, *positions) -> the same. `groups` G must divide C; "auto": `groups_of` gives their number. G = 1 is
+    `layer` on (N, C, *positions), G = C is `instance`.
+    Use: pictures in batches under 16 a device, detection, segmentation, anything with accumulation.
     Source: arXiv:1803.08494, eq. 1, 2 and 7.
     """
-    return nn.GroupNorm(groups_of(features), features)
+    count = groups_of(features) if groups == "auto" else groups
+    if count < 1 or features % count:
+        raise ModelError(
+            f"norm 'group' got {groups} groups for {features} channels, which they do not divide; "
+            f"try groups = {groups_of(features)}"
+        )
+    return nn.GroupNorm(count, features, eps, affine)
