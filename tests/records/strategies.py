@@ -44,6 +44,8 @@ def of_kind(admits: Any) -> st.SearchStrategy[Any]:
             return st.none()
         case "array":
             return st.lists(of_kind(admits["items"]), max_size=3)
+        case "object" if isinstance(admits.get("additionalProperties"), dict):
+            return st.dictionaries(NAMES, of_kind(admits["additionalProperties"]), max_size=3)
         case "object":
             return EXTRA
     return AMOUNTS if "pattern" in admits else NAMES

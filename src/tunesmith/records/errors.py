@@ -17,7 +17,7 @@ TunesmithError                      exit 2
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
-MARGIN = 0.12  # assumption: a name this much less alike than the nearest is not worth naming
+MARGIN = 0.11  # assumption: a name this much less alike than the nearest is not worth naming
 
 
 class TunesmithError(Exception):
