@@ -2,7 +2,7 @@
 
 from tunesmith.blocks.layers.activations import ACTIVATIONS, activation
 from tunesmith.blocks.layers.init import INITS, initialise
-from tunesmith.blocks.layers.norm import NORMS, adds_bias, norm, norm_slot, norm_weights
+from tunesmith.blocks.layers.norm import NORMS, adds_bias, norm, norm_slot, norm_weights, zero_weight
 from tunesmith.blocks.layers.poolings import POOLINGS, pooling, positions
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "norm_weights",
     "pooling",
     "positions",
+    "zero_weight",
 ]

@@ -59,6 +59,7 @@ def bag(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     settled = settle(recipe, "bag", spec)
     net = Bag(spec, outputs, kind, settled)
     layers.initialise(net, settled.model.init, settled.model.activation)
+    layers.norm_weights(net.trunk, settled.model.norm)
     return net
 
 

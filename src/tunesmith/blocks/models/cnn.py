@@ -33,11 +33,11 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, channels: int, *, stride: int, norm: str, activation: str) -> None:
         super().__init__()
-        self.first = nn.Conv2d(inputs, channels, 3, stride, 1, bias=norm == "none")
-        self.first_norm = layers.norm(norm, channels, dims=2)
+        self.first = nn.Conv2d(inputs, channels, 3, stride, 1, bias=not layers.adds_bias(norm))
+        self.first_norm = layers.norm_slot(norm, channels, dims=2)
         self.activation = layers.activation(activation)
-        self.last = nn.Conv2d(channels, channels, 3, 1, 1, bias=norm == "none")
-        self.last_norm = layers.norm(norm, channels, dims=2)
+        self.last = nn.Conv2d(channels, channels, 3, 1, 1, bias=not layers.adds_bias(norm))
+        self.last_norm = layers.norm_slot(norm, channels, dims=2)
         self.skip = _skip(inputs, channels, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,14 +45,17 @@ class Block(nn.Module):
         return cast(Tensor, self.activation(branch + self.skip(x)))
 
     def start_at_zero(self) -> None:
-        """Makes the block its skip."""
+        """Makes the block its skip; cosines have no length to take away."""
         scale = getattr(self.last_norm, "weight", None)
-        nn.init.zeros_(self.last.weight if scale is None else scale)
+        if scale is not None:
+            nn.init.zeros_(scale)
+        elif isinstance(self.last, nn.Conv2d):
+            layers.zero_weight(self.last)
 
 
 def _skip(inputs: int, channels: int, stride: int, norm: str) -> nn.Sequential:
     smaller = [nn.AvgPool2d(2, 2, ceil_mode=True)] if stride == 2 else []
-    wider = [nn.Conv2d(inputs, channels, 1, bias=norm == "none"), layers.norm(norm, channels, dims=2)]
+    wider = [nn.Conv2d(inputs, channels, 1, bias=not layers.adds_bias(norm)), layers.norm_slot(norm, channels, dims=2)]
     return nn.Sequential(*smaller, *(wider if inputs != channels or stride == 2 else ()))
 
 
@@ -83,10 +86,12 @@ class CNN(nn.Module):
         features = self.pooling(layers.positions(self.stages(self.stem(x))))
         return finish(self.head(self.dropout(features)), self.kind)
 
-    def initialise(self, rule: str, activation: str) -> None:
+    def initialise(self, rule: str, activation: str, norm: str) -> None:
         layers.initialise(self, rule, activation)
         if rule != "default":
             nn.init.normal_(self.head.weight, std=HEAD_STD)
+        for part in (self.stem, self.stages):
+            layers.norm_weights(part, norm)
         for block in self.stages:
             cast(Block, block).start_at_zero()
 
@@ -96,11 +101,13 @@ def _stem(inputs: int, width: int, halvings: int, *, norm: str, activation: str)
     found: list[nn.Module] = []
     for stride in strides(halvings):
         # kernel 7 at stride 4: neighbours overlap by as much as with kernel 3 at stride 2
-        convolution = nn.Conv2d(inputs, width, max(2 * stride - 1, 3), stride, max(stride - 1, 1), bias=norm == "none")
+        convolution = nn.Conv2d(
+            inputs, width, max(2 * stride - 1, 3), stride, max(stride - 1, 1), bias=not layers.adds_bias(norm)
+        )
         last = stride == 1 and halvings > 0
         # pooled before the norm, which then has a quarter of the work
         pooling = [nn.MaxPool2d(2, 2, ceil_mode=True)] if last else []
-        found += [convolution, *pooling, layers.norm(norm, width, dims=2), layers.activation(activation)]
+        found += [convolution, *pooling, layers.norm_slot(norm, width, dims=2), layers.activation(activation)]
         inputs = width
     return nn.Sequential(*found)
 
@@ -170,7 +177,7 @@ def cnn(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     require("cnn", spec, takes=("pictures", "x"), needs=("pictures", "x"))
     settled = settle(recipe, "cnn", spec)
     net = CNN(spec, outputs, kind, settled)
-    net.initialise(settled.model.init, settled.model.activation)
+    net.initialise(settled.model.init, settled.model.activation, settled.model.norm)
     return net
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tunesmith.blocks import layers
 from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
-from tunesmith.records import Recipe
+from tunesmith.records import ModelError, Recipe
 
 
 class Direction(nn.Module):
@@ -85,7 +85,7 @@ class LSTM(nn.Module):
         self.pool = layers.pooling(chosen.pooling, 2 * width)
         self.columns = Columns(spec)
         features = 2 * width + self.columns.width
-        self.norm = layers.norm(chosen.norm, features)
+        self.norm = layers.norm_slot(chosen.norm, features)
         self.head = nn.Linear(features, outputs)
 
     def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
@@ -105,12 +105,22 @@ class LSTM(nn.Module):
 def lstm(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     require("lstm", spec, takes=("tokens", "numbers", "categories"), needs=("tokens",))
     settled = settle(recipe, "lstm", spec)
+    _check(settled)
     net = LSTM(spec, outputs, kind, settled)
     layers.initialise(net, settled.model.init, "identity")
     for module in net.modules():
         if isinstance(module, Direction):
             module.initialise()
+    layers.norm_weights(net.recurrent, settled.model.norm)
     return net
+
+
+def _check(recipe: Recipe) -> None:
+    if recipe.model.norm == "cosine":
+        raise ModelError(
+            "the lstm adds the products of input and state before its gates, which cosines would bound apart: "
+            "model.norm 'cosine' cannot; try 'weight', 'layer' or 'none'"
+        )
 
 
 @DEFAULTS.add("lstm")

@@ -23,7 +23,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, chosen: ModelSection) -> None:
         super().__init__()
-        self.norm = layers.norm(chosen.norm, width)
+        self.norm = layers.norm_slot(chosen.norm, width)
         self.expand = nn.Linear(width, width)
         self.activation = layers.activation(chosen.activation)
         self.contract = nn.Linear(width, width)
@@ -46,7 +46,7 @@ class MLP(nn.Module):
         self.columns = Columns(spec, chosen.embedding_dim)
         if chosen.residual:
             blocks = [ResidualBlock(width, chosen) for _ in range(depth)]
-            last = [layers.norm(chosen.norm, width), layers.activation(chosen.activation)]
+            last = [layers.norm_slot(chosen.norm, width), layers.activation(chosen.activation)]
             self.trunk = nn.Sequential(nn.Linear(self.columns.width, width), *blocks, *last)
         else:
             self.trunk = plain_layers([self.columns.width] + [width] * depth, chosen)
@@ -62,7 +62,7 @@ def plain_layers(widths: Sequence[int], chosen: ModelSection) -> nn.Sequential:
     parts = (
         (
             nn.Linear(before, after),
-            layers.norm(chosen.norm, after),
+            layers.norm_slot(chosen.norm, after),
             layers.activation(chosen.activation),
             nn.Dropout(float(chosen.dropout)),
         )
@@ -79,6 +79,7 @@ def mlp(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     settled = settle(recipe, "mlp", spec)
     net = MLP(spec, outputs, kind, settled)
     layers.initialise(net, settled.model.init, settled.model.activation)
+    layers.norm_weights(net.trunk, settled.model.norm)
     return net
 
 

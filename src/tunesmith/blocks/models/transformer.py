@@ -16,7 +16,7 @@ from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import ModelError, Recipe
 from tunesmith.records.sections import ModelSection
 
-POSITION_NORMS = ("layer", "none", "rms")  # those that look at one position alone
+POSITION_NORMS = ("layer", "none", "rms", "weight")  # those that look at one position alone, or at none
 
 
 class Attention(nn.Module):
@@ -50,9 +50,9 @@ class Block(nn.Module):
     def __init__(self, chosen: ModelSection) -> None:
         super().__init__()
         width, heads, norm, dropout = int(chosen.width), int(chosen.heads), chosen.norm, float(chosen.dropout)
-        self.attention_norm = layers.norm(norm, width)
+        self.attention_norm = layers.norm_slot(norm, width)
         self.attention = Attention(width, heads, dropout)
-        self.norm = layers.norm(norm, width)
+        self.norm = layers.norm_slot(norm, width)
         self.expand = nn.Linear(width, 4 * width)  # section 3.3: four times the model's dimension
         self.activation = layers.activation(chosen.activation)
         self.contract = nn.Linear(4 * width, width)
@@ -79,7 +79,7 @@ class Transformer(nn.Module):
         self.widen = nn.Identity() if size == width else nn.Linear(size, width, bias=False)
         self.dropout = nn.Dropout(float(chosen.dropout))
         self.blocks = nn.ModuleList(Block(chosen) for _ in range(int(chosen.depth)))
-        self.norm = layers.norm(chosen.norm, width)
+        self.norm = layers.norm_slot(chosen.norm, width)
         self.pool = layers.pooling(chosen.pooling, width)
         self.columns = Columns(spec)
         self.head = nn.Linear(width + self.columns.width, outputs)
@@ -113,6 +113,7 @@ def transformer(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Modul
     _check(settled)
     net = Transformer(spec, outputs, kind, settled)
     layers.initialise(net, settled.model.init, settled.model.activation)
+    layers.norm_weights(net.blocks, settled.model.norm)
     return net
 
 
@@ -124,7 +125,7 @@ def _check(recipe: Recipe) -> None:
         )
     if norm in layers.NORMS and norm not in POSITION_NORMS:
         raise ModelError(
-            f"the transformer normalises each position alone: model.norm {norm!r} cannot; try 'layer', 'rms' or 'none'"
+            f"the transformer normalises each position alone: model.norm {norm!r} cannot; try 'layer', 'rms', 'weight' or 'none'"
         )
 
 

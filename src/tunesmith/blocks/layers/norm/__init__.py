@@ -116,3 +116,11 @@ def norm_weights(model: "nn.Module", name: str, **options: Any) -> "nn.Module":
 
     _check_options(name, NORMS[name], options)
     return wrapped_inside(model, lambda layer: NORMS[name](layer, **options))
+
+
+def zero_weight(layer: "nn.Module") -> None:
+    """Makes a linear layer or convolution give its bias alone; under weight normalisation g becomes 0 and v stays."""
+    from torch import nn
+
+    parts = getattr(layer, "parametrizations", None)
+    nn.init.zeros_(layer.weight if parts is None else parts.weight.original0)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from tunesmith.blocks.layers.norm import NORMS, Dims, about
 from tunesmith.blocks.layers.norm.channels import beside, wide
 
 
-class ChannelRMSNorm(nn.Module):
+class RMSNorm(nn.Module):
     """y = γ x / √(mean(x²) + ε) over channels and positions together. Shape: (N, C, *positions) -> the same."""
 
     def __init__(self, features: int, *, eps: float = 1e-6, affine: bool = True) -> None:
@@ -39,4 +39,4 @@ def rms(features: int, *, dims: Dims = 0, eps: float | None = 1e-6, affine: bool
     """
     if dims == 0:
         return nn.RMSNorm(features, eps, affine)
-    return ChannelRMSNorm(features, eps=torch.finfo(torch.float32).eps if eps is None else eps, affine=affine)
+    return RMSNorm(features, eps=torch.finfo(torch.float32).eps if eps is None else eps, affine=affine)

@@ -76,7 +76,7 @@ class SyncBatchNorm(ChannelNorm):
 class Moments(NamedTuple):
     """Of one process: n as (1,), m and M2 as (C,), and its input less m."""
 
-    count: Tensor
+    values: Tensor
     mean: Tensor
     squares: Tensor
     apart: Tensor
@@ -94,9 +94,9 @@ def _moments(x: Tensor) -> Moments:
 
 def _pooled(own: Moments, total: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """N, μ and σ² of all parts, where `total` adds up what each part gives."""
-    count, sums = total(torch.cat([own.count, own.count * own.mean])).tensor_split((1,))
+    count, sums = total(torch.cat([own.values, own.values * own.mean])).tensor_split((1,))
     mean = sums / count
-    return count, mean, total(own.squares + own.count * (own.mean - mean).square()) / count
+    return count, mean, total(own.squares + own.values * (own.mean - mean).square()) / count
 
 
 def pooled(shards: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -107,9 +107,9 @@ def pooled(shards: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     [3.0, 8.6667]
     """
     parts = [_moments(shard) for shard in shards]
-    count = torch.stack([part.count for part in parts]).sum(0)
-    mean = torch.stack([part.count * part.mean for part in parts]).sum(0) / count
-    squares = torch.stack([part.squares + part.count * (part.mean - mean).square() for part in parts]).sum(0)
+    count = torch.stack([part.values for part in parts]).sum(0)
+    mean = torch.stack([part.values * part.mean for part in parts]).sum(0) / count
+    squares = torch.stack([part.squares + part.values * (part.mean - mean).square() for part in parts]).sum(0)
     return mean, squares / count
 
 
