@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from tunesmith.blocks import metrics
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.spec import Prepared
-from tunesmith.records import Recipe, Task
+from tunesmith.records import Recipe, RecipeError, Task
 from tunesmith.records.state import State
-from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled, probabilities
+from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled, loss_noise, probabilities
+from tunesmith.training.feeds import Feed, MemoryFeed, Rows
 from tunesmith.training.precision import Precision
+from tunesmith.training.watching import WATCHES
 
 
 class ValidationJudge:
@@ -28,6 +31,8 @@ class ValidationJudge:
         self.own = task.metric if callable(task.metric) else None
         self.batch_size = int(recipe.eval.batch_size)
         self.needs_noise = recipe.train.patience is not None
+        self.watched: tuple[str, ...] = ()  # what the schedule listens to
+        self.training_rows: Rows | None = None  # judged too, where it listens to the training error
         self.better = (
             "max"
             if self.own is not None
@@ -39,18 +44,48 @@ class ValidationJudge:
         )
 
     def __call__(self, state: State) -> dict[str, Any]:
+        told = {"train_error": self.train_error(state)} if "train_error" in self.watched else {}
         if self.part is None:
-            return {"val_loss": None, "metric": self.name, "score": None, "noise": 0.0}
+            return {"val_loss": None, "metric": self.name, "score": None, "noise": 0.0, **told}
         average = state.average if isinstance(state.average, WeightAverage) else None
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
         seen = evaluate(state.model, self.loss, batches, self.precision, average)
         score, noise = self.scored(seen)
-        return {
+        row = {
             "val_loss": seen.loss,
             "metric": self.name if self.own is None else getattr(self.own, "__name__", "own"),
             "score": score,
             "noise": noise,
+            **told,
         }
+        return row | {"loss_noise": loss_noise(self.loss, seen)} if "val_loss" in self.watched else row
+
+    def listen(self, watches: tuple[str, ...], feed: Feed) -> None:
+        """Measures from now on what a schedule watches. Raises `RecipeError` for what this run cannot measure."""
+        for name in watches:
+            if name not in WATCHES:
+                raise RecipeError(f"the schedule watches {name!r}; a run measures {', '.join(WATCHES)}")
+            if name in ("val_loss", "score") and self.part is None:
+                raise RecipeError(
+                    f"the schedule watches {name}, but there are no validation rows; give some (data.val), or let it watch "
+                    "'train_loss'"
+                )
+        if "train_error" in watches:
+            if self.prepared.kind not in ("binary", "multiclass") or not isinstance(feed, MemoryFeed):
+                raise RecipeError(
+                    "the schedule watches train_error, which needs classes, and training rows in memory; let it watch "
+                    "'train_loss'"
+                )
+            self.training_rows = feed.rows
+        self.watched = watches
+        self.needs_noise |= "score" in watches
+
+    def train_error(self, state: State) -> float:
+        """Share of the training rows that the model gets wrong, in evaluation mode."""
+        batches = batches_of(self.training_rows, self.batch_size, self.precision.device, self.precision.dtype)
+        seen = evaluate(state.model, self.loss, batches, self.precision)
+        chances = probabilities(seen.outputs, self.prepared.kind, self.loss.name)
+        return float(np.mean(chances.argmax(axis=1) != labelled(seen, self.prepared.kind)))
 
     def scored(self, seen: Evaluated) -> tuple[float, float]:
         """The metric and its standard error."""

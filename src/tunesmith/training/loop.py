@@ -23,6 +23,7 @@ from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
 from tunesmith.training.rates import Rates
 from tunesmith.training.update import Gradient, Update
+from tunesmith.training.watching import remember
 
 Ending = Literal["finished", "early", "paused", "interrupted", "stopped"]
 
@@ -104,6 +105,8 @@ class Loop:
         self.saved: tuple[int, int, int] | None = None  # step, epoch and position of the last checkpoint
         self.rollback: tuple[Snapshot, int] | None = None
         self.cpu = plan.update.precision.device.type == "cpu"
+        self.accumulate = plan.feed.accumulate  # before the schedule lets the batch grow
+        self.due = 0  # the step that the schedule is asked for, of the window in hand
         self._ask_before = overriding(plan.guards, "after_backward")
         self._ask_after = overriding(plan.guards, "after_step")
         self._ask_evaluation = overriding(plan.guards, "after_evaluation")
@@ -161,6 +164,10 @@ class Loop:
         return None
 
     def _window(self) -> Window | None:
+        plan = self.plan
+        self.due = plan.rates.clock(self.state, plan.feed.length)
+        if plan.rates.growth is not None:
+            plan.feed.accumulate = self.accumulate * plan.rates.batches(self.due, self.state)
         try:
             return self.plan.feed.window(self.state)
         except Exception as error:
@@ -172,7 +179,7 @@ class Loop:
         """One update, asked of the guards; retried as often as they change something."""
         state, plan = self.state, self.plan
         for attempt in range(8):
-            rate = plan.rates.set(state.step)
+            rate = plan.rates.set(self.due, plan.rates.heard(state))
             self._asked = None
             try:
                 gradient, made = plan.update(state, window, self._permit)
@@ -306,13 +313,13 @@ class Loop:
         sums = state.progress.pop("epoch", {"sum": math.nan, "weight": math.nan})
         row = plan.judge(state)
         best = state.progress["best"]
+        noise = {"score": row.pop("noise", 0.0), "val_loss": row.pop("loss_noise", 0.0)}
         improved = row["score"] is not None and plan.judge.improves(
             row["score"], None if best is None else best["score"]
         )
         beyond = row["score"] is not None and plan.judge.improves(
-            row["score"], state.progress.get("reference"), row.pop("noise", 0.0)
+            row["score"], state.progress.get("reference"), noise["score"]
         )
-        row.pop("noise", None)
         state.progress["judged"] = state.step
         if improved or row["score"] is None:
             state.progress["best"] = {
@@ -332,6 +339,7 @@ class Loop:
             "best": bool(improved),
             "lr": plan.rates.current,
         }
+        remember(state, plan.rates.clock(state, plan.feed.length), plan.rates.watches, row, noise)
         for name in ("train_loss", "val_loss", "score"):
             if row[name] is not None:
                 self.record.add(f"epoch.{name}" if name == "train_loss" else name, [state.step], [row[name]])
@@ -404,7 +412,7 @@ class Loop:
                 case "train.batch_size":
                     plan.feed.batch_size = int(value)
                 case "train.accumulate":
-                    plan.feed.accumulate = int(value)
+                    plan.feed.accumulate = self.accumulate = int(value)
                 case "optim.lr":
                     plan.rates.rescale(float(value))
                 case "optim.weight_decay":
@@ -428,7 +436,8 @@ class Loop:
 
     def _left_inside(self) -> Ending | None:
         """Looked at before each window."""
-        if self.plan.recipe.train.steps is not None and self.state.step >= self.plan.steps:
+        done = self.plan.rates.clock(self.state, self.plan.feed.length)
+        if self.plan.recipe.train.steps is not None and done >= self.plan.steps:
             if self.state.progress.get("judged") != self.state.step:
                 self._judge()
             return "finished"

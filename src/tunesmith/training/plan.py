@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.blocks import losses, models, optim, schedules
+from tunesmith.blocks import losses, models, optim
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.samplers.balanced import balanced_batch
 from tunesmith.data.sources import as_array
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
-from tunesmith.records.derived import updates_of
 from tunesmith.records.state import State
 from tunesmith.training.augment import chosen
 from tunesmith.training.batch import Batch, outputs_of
@@ -27,8 +26,8 @@ from tunesmith.training.judge import ValidationJudge
 from tunesmith.training.loaders import loader_for, pins, resume_promise
 from tunesmith.training.loop import Plan
 from tunesmith.training.precision import Precision
-from tunesmith.training.rates import Rates
 from tunesmith.training.resolve import horizon, own_model_defaults, resolve
+from tunesmith.training.scheduling import chosen_rates
 from tunesmith.training.update import Update
 
 
@@ -87,13 +86,6 @@ def make(
     average = WeightAverage(model, recipe.train.ema) if recipe.train.ema is not None else None
     update = Update(model, optimizer, loss, precision)
     update.clip_norm, update.clip_value = recipe.optim.clip_norm, recipe.optim.clip_value
-    warmup = updates_of(
-        recipe.schedule.warmup,
-        total=steps,
-        per_epoch=feed.updates(),
-        effective_batch=max(1, feed.batch_size * feed.accumulate),
-    )
-    factor = task.schedule or schedules.build(recipe.schedule, steps, warmup)
     state = State(model=model, optimizer=optimizer, average=average, scaler=precision.scaler)
     judge = ValidationJudge(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
@@ -103,7 +95,7 @@ def make(
         state=state,
         feed=feed,
         update=update,
-        rates=Rates(optimizer, factor),
+        rates=chosen_rates(task, recipe, optimizer, feed, judge, steps, notices),
         judge=judge,
         steps=steps,
         epochs=epochs,
@@ -318,7 +310,7 @@ def unregistered(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Fin
 
 def coupled(model: nn.Module, loss: Loss, recipe: Recipe, trial: Trial, train: Any) -> list[Finding]:
     """Under accumulation: batch norm, and a loss whose parts do not add up to the whole, are told and measured."""
-    if recipe.train.accumulate == 1:
+    if recipe.train.accumulate == 1 and recipe.schedule.grow_batch is None:
         return []
     found = []
     layers = [name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
