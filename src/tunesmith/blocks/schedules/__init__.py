@@ -14,8 +14,10 @@ import numpy as np
 from tunesmith.blocks.schedules.building import build
 from tunesmith.blocks.schedules.catalogue import SCHEDULES, Schedule
 from tunesmith.blocks.schedules.curve import Curve, as_array, values
+from tunesmith.blocks.schedules.exports import to_torch
 from tunesmith.blocks.schedules.growing import batch_steps, grow
 from tunesmith.blocks.schedules.history import History, Judged, Watched, factor_at, momentum_of, watches_of
+from tunesmith.blocks.schedules.imports import from_torch
 from tunesmith.blocks.schedules.joining import join, multiplied, warmup_of
 from tunesmith.blocks.schedules.units import decay_factor, updates
 from tunesmith.blocks.schedules.warmups import WARMUPS
@@ -32,12 +34,14 @@ __all__ = [
     "build",
     "decay_factor",
     "factor_at",
+    "from_torch",
     "grow",
     "join",
     "linear_warmup",
     "momentum_of",
     "multiplied",
     "rates",
+    "to_torch",
     "updates",
     "warmup_of",
     "watches_of",
