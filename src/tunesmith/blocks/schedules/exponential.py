@@ -1,21 +1,25 @@
 """A constant ratio from update to update; the curve of torch's `ExponentialLR` and of TensorFlow's
 `exponential_decay`."""
 
-from tunesmith.blocks.schedules import SCHEDULES, Schedule, decay_factor
+from tunesmith.blocks.schedules.catalogue import SCHEDULES, Schedule
+from tunesmith.blocks.schedules.curve import Curve
+from tunesmith.blocks.schedules.units import decay_factor, length, updates
 
 LAST = 0.01  # assumption: the factor at the end of the run where no ratio is given
 
 
 @SCHEDULES.add("exponential")
-def exponential(steps: int, gamma: float | None = None, every: int = 1, staircase: bool = False) -> Schedule:
+def exponential(steps: int, gamma: float | None = None, every: float | str = 1, staircase: bool = False) -> Schedule:
     """Times `gamma` each `every` updates, smoothly or in stairs; without a `gamma`, 0.01 at step `steps`.
+
+    `gamma`^(t / `every`); in stairs `gamma`^⌊t / `every`⌋. It never ends, and it is not lr^1.0001 per step, which
+    some guides give for it: that is a double exponential.
+
+    Use: where each epoch should count the same share; for a fixed length cosine or linear end better.
 
     >>> [round(exponential(100)(t), 3) for t in (0, 50, 100)]
     [1.0, 0.1, 0.01]
     """
-    ratio = LAST ** (every / steps) if gamma is None else decay_factor(gamma)
-
-    def factor(step: int) -> float:
-        return float(ratio ** (step // every if staircase else step / every))
-
-    return factor
+    span = updates(every, length(steps), "every")
+    ratio = LAST ** (span / steps) if gamma is None else decay_factor(gamma)
+    return Curve(lambda t, m: ratio ** (t // span if staircase else t / span))

@@ -1,9 +1,8 @@
 """A power of what remains; the curve of torch's `PolynomialLR` and of TensorFlow's `polynomial_decay`."""
 
-import math
-
-from tunesmith.blocks.schedules import SCHEDULES, Schedule
-from tunesmith.records import RecipeError
+from tunesmith.blocks.schedules.catalogue import SCHEDULES, Schedule
+from tunesmith.blocks.schedules.curve import Curve, Maths, Steps, Value
+from tunesmith.blocks.schedules.units import above_zero, length, level
 
 
 @SCHEDULES.add("polynomial")
@@ -11,17 +10,18 @@ def polynomial(steps: int, power: float = 0.9, floor: float = 0.0, cycle: bool =
     """`floor` + (1 - `floor`) (1 - t / `steps`)^`power`, `floor` from step `steps` on.
 
     With `cycle` the horizon grows to the next multiple of `steps`, and the rate leaps up after each. The power 0.9 is
-    that of DeepLab, arXiv:1606.00915, section 4.1.
+    that of DeepLab, arXiv:1606.00915, section 4.1. Past the end what remains is 0, never a root of a negative number.
+
+    Use: segmentation by custom; power 1 is a straight line.
 
     >>> [polynomial(10, power=2.0)(t) for t in (0, 5, 10, 20)]
     [1.0, 0.25, 0.0, 0.0]
     """
-    if not power > 0:
-        raise RecipeError(f"polynomial got power = {power!r}, a number above 0 was expected; 1 is a straight line")
+    end, exponent = length(steps), above_zero(power, "power", "1 is a straight line")
+    low = level(floor, "floor")
 
-    def factor(step: int) -> float:
-        horizon = steps * max(math.ceil(step / steps), 1) if cycle else steps
-        remains = 1 - min(step / horizon, 1.0)
-        return floor + (1 - floor) * math.pow(remains, power)
+    def factor(t: Steps, m: Maths) -> Value:
+        horizon = end * m.maximum(-(-t // end), 1) if cycle else end
+        return low + (1 - low) * (1 - m.minimum(t / horizon, 1.0)) ** exponent
 
-    return factor
+    return Curve(factor)

@@ -68,21 +68,21 @@ def resolved(value: Any, steps: int, name: str, *, per_epoch: int | None, effect
     return value
 
 
-def length(steps: Any, least: int = 1) -> int:
-    """The length of a run or of a warm-up in updates, as an int."""
+def length(steps: Any, least: int = 1, name: str = "steps") -> int:
+    """A length in updates, or a count, as an int."""
     try:
         found = operator.index(steps)
     except TypeError:
         found = -1
     if found < least or isinstance(steps, bool):
-        raise RecipeError(f"steps = {steps!r}: a whole number of updates, {least} or more, was expected")
+        raise RecipeError(f"{name} = {steps!r}: a whole number, {least} or more, was expected")
     return found
 
 
-def decay_factor(gamma: float) -> float:
+def decay_factor(gamma: float, name: str = "gamma") -> float:
     """`gamma`, checked to shrink the rate."""
     if not _number(gamma) or not 0 < gamma <= 1:
-        raise RecipeError(f"gamma = {gamma!r}: a factor above 0 and at most 1 was expected; 0.1 is usual for steps")
+        raise RecipeError(f"{name} = {gamma!r}: a factor above 0 and at most 1 was expected; 0.1 is usual for steps")
     return float(gamma)
 
 
@@ -109,11 +109,15 @@ def one_of(value: str, known: Sequence[str], name: str) -> str:
 
 
 def marks_of(given: Sequence[float | str], steps: int, name: str, *, strict: bool = False) -> tuple[int, ...]:
-    """Marks in updates, sorted; `strict` raises `RecipeError` where they do not rise."""
+    """Marks in updates, sorted; `strict` raises `RecipeError` where they do not rise.
+
+    Two shares of a short run may fall on one update.
+    """
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise RecipeError(f"{name} = {given!r}: a list of marks was expected, for example [0.5, 0.75]")
     found = [updates(mark, steps, name) for mark in given]
-    if strict and any(right <= left for left, right in pairwise(found)):
+    pairs = pairwise(zip(found, given, strict=True))
+    if strict and any(right < left or one == other for (left, one), (right, other) in pairs):
         raise RecipeError(
             f"{name} = {list(given)!r} are the updates {found}, which do not rise; sort them, name each once"
         )
@@ -127,6 +131,14 @@ def heights(given: Sequence[float], peak: float | None, name: str, count: int) -
     found = [level(one, name) for one in given]
     top = max(found) if peak is None else peak
     return tuple(one / above_zero(top, "peak" if peak is not None else f"the highest of {name}") for one in found)
+
+
+def momenta(least: float, most: float) -> tuple[float, float]:
+    """The ends between which a momentum is cycled."""
+    low, high = level(least, "base_momentum"), level(most, "max_momentum")
+    if not low <= high < 1:
+        raise RecipeError(f"base_momentum = {least!r}, max_momentum = {most!r}: expected base <= max < 1")
+    return low, high
 
 
 def _number(value: Any) -> bool:
