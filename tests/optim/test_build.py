@@ -21,7 +21,8 @@ def net(dtype=torch.float32):
 def test_every_optimizer_of_torch_is_there():
     kinds = {name.lower() for name, kind in vars(torch.optim).items() if isinstance(kind, type) and name != "Optimizer"}
 
-    assert set(OPTIMIZERS) == kinds | {"sam"}
+    ours = {"adam0", "lookahead", "sam", "schedulefree_adamw", "schedulefree_radam", "schedulefree_sgd"}
+    assert set(OPTIMIZERS) == kinds | ours
     with pytest.raises(UnknownName, match="did you mean 'adagrad'"):
         build(recipe(name="adagard"), net(), 0.1)
 

@@ -1,27 +1,56 @@
-"""Optimizers: every one of torch by its name in lower case, and our own; parameter groups; steps without the compiler.
+"""Optimizers: every one of torch by its name in lower case, and others; parameter groups; laws of batch and rate.
 
 A member is called with parameter groups, a rate and the recipe: `OPTIMIZERS["adamw"](groups, lr, recipe)`.
 """
 
+from typing import Any
+
 from torch import nn
 from torch.optim import Optimizer
 
+from tunesmith.blocks.optim.batch_laws import best_batch, best_rate, critical_batch, grown_batch, noise_scale, sgd_noise
 from tunesmith.blocks.optim.closure import needs_closure
+from tunesmith.blocks.optim.decay import decay_kind
+from tunesmith.blocks.optim.depth import last_layer, layer_depths, layer_rates
 from tunesmith.blocks.optim.eager import plain_step, without_compiler
-from tunesmith.blocks.optim.groups import frozen_parameters, groups, layer_table, missing_parameters
-from tunesmith.blocks.optim.member import Member, fit_sparse, given
-from tunesmith.records import Catalog, Recipe
+from tunesmith.blocks.optim.groups import frozen_parameters, groups, layer_table, missing_parameters, unfreeze
+from tunesmith.blocks.optim.kernels import fastest_kernel
+from tunesmith.blocks.optim.made import made
+from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
+from tunesmith.blocks.optim.scaling import scale_rate
+from tunesmith.blocks.optim.switching import evaluated, schedule_free, switches
+from tunesmith.blocks.optim.table import group_table
+from tunesmith.records import Catalog, Recipe, Source, revise
 
 __all__ = [
     "OPTIMIZERS",
+    "adapted",
+    "best_batch",
+    "best_rate",
     "build",
+    "critical_batch",
+    "decay_kind",
+    "evaluated",
+    "fastest_kernel",
     "frozen_parameters",
+    "group_table",
     "groups",
+    "grown_batch",
+    "last_layer",
+    "layer_depths",
+    "layer_rates",
     "layer_table",
+    "measured_kernel",
     "member",
     "missing_parameters",
     "needs_closure",
+    "noise_scale",
     "plain_step",
+    "scale_rate",
+    "schedule_free",
+    "sgd_noise",
+    "switches",
+    "unfreeze",
     "unused_fields",
     "without_compiler",
 ]
@@ -37,24 +66,62 @@ def member(recipe: Recipe) -> Member:
     return OPTIMIZERS["adamw" if recipe.optim.name == "auto" else recipe.optim.name]
 
 
-def build(recipe: Recipe, model: nn.Module, lr: float) -> Optimizer:
-    """The recipe's optimizer over the trainable parameters of `model`, made without importing the compiler.
+def adapted(recipe: Recipe) -> Recipe:
+    """The recipe with what a schedule-free optimizer by name asks for: a constant rate, and the rate of its authors.
 
-    A weight decay of "auto" is that of torch for the optimizer (0.01 for adamw, 0 for most).
+    Only what is still "auto" or default is replaced.
     """
-    chosen = member(recipe)
-    decay = recipe.optim.weight_decay
-    share = (
-        0.0
-        if "weight_decay" not in chosen.fields(recipe)
-        else chosen.weight_decay(recipe)
-        if decay == "auto"
-        else decay
+    rate = getattr(member(recipe), "rate", None)
+    if rate is None:
+        return recipe
+    because = Source("derived", f"{recipe.optim.name} averages in place of a schedule")
+    changes: dict[str, Any] = {}
+    if recipe.schedule.name == "auto":
+        changes["schedule.name"] = "constant"
+    if recipe.optim.lr == "auto":
+        changes["optim.lr"] = rate
+    return revise(recipe, changes, because) if changes else recipe
+
+
+def parts_of(recipe: Recipe, model: nn.Module, lr: float) -> Groups:
+    """The parameter groups that the recipe asks for. A weight decay of "auto" is that of the optimizer (0.01 for adamw)."""
+    chosen, optim = member(recipe), recipe.optim
+    decay = chosen.weight_decay(recipe) if optim.weight_decay == "auto" else optim.weight_decay
+    return groups(
+        model,
+        decay if "weight_decay" in chosen.fields(recipe) else 0.0,
+        optim.decay_all,
+        decay_norm=optim.decay_norm,
+        decay_bias=optim.decay_bias,
+        decay_embedding=optim.decay_embedding,
+        decays=optim.decays,
+        layer_decay=optim.layer_decay,
+        rates=optim.rates,
+        lr=lr,
     )
-    parts = groups(model, share, recipe.optim.decay_all)
-    recipe = fit_sparse(chosen, model, recipe)
+
+
+def build(recipe: Recipe, model: nn.Module, lr: float) -> Optimizer:
+    """The recipe's optimizer over the trainable parameters of `model`, made without importing the compiler."""
+    chosen = member(recipe)
+    parts = parts_of(recipe, model, lr)
+    recipe = fit_sparse(chosen, model, measured_kernel(recipe, model, lr)[0])
     with without_compiler():
-        return chosen(parts, lr, recipe)
+        return made(chosen, parts, lr, recipe)
+
+
+def measured_kernel(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Recipe, str]:
+    """The recipe with the fastest kernel in place of "measure", and the sentence that tells it."""
+    chosen = member(recipe)
+    if recipe.optim.implementation != "measure" or sparse_layers(model):
+        return recipe, ""
+
+    def make(parts: Groups, kernel: str) -> Optimizer:
+        return made(chosen, parts, lr, revise(recipe, {"optim.implementation": kernel}))
+
+    with without_compiler():
+        timed = fastest_kernel(make, parts_of(recipe, model, lr))
+    return revise(recipe, {"optim.implementation": timed.kernel}, Source("derived", str(timed))), str(timed)
 
 
 def unused_fields(recipe: Recipe) -> list[str]:

@@ -1,7 +1,7 @@
-"""Which parameters an optimizer moves, and which of them decay."""
+"""Which parameters an optimizer moves, at which rate, and which of them decay."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,31 +11,99 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.optim import Optimizer
 
-from tunesmith.records import ModelError
+from tunesmith.blocks.optim.depth import layer_rates
+from tunesmith.blocks.optim.patterns import factors, matching
+from tunesmith.blocks.optim.switching import switches
+from tunesmith.records import ModelError, RecipeError
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 NORM_NAME = re.compile(r"norm(\d?d)?$", re.IGNORECASE)  # a norm layer that is not torch's: RMSNorm, LayerNorm2d
 
 
-def groups(model: nn.Module, weight_decay: float, decay_all: bool = False) -> list[dict[str, Any]]:
-    """The trainable parameters, each once: first those that decay, then those that do not; empty groups are left out.
+def groups(
+    model: nn.Module,
+    weight_decay: float,
+    decay_all: bool = False,
+    *,
+    decay_norm: bool = False,
+    decay_bias: bool = False,
+    decay_embedding: bool = False,
+    decays: Mapping[str, float] | None = None,
+    layer_decay: float = 1.0,
+    layers: Sequence[str] | None = None,
+    rates: Mapping[str, float] | None = None,
+    lr: float | None = None,
+) -> list[dict[str, Any]]:
+    """The trainable parameters, each once, by rate and decay: first the full rate, and those that decay before the others.
 
-    Biases, gains of norm layers and embeddings do not decay, unless `decay_all`. A weight that an embedding shares with
-    another layer counts as an embedding. `names` are those of the first use.
+    Biases, gains of norm layers, embeddings and other vectors do not decay, unless `decay_all`, or the kind is named by
+    `decay_norm`, `decay_bias`, `decay_embedding`. `decays` are factors on `weight_decay` by pattern and overrule that
+    choice. A weight that an embedding shares with another layer counts as an embedding. `names` are those of the first
+    use. The rate of a parameter is decay^(L - l) of its layer (`layer_decay`, `layers`: see `layer_rates`) times the
+    factor of the last pattern of `rates` that matches it; groups then hold that factor as `rate`, and `lr` times it
+    as `lr` where a rate is given. Raises `ModelError` for a model without anything to train, `RecipeError` for a pattern
+    that matches nothing.
     """
-    spared = set() if decay_all else _spared(model)
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     _refuse_untrainable(model, named)
-    split = [
-        (weight_decay, [(name, weight) for name, weight in named if weight_decay and id(weight) not in spared]),
-        (0.0, [(name, weight) for name, weight in named if not weight_decay or id(weight) in spared]),
-    ]
+    decaying = {"norm": decay_norm, "bias": decay_bias, "embedding": decay_embedding, "vector": False, "weight": True}
+    kinds = parameter_kinds(model)
+    spared = {weight for weight, held in kinds.items() if not decay_all and not all(decaying[kind] for kind in held)}
+    known = {id(weight): name for name, weight in model.named_parameters()}
+    aliases = [(name, known[id(weight)]) for name, weight in model.named_parameters(remove_duplicate=False)]
+    shares = _by_first_name(decays or {}, aliases, "optim.decays")
+    factor = dict.fromkeys(known.values(), 1.0) if layer_decay == 1 else layer_rates(model, layer_decay, layers)
+    for name, given in _by_first_name(rates or {}, aliases, "optim.rates").items():
+        factor[name] *= given
+    parts: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
+    for name, weight in named:
+        share = shares.get(name, float(id(weight) not in spared))
+        parts.setdefault((factor[name], weight_decay * share), []).append((name, weight))
+    scaled = any(rate != 1 for rate, _ in parts)
     return [
         {"params": [weight for _, weight in part], "weight_decay": decay, "names": [name for name, _ in part]}
-        for decay, part in split
-        if part
+        | ({"rate": rate} if scaled else {})
+        | ({"decay_share": decay / weight_decay} if decays and weight_decay and decay else {})
+        | ({"lr": lr * rate} if scaled and lr is not None else {})
+        for (rate, decay), part in sorted(parts.items(), key=lambda one: (one[0][0] != 1, not one[0][1]))
     ]
+
+
+def _by_first_name(patterns: Mapping[str, float], aliases: list[tuple[str, str]], field: str) -> dict[str, float]:
+    """Factors by the name of the first use, whichever of its names a pattern matched."""
+    found = factors(patterns, [alias for alias, _ in aliases], field)
+    return {name: found[alias] for alias, name in aliases if alias in found}
+
+
+def unfreeze(model: nn.Module, optimizer: Optimizer, patterns: Sequence[str], rate: float = 1.0) -> list[str]:
+    """Gradual unfreezing: gives frozen parameters to a live optimizer, in groups of their own; returns their names.
+
+    They train at `rate` times the optimizer's peak rate and follow its schedule (`initial_lr`); those that decay do so
+    as the others. Call it between two updates. Raises `RecipeError` for a pattern that matches nothing, or nothing new.
+    """
+    every = [name for name, _ in model.named_parameters()]
+    asked = {name for pattern in patterns for name in matching(pattern, every, "unfreeze")}
+    held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    new = [(name, weight) for name, weight in model.named_parameters() if name in asked and id(weight) not in held]
+    if not new:
+        raise RecipeError(f"unfreeze: the optimizer holds all of {_few(sorted(asked))} already; name frozen parameters")
+    first = optimizer.param_groups[0]
+    peak = float(first.get("initial_lr", first["lr"])) / first.get("rate", 1.0) * rate
+    decay = max(group.get("weight_decay", 0.0) / group.get("decay_share", 1.0) for group in optimizer.param_groups)
+    spared = _spared(model)
+    for share in (decay, 0.0) if decay else (0.0,):
+        part = [(name, weight) for name, weight in new if not decay or (id(weight) in spared) == (not share)]
+        if part:
+            group = {"params": [weight for _, weight in part], "names": [name for name, _ in part], "rate": rate}
+            lr = torch.full_like(first["lr"], peak) if isinstance(first["lr"], Tensor) else peak
+            kept = {"weight_decay": share} if "weight_decay" in first else {}
+            optimizer.add_param_group({**group, **kept, "lr": lr, "initial_lr": peak})
+    for _, weight in new:
+        weight.requires_grad_(True)
+    if switches(optimizer):
+        optimizer.train()  # type: ignore[attr-defined]  # a new group begins in evaluation mode
+    return [name for name, _ in new]
 
 
 def _refuse_untrainable(model: nn.Module, named: list[tuple[str, nn.Parameter]]) -> None:
@@ -51,24 +119,31 @@ def _refuse_untrainable(model: nn.Module, named: list[tuple[str, nn.Parameter]])
         raise ModelError(f"the shape of {_few(lazy)} is not known yet; call the model on one batch before training it")
 
 
+def parameter_kinds(model: nn.Module) -> dict[int, set[str]]:
+    """What each parameter is, by id: "weight", "bias", "norm", "embedding" or "vector"; one with several uses is each."""
+    found: dict[int, set[str]] = {}
+    for layer in model.modules():
+        for name, weight in layer.named_parameters(recurse=False):
+            if not is_lazy(weight):
+                found.setdefault(id(weight), set()).add(_kind(layer, name, weight))
+    return found
+
+
 def _spared(model: nn.Module) -> set[int]:
-    """Ids of the parameters that do not decay."""
-    return {
-        id(weight)
-        for layer in model.modules()
-        for name, weight in layer.named_parameters(recurse=False)
-        if not is_lazy(weight) and _is_spared(layer, name, weight)
-    }
+    """Ids of the parameters that do not decay unless told to."""
+    return {weight for weight, kinds in parameter_kinds(model).items() if kinds != {"weight"}}
 
 
-def _is_spared(layer: nn.Module, name: str, weight: Tensor) -> bool:
-    if weight.ndim < 2 or isinstance(layer, EMBEDDINGS + NORMS):
-        return True
-    if name == "bias" or name.startswith("bias_") or name.endswith("_bias"):
-        return True
+def _kind(layer: nn.Module, name: str, weight: Tensor) -> str:
+    if isinstance(layer, EMBEDDINGS):
+        return "embedding"
     lengths = sum(size > 1 for size in weight.shape)
     foreign_norm = bool(NORM_NAME.search(type(layer).__name__)) and lengths <= 1  # a gain of shape (1, C, 1, 1)
-    return foreign_norm or _is_magnitude(layer, name)
+    if isinstance(layer, NORMS) or foreign_norm:
+        return "norm"
+    if name == "bias" or name.startswith("bias_") or name.endswith("_bias"):
+        return "bias"
+    return "vector" if weight.ndim < 2 or _is_magnitude(layer, name) else "weight"
 
 
 def _is_magnitude(layer: nn.Module, name: str) -> bool:

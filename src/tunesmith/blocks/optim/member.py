@@ -27,6 +27,25 @@ class Member(Protocol):
     def __call__(self, parts: Groups, lr: float, recipe: Recipe) -> Optimizer: ...
 
 
+NO_BASES = ("lbfgs", "lookahead", "sam", "schedulefree_adamw", "schedulefree_radam", "schedulefree_sgd")
+
+
+def base_name(recipe: Recipe, name: str) -> str:
+    """The base in `optim.extra` of a member that wraps another, sgd where none is named. Raises `RecipeError` for a wrong one."""
+    base = recipe.optim.extra.get("base", "sgd")
+    if not isinstance(base, str) or base in NO_BASES:
+        raise RecipeError(
+            f"optim.extra.base = {base!r}: {name} needs a base that steps once a gradient; take 'sgd' or 'adamw'"
+        )
+    return base
+
+
+def base_recipe(recipe: Recipe, name: str, own: Iterable[str]) -> Recipe:
+    """The recipe as the base of a wrapper reads it: without the wrapper's own arguments."""
+    rest = {key: value for key, value in recipe.optim.extra.items() if key not in ("base", *own)}
+    return revise(recipe, {"optim.extra": rest}, Source("derived", f"the base of {name}"))
+
+
 def given(recipe: Recipe, field: str) -> bool:
     """Whether a value of the section `optim` is more than the recipe's own default."""
     kind = type(recipe.optim)

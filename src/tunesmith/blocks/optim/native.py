@@ -23,11 +23,11 @@ SPARSE = (
 
 
 class Native:
-    """One class of `torch.optim`."""
+    """One class of `torch.optim`, or one of another library with the same words for its arguments."""
 
-    def __init__(self, kind: type[Optimizer]) -> None:
+    def __init__(self, kind: type[Optimizer], name: str = "") -> None:
         self.kind = kind
-        self.name = kind.__name__.lower()
+        self.name = name or kind.__name__.lower()
         self.parameters = inspect.signature(kind).parameters
         self.sparse = self.name in SPARSE
         self.dense = self.name != "sparseadam"
@@ -108,8 +108,14 @@ class Native:
 
 
 def _in_one(parts: Groups) -> Groups:
-    """All parameters in one group without a decay, for a class that knows none."""
-    return [{key: [each for part in parts for each in part[key]] for key in ("params", "names")}]
+    """All parameters of one rate in one group without a decay, for a class that knows none."""
+    merged: dict[float, dict[str, Any]] = {}
+    for part in parts:
+        rest = {key: value for key, value in part.items() if key in ("rate", "lr")}
+        group = merged.setdefault(part.get("rate", 1.0), {"params": [], "names": [], **rest})
+        group["params"] += part["params"]
+        group["names"] += part["names"]
+    return list(merged.values())
 
 
 def _refuse_other_than_matrices(parts: Groups) -> None:

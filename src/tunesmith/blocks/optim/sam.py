@@ -1,4 +1,5 @@
-"""Sharpness-aware minimisation. Foret et al., arXiv:2010.01412, algorithm 1 with p = 2.
+"""Sharpness-aware minimisation. Foret et al., arXiv:2010.01412, algorithm 1 with p = 2; adaptive: Kwon et al.,
+arXiv:2102.11600, eq. 3 with T_w = |w|.
 
 Batch norm sees each batch twice, once at the perturbed weights, and its running statistics move twice.
 """
@@ -12,8 +13,9 @@ from torch.optim import Optimizer
 
 from tunesmith.blocks.optim import OPTIMIZERS
 from tunesmith.blocks.optim.eager import plain_step
-from tunesmith.blocks.optim.member import Groups, Member
-from tunesmith.records import Recipe, RecipeError, Source, revise
+from tunesmith.blocks.optim.made import made
+from tunesmith.blocks.optim.member import Groups, Member, base_name, base_recipe
+from tunesmith.records import Recipe, RecipeError
 
 RADIUS = "sam_rho"  # its key in a group; adadelta has a "rho" of its own
 TINY = 1e-12  # keeps a zero gradient from dividing by zero
@@ -22,14 +24,18 @@ TINY = 1e-12  # keeps a zero gradient from dividing by zero
 class SAM(Optimizer):
     """Climbs `rho` along the gradient, takes the gradient there, and lets `base` step with it from where it stood.
 
+    The climb is e = rho g / |g|, the norm over all parameters; `adaptive`: e = rho w² g / |w g|, which does not change
+    when a layer's weights are scaled up and the next layer's down, and takes a larger rho (0.5 in its paper).
+
     `step(closure)`: the closure clears the gradients, computes loss and gradients and returns the loss; it is called
     twice, and the first loss is returned. Groups and state are those of `base`: one state_dict holds everything.
     """
 
-    def __init__(self, base: Optimizer, rho: float = 0.05) -> None:
+    def __init__(self, base: Optimizer, rho: float = 0.05, adaptive: bool = False) -> None:
         if not rho > 0:
             raise RecipeError(f"sam got rho = {rho!r}, a radius above 0 was expected; 0.05 is that of the paper")
         super().__init__(base.param_groups, {**base.defaults, RADIUS: rho})
+        self.adaptive = adaptive
         self.base = base
         self._share()
 
@@ -50,18 +56,16 @@ class SAM(Optimizer):
         return loss
 
     def _climb(self) -> list[tuple[Tensor, Tensor]]:
-        """Moves the weights by rho g / |g| (eq. 2); returns them with copies of what they were."""
-        gradients = [
-            weight.grad for group in self.param_groups for weight in group["params"] if weight.grad is not None
-        ]
-        norm = nn.utils.get_total_norm(gradients)
+        """Moves the weights by e (eq. 2); returns them with copies of what they were."""
+        held = [(weight, group) for group in self.param_groups for weight in group["params"] if weight.grad is not None]
+        norm = nn.utils.get_total_norm(
+            [weight.grad * weight.abs() if self.adaptive else weight.grad for weight, _ in held]
+        )
         moved = []
-        for group in self.param_groups:
-            scale = group[RADIUS] / (norm + TINY)
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    moved.append((weight, weight.clone()))
-                    weight.add_(weight.grad * scale.to(weight))
+        for weight, group in held:
+            scale = (group[RADIUS] / (norm + TINY)).to(weight)
+            moved.append((weight, weight.clone()))
+            weight.add_(weight.grad * scale * (weight.abs().square() if self.adaptive else 1.0))
         return moved
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -78,7 +82,7 @@ class SAM(Optimizer):
         self._share()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "base": self.base}
+        return {**super().__getstate__(), "base": self.base, "adaptive": self.adaptive}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -86,7 +90,10 @@ class SAM(Optimizer):
 
 
 class Sharp:
-    """`optim.name = "sam"`. In `optim.extra`: `rho`, `base` (an optimizer by name, sgd), and what the base takes."""
+    """`optim.name = "sam"`. In `optim.extra`: `rho`, `adaptive`, `base` (an optimizer by name, sgd), and what the base takes.
+
+    Use: where generalisation matters more than time: an update costs two passes.
+    """
 
     name = "sam"
     sparse = False
@@ -96,20 +103,15 @@ class Sharp:
         return self._base(recipe).weight_decay(recipe)
 
     def _base(self, recipe: Recipe) -> Member:
-        name = recipe.optim.extra.get("base", "sgd")
-        if name == self.name or name == "lbfgs":
-            raise RecipeError(
-                f"optim.extra.base = {name!r}: sam needs a base that steps once a gradient; take 'sgd' or 'adamw'"
-            )
-        return OPTIMIZERS[name]
+        return OPTIMIZERS[base_name(recipe, self.name)]
 
     def fields(self, recipe: Recipe) -> Iterable[str]:
         return self._base(recipe).fields(recipe)
 
     def __call__(self, parts: Groups, lr: float, recipe: Recipe) -> Optimizer:
-        rest = {name: value for name, value in recipe.optim.extra.items() if name not in ("base", "rho")}
-        below = revise(recipe, {"optim.extra": rest}, Source("derived", "the base of sam"))
-        return SAM(self._base(recipe)(parts, lr, below), rho=recipe.optim.extra.get("rho", 0.05))
+        extra = recipe.optim.extra
+        base = made(self._base(recipe), parts, lr, base_recipe(recipe, self.name, ("rho", "adaptive")))
+        return SAM(base, rho=extra.get("rho", 0.05), adaptive=bool(extra.get("adaptive", False)))
 
 
 OPTIMIZERS.add("sam")(Sharp())
