@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tunesmith.blocks.losses.loss import Loss, Reduced, align, class_mass, reduced, single_precision, tensors
+from tunesmith.blocks.losses.theory import counterpart
 from tunesmith.records import ModelError
 
 # Element by element: outputs and target have one shape.
@@ -70,6 +71,7 @@ class TorchLoss:
     """A loss module of torch under its own reduction, with the divisor told."""
 
     opaque = couples = False
+    labels = False
 
     def __init__(self, module: nn.Module) -> None:
         self.source = module
@@ -78,6 +80,7 @@ class TorchLoss:
         self.additive = self.reduction == "sum"
         self._ignore_index = int(getattr(module, "ignore_index", -100))
         self._kind = next(kind for kind in ALIGNED + LABELLED if isinstance(module, kind))
+        self.labels = self._kind in LABELLED
         self._tensors = {name: held for name, held in module._buffers.items() if held is not None}
         self._each, self._total = _with_reduction(module, "none"), _with_reduction(module, "sum")
 
@@ -90,6 +93,18 @@ class TorchLoss:
         if self.reduction == "batchmean":
             values = values.flatten(1).sum(1) if values.dim() > 1 else values
         return reduced(values, self._mass(outputs, target), weight, self.name)
+
+    def at_start(self, target: Any, **about: Any) -> float:
+        """As `Member.at_start`, where the catalogue has the same loss."""
+        return float(counterpart(self.source).at_start(target, **about))
+
+    def no_skill(self, target: Any, **about: Any) -> float:
+        """As `Member.no_skill`, where the catalogue has the same loss."""
+        return float(counterpart(self.source).no_skill(target, **about))
+
+    def skill(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
+        """As `Member.skill`, where the catalogue has the same loss."""
+        return float(counterpart(self.source).skill(outputs, target, weight))
 
     def _shaped(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if not self._tensors:
@@ -136,6 +151,7 @@ class Foreign:
     """A callable of unknown reduction. It is `opaque` until a call returns (sum, weight)."""
 
     couples = additive = False
+    whole = True  # also once it has returned (sum, weight)
 
     def __init__(self, loss: Callable[..., Any]) -> None:
         self.source = loss

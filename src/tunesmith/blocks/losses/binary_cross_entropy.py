@@ -5,17 +5,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from tunesmith.blocks.losses import LOSSES
+from tunesmith.blocks.losses.classes import one_logit
 from tunesmith.blocks.losses.loss import Reduced, align, reduced, single_precision
+from tunesmith.blocks.losses.member import Member
+from tunesmith.blocks.losses.start import Answers, log_odds
 from tunesmith.records import ModelError
 
 
 @LOSSES.add("binary_cross_entropy")
-class BinaryCrossEntropy:
+class BinaryCrossEntropy(Member):
     """Mean over all answers, each (N,) or (N, K), with l = -p y log σ(z) - (1 - y) log(1 - σ(z)) and p = `pos_weight`.
 
     `class_weights`: for "binary" the weights of no and yes, Σ s w_y l / Σ s w_y; for "multilabel" one weight a label,
     Σ s w_k l / Σ s w_k. For "binary" two logits (N, 2) count as their difference, which is the same probability.
     `label_smoothing` e moves y to y (1 - e) + e / 2.
+
+    At start: ln 2 = 0.6931 with zero outputs, whatever the data; H(share of yes) with the bias at log n_yes / n_no.
+    Use: several labels a row, each yes or no, and a model with one logit for two classes.
 
     >>> loss = BinaryCrossEntropy()
     >>> round(float(loss(torch.zeros(4, 3), torch.ones(4, 3)).value), 4)
@@ -25,7 +31,6 @@ class BinaryCrossEntropy:
     name = "binary_cross_entropy"
     kinds = ("multilabel", "binary")
     settings = ("class_weights", "label_smoothing", "pos_weight")
-    opaque = couples = additive = False
 
     def __init__(
         self,
@@ -39,11 +44,11 @@ class BinaryCrossEntropy:
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
         self.pos_weight = None if pos_weight is None else torch.as_tensor(pos_weight)
+        self.start = Answers()
 
     def __call__(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Reduced:
         logits = single_precision(outputs)
-        if self.kind == "binary" and logits.dim() == 2 and logits.shape[1] == 2 and target.shape != logits.shape:
-            logits = logits[:, 1] - logits[:, 0]
+        logits = one_logit(logits, target) if self.kind == "binary" else logits
         logits, target = align(logits, target, self.name)
         answers = target.to(logits.dtype)
         mass = self._mass(answers)
@@ -65,3 +70,10 @@ class BinaryCrossEntropy:
                 "weight for each of the labels"
             )
         return each.expand_as(answers)
+
+    def _best(self, cases: Tensor, each: Tensor, outputs: int | None) -> Tensor:
+        mass = self._mass(cases)
+        each = each if mass is None else each * mass
+        answers = cases * (1 - self.label_smoothing) + self.label_smoothing / 2
+        favour = 1.0 if self.pos_weight is None else self.pos_weight.to(cases)
+        return log_odds((each * favour * answers).sum(0), (each * (1 - answers)).sum(0))

@@ -8,29 +8,37 @@ from torch import Tensor
 from torch.nn import functional
 
 from tunesmith.blocks.losses import LOSSES
+from tunesmith.blocks.losses.classes import classes_first
 from tunesmith.blocks.losses.loss import Reduced, class_mass, reduced, single_precision
-from tunesmith.records import ModelError
+from tunesmith.blocks.losses.member import Member
+from tunesmith.blocks.losses.start import Classes, log_shares
 
 NOTHING = torch.iinfo(torch.int64).min  # no label is this number
 
 
 @LOSSES.add("cross_entropy")
-class CrossEntropy:
+class CrossEntropy(Member):
     """Σ s w_y l / Σ s w_y over samples, with l = -log softmax(logits)_y.
 
     Shapes: logits (N, C) with labels (N,); (N, C, L, …) with (N, L, …) as torch has it; (N, L, C) with (N, L) for the
     kind "language", or any with `class_dim=-1`. A floating target in the shape of the logits holds probabilities.
     `ignore_index=None` counts every label.
 
+    At start: ln C with zero outputs, whatever the data; H(prior) = -Σ p_c log p_c with the bias at log p_c.
+    Use: one class of several, and two; it takes logits, never probabilities.
+
     >>> loss = CrossEntropy()
     >>> round(float(loss(torch.zeros(4, 10), torch.arange(4)).value), 4)
     2.3026
+    >>> round(CrossEntropy().at_start([0] * 9 + [1], bias="data"), 4)  # H(0.1)
+    0.3251
     """
 
     name = "cross_entropy"
     kinds = ("multiclass", "binary", "language")
     settings = ("class_weights", "label_smoothing", "ignore_index", "class_dim")
-    opaque = couples = additive = False
+    labels = True
+    start: Classes
 
     def __init__(
         self,
@@ -45,9 +53,10 @@ class CrossEntropy:
         self.label_smoothing = label_smoothing
         self.ignore_index = ignore_index
         self.class_dim = (-1 if kind == "language" else 1) if class_dim is None else class_dim
+        self.start = Classes(None if class_weights is None else len(class_weights), ignore_index, self.class_dim)
 
     def __call__(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Reduced:
-        logits, target = self._shaped(single_precision(outputs), target)
+        logits, target = classes_first(single_precision(outputs), target, self.class_dim, self.name)
         each = None if self.class_weights is None else self.class_weights.to(logits)
         ignored = NOTHING if self.ignore_index is None else self.ignore_index
         settings: dict[str, Any] = {"weight": each, "ignore_index": ignored, "label_smoothing": self.label_smoothing}
@@ -61,27 +70,9 @@ class CrossEntropy:
         total = functional.cross_entropy(logits, target, reduction="sum", **settings)
         return Reduced(total, float(logits.numel() // logits.shape[1]) if mass is None else mass.sum())
 
-    def _shaped(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits with the classes at dimension 1, and a target that fits them."""
-        if outputs.dim() < 2 or outputs.shape[self.class_dim] < 2:
-            raise ModelError(
-                f"{self.name} got outputs of shape {tuple(outputs.shape)}, one logit a class was expected at dimension "
-                f"{self.class_dim}; "
-                "give the model one output a class, or take binary_cross_entropy for a single logit"
-            )
-        logits = outputs if self.class_dim == 1 or outputs.dim() == 2 else outputs.movedim(self.class_dim, 1)
-        if target.is_floating_point():
-            target = target if self.class_dim == 1 or target.dim() < 3 else target.movedim(self.class_dim, 1)
-            if target.shape == logits.shape:
-                return logits, target
-        labels = logits.shape[:1] + logits.shape[2:]
-        if target.shape == (*labels, 1):
-            target = target.squeeze(-1)
-        if target.shape != labels or target.is_floating_point() or target.is_complex():
-            raise ModelError(
-                f"{self.name} got outputs of shape {tuple(outputs.shape)} and a {target.dtype} target of shape "
-                f"{tuple(target.shape)}, "
-                f"whole-number labels of shape {tuple(labels)} were expected; check where the classes lie (dimension "
-                f"{self.class_dim}) and the labels"
-            )
-        return logits, target.long()
+    def _best(self, cases: Tensor, each: Tensor, outputs: int | None) -> Tensor:
+        """p_c as w_c n_c, with the smoothed part of each label spread over the classes."""
+        counts = self.start.counts(cases, each, outputs)
+        weights = torch.ones_like(counts) if self.class_weights is None else self.class_weights.to(counts)
+        spread = self.label_smoothing * counts.sum() / len(counts)
+        return log_shares(weights * ((1 - self.label_smoothing) * counts + spread))

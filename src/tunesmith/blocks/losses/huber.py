@@ -4,13 +4,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from tunesmith.blocks.losses import LOSSES
-from tunesmith.blocks.losses.loss import Reduced, align, reduced, single_precision
-from tunesmith.records import RecipeError
+from tunesmith.blocks.losses.member import NumberLoss, number
 
 
 @LOSSES.add("huber")
-class Huber:
-    """e²/2 where |e| <= delta, delta (|e| - delta/2) beyond; `delta` in units of the target.
+class Huber(NumberLoss):
+    """e²/2 where |e| <= delta, delta (|e| - delta/2) beyond; `delta` in units of the (scaled) target.
+
+    As `torch.nn.HuberLoss`; `smooth_l1` is this divided by delta.
+
+    At start: the mean of that over the target with zero outputs; for a target within delta half its mean square.
+    Use: numbers with some outliers; `delta` is the error from which on one counts as an outlier.
 
     >>> import torch
     >>> float(Huber()(torch.zeros(2), torch.tensor([1.0, 3.0])).sum)
@@ -18,21 +22,14 @@ class Huber:
     """
 
     name = "huber"
-    kinds = ("regression", "multi_regression")
     settings = ("delta",)
-    opaque = couples = additive = False
 
     def __init__(self, *, kind: str = "regression", delta: float = 1.0) -> None:
-        if not delta > 0:
-            raise RecipeError(
-                f"huber got delta = {delta!r}, a number above 0 was expected; 1.0 is usual for a scaled target"
-            )
-        self.kind = kind
-        self.delta = delta
+        super().__init__(kind=kind)
+        self.delta = number(delta, self.name, "delta", above=0, usual="1.0 for a scaled target")
 
-    def __call__(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Reduced:
-        guess, truth = align(single_precision(outputs), target, self.name)
-        truth = truth.to(guess.dtype)
-        if weight is None:
-            return Reduced(functional.huber_loss(guess, truth, reduction="sum", delta=self.delta), float(guess.numel()))
-        return reduced(functional.huber_loss(guess, truth, reduction="none", delta=self.delta), None, weight, self.name)
+    def values(self, guess: Tensor, truth: Tensor) -> Tensor:
+        return functional.huber_loss(guess, truth, reduction="none", delta=self.delta)
+
+    def total(self, guess: Tensor, truth: Tensor) -> Tensor:
+        return functional.huber_loss(guess, truth, reduction="sum", delta=self.delta)
