@@ -1,0 +1,1 @@
+"""Looks, names, proves, mends."""
