@@ -68,7 +68,7 @@ def directed(recipe: Recipe, judge: ValidationJudge) -> Recipe:
     """A schedule that watches the score is told which way is better, where the recipe does not say."""
     section = recipe.schedule
     takes = inspect.signature(schedules.SCHEDULES[section.name]).parameters
-    if "mode" not in takes or section.extra.get("watches") != "score" or "mode" in section.extra:
+    if "mode" not in takes or section.extra.get("watches") != "score" or section.extra.get("mode", "auto") != "auto":
         return recipe
     extra = {**section.extra, "mode": judge.better}
     return revise(recipe, {"schedule.extra": extra}, Source("derived", f"{judge.name}: {judge.better} is better"))
