@@ -12,7 +12,7 @@ from tunesmith.records import RecipeError
 def cosine_hold(steps: int, hold: float | str = 0.1) -> Schedule:
     """Factor 1 up to step H, then (1 + cos(π (t - H) / (T - H))) / 2, exactly 0 from T = `steps` on.
 
-    H = `hold` is a share of the run, updates or an amount. The source's warm-up is `linear` with its start factor,
+    H = `hold` is a share of the run, updates or an amount; 0 is the plain cosine. The source's warm-up is `linear` with its start factor,
     joined after; its total counts the warm-up, T here does not.
 
     Use: where the peak rate is to work for a time before the decay; `wsd` holds it longer.
@@ -21,7 +21,7 @@ def cosine_hold(steps: int, hold: float | str = 0.1) -> Schedule:
     [1.0, 1.0, 0.5, 0.0, 0.0]
     """
     end = length(steps)
-    start = updates(hold, end, "hold")
+    start = 0 if hold == 0 else updates(hold, end, "hold")
     if start >= end > 1:
         raise RecipeError(f"hold = {hold!r} are {start} of {end} updates, which leaves none to decay in; hold fewer")
     span = max(end - start, 1)
