@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tunesmith.data.scalers import ARRAY_SCALE, SCALERS, TABLE_SCALE, Scaler
+from tunesmith.data.scalers import ARRAY_SCALE, SCALERS, TABLE_SCALE, Scaler, feature_names
 from tunesmith.data.spec import Array, Numbers, Table
 from tunesmith.records.sections import DataSection
 
@@ -60,9 +60,7 @@ class NumberBlock:
         return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
 
     def spec(self) -> Numbers:
-        names: list[str] = []
-        for name, width in zip(self._scaled, self._fitted().widths, strict=True):
-            names += [name] if width == 1 else [f"{name} [{index}]" for index in range(width)]
+        names = list(feature_names(self._fitted(), self._scaled))
         names += [f"{name} ({wave} of {cycle})" for name, cycle in self._cycles for wave in ("sine", "cosine")]
         names += [f"{name} (missing)" for name in self._marked]
         return Numbers(len(names), tuple(names))
@@ -167,9 +165,7 @@ class MatrixBlock:
         return np.concatenate([scaled, np.isnan(values[:, self._marked])], axis=1, dtype=np.float32, casting="unsafe")
 
     def spec(self) -> Numbers:
-        names: list[str] = []
-        for column, width in enumerate(self._fitted().widths):
-            names += [f"x{column}"] if width == 1 else [f"x{column} [{index}]" for index in range(width)]
+        names = list(feature_names(self._fitted(), [f"x{column}" for column in range(self._columns)]))
         names += [f"x{column} (missing)" for column in self._marked]
         return Numbers(len(names), tuple(names))
 

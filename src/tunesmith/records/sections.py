@@ -72,8 +72,8 @@ class DataSection(Section):
         0.15, description="share of the rows kept for the final judgement, where no test data are given"
     )
     keep_duplicates_together: bool = Field(True, description="rows with equal inputs never lie in two parts")
-    scale: Literal["auto", "standard", "robust", "quantile", "piecewise", "none"] = Field(
-        "auto", description="how number columns are scaled, fitted on the training part"
+    scale: Literal["auto", "standard", "robust", "quantile", "piecewise", "pca", "zca", "none"] = Field(
+        "auto", description="how number columns are scaled, fitted on the training part; pca, zca: whitened together"
     )
     scale_target: Literal["auto", "standard", "none"] = Field(
         "auto", description="scaling of a regression target, undone in predictions"

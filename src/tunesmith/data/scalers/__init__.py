@@ -1,10 +1,11 @@
 """Scalers of number columns: fitted on the training part, applied to all, inverted where they can be.
 
 A scaler is made by `SCALERS[name].fit(values)` from numbers (N, columns) without missing values, gives
-(N, columns * features) by `transform` and takes them back by `inverse`. It is plain data: `to_json`, `from_json`.
+(N, columns * features) by `transform` and takes them back by `inverse`. It is plain data: `to_json`, `from_json`. One
+whose features mix columns names them itself, by `names(columns)`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from tunesmith.data.spec import Array
@@ -35,6 +36,21 @@ class Scaler(Protocol):
 
 SCALERS: Catalog[type[Scaler]] = Catalog("scaler")
 SCALERS.load(__path__, __name__)
+
+
+def feature_names(scaler: Scaler, columns: Sequence[str]) -> tuple[str, ...]:
+    """Names of the features that a scaler makes of the columns.
+
+    >>> feature_names(SCALERS["standard"].from_json({"center": [0.0], "factor": [1.0]}), ["age"])
+    ('age',)
+    """
+    if hasattr(scaler, "names"):
+        return tuple(scaler.names(tuple(columns)))
+    return tuple(
+        name if width == 1 else f"{name} [{index}]"
+        for name, width in zip(columns, scaler.widths, strict=True)
+        for index in range(width)
+    )
 
 
 def ascending(values: Array) -> Array:
