@@ -119,6 +119,30 @@ def test_frozen_weights_are_left_out():
     assert ends.top.value == pytest.approx(torch.linalg.eigvalsh(exact)[-1].item(), rel=1e-7)
 
 
+def test_a_layer_that_is_differentiable_only_once_goes_by_differences():
+    torch.manual_seed(0)
+    bag = nn.Sequential(nn.EmbeddingBag(7, 3, mode="mean"), nn.Tanh(), nn.Linear(3, 2)).double()
+    x, y = torch.randint(7, (9, 4)), torch.arange(9) % 2
+    same = nn.Sequential(nn.Embedding(7, 3), Mean(), nn.Tanh(), nn.Linear(3, 2)).double()
+    nn.utils.vector_to_parameters(nn.utils.parameters_to_vector(bag.parameters()), same.parameters())
+
+    exact = hessian_ends(same, nn.CrossEntropyLoss(), [(x, y)], iterations=29)
+    found = hessian_ends(bag, nn.CrossEntropyLoss(), [(x, y)], iterations=29, differences=True)
+
+    assert found.top.value == pytest.approx(exact.top.value, rel=1e-6)
+    assert found.bottom.value == pytest.approx(exact.bottom.value, rel=1e-6)
+    assert found.passes == 4 * (found.iterations + 2)
+    trace = hessian_trace(bag, nn.CrossEntropyLoss(), [(x, y)], differences=True)
+    assert trace.value == pytest.approx(hessian_trace(same, nn.CrossEntropyLoss(), [(x, y)]).value, rel=1e-6)
+    with pytest.raises(ModelError, match="try differences=True"):
+        hessian_ends(bag, nn.CrossEntropyLoss(), [(x, y)])
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean(1)
+
+
 class Tied(nn.Module):
     """One weight in two places."""
 

@@ -19,6 +19,7 @@ from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved, seen_by
 
 FORWARD, GRADIENT, PRODUCT = 1, 2, 4  # passes: a product runs forward, backward, and backward through both
+MISSING = ("not implemented", "double backward", "not differentiable")  # in torch's words where a derivative is absent
 
 
 class FixedLoss:
@@ -65,7 +66,11 @@ class FixedLoss:
         return self._finite(total / divisor), gradient / divisor
 
     def product(self, vector: Tensor, at: Tensor | None = None) -> Tensor:
-        """H v, by differentiating g·v: H itself is never built. Shape: (n,) -> (n,)."""
+        """H v, by differentiating g·v: H itself is never built. Shape: (n,) -> (n,).
+
+        Raises `ModelError` where a layer has no second derivative (`nn.EmbeddingBag`, cuDNN's recurrent ones): there
+        `differences` serves.
+        """
         self._place(at)
         self.passes += PRODUCT
         weight, product, pieces = 0.0, self.zeros(), self._pieces(vector)
@@ -73,9 +78,29 @@ class FixedLoss:
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             for part in self._forward():
                 weight += float(part.weight)
-                product += self._flat(self._second(part.sum, pieces))
+                try:
+                    product += self._flat(self._second(part.sum, pieces))
+                except RuntimeError as error:  # NotImplementedError is one
+                    if any(words in str(error) for words in MISSING):
+                        raise ModelError(
+                            f"the model has no second derivative ({str(error).splitlines()[0]}); try differences=True"
+                        ) from error
+                    raise
         self._finite(float(product.sum()), "product with the Hessian")
         return product / self._divisor(weight)
+
+    def differences(self, vector: Tensor) -> Tensor:
+        """H v as (g(w + h v) - g(w - h v)) / 2h: two gradients, for models that can be differentiated only once.
+
+        h = ε^(1/3) (1 + ‖w‖) / ‖v‖, ε the rounding of the weights: about 5 digits in float32, 10 in float64.
+        Source: Nocedal & Wright, Numerical Optimization, section 8.1.
+        """
+        origin = self.weights()
+        precision = min(torch.finfo(parameter.dtype).resolution for parameter in self._parameters)
+        step = precision ** (1 / 3) * (1 + float(origin.norm())) / max(float(vector.norm()), 1e-30)
+        ahead, behind = (self.gradient(origin + sign * step * vector)[1] for sign in (1, -1))
+        change: Tensor = ahead - behind
+        return change / (2 * step)
 
     def _second(self, total: Tensor, pieces: Sequence[Tensor]) -> Sequence[Tensor | None]:
         gradients = torch.autograd.grad(total, self._parameters, create_graph=True, allow_unused=True)

@@ -29,15 +29,19 @@ class HessianEnds:
         return 2 / self.top.value if self.top.value > 0 else math.inf
 
 
-def hessian_ends(model: nn.Module, loss: Any, batches: Any, *, iterations: int = 30, seed: int = 0) -> HessianEnds:
+def hessian_ends(
+    model: nn.Module, loss: Any, batches: Any, *, iterations: int = 30, seed: int = 0, differences: bool = False
+) -> HessianEnds:
     """λ_max and λ_min of ∂²f/∂w² over the trainable weights, f the mean loss over the batches in evaluation mode.
 
     By Lanczos with full reorthogonalisation, so that a large negative eigenvalue does not hide the top one. `error` is the
     residual ‖H y - λ y‖: some eigenvalue lies that near; `top` is never above the true one by more than rounding, and a
     small residual after more iterations says that it is the end. Cost: 4 (iterations + 2) passes over the batches;
     memory: `iterations` vectors as long as the weights, so 30 times the model. Model, gradients, modes and random
-    generators are left as they were.
-    Raises `RecipeError` for fewer than 1 iteration, `ModelError` where the loss is not finite.
+    generators are left as they were. `differences=True` takes the products by differences of gradients, at the same cost
+    and with half of the digits, for layers that torch can differentiate only once.
+    Raises `RecipeError` for fewer than 1 iteration, `ModelError` where the loss is not finite or has no second
+    derivative.
     Use: to see how large a rate a place bears (2 / top) and whether it is a saddle (bottom below 0); not to rank
     different architectures.
 
@@ -51,7 +55,8 @@ def hessian_ends(model: nn.Module, loss: Any, batches: Any, *, iterations: int =
     if iterations < 1:
         raise RecipeError(f"iterations = {iterations}: at least 1 was expected; 30 find the ends of most nets")
     with fixed_loss(model, loss, batches) as fixed:
-        top, bottom, made = ends(fixed.product, fixed.zeros(), iterations, seed)
+        product = fixed.differences if differences else fixed.product
+        top, bottom, made = ends(product, fixed.zeros(), iterations, seed)
         spent = fixed.passes
     return HessianEnds(
         top=Sharpness(value=top.value, error=top.residual, passes=spent),
@@ -61,7 +66,9 @@ def hessian_ends(model: nn.Module, loss: Any, batches: Any, *, iterations: int =
     )
 
 
-def hessian_trace(model: nn.Module, loss: Any, batches: Any, *, samples: int = 32, seed: int = 0) -> Sharpness:
+def hessian_trace(
+    model: nn.Module, loss: Any, batches: Any, *, samples: int = 32, seed: int = 0, differences: bool = False
+) -> Sharpness:
     """tr H = E v'Hv over v of random signs; the mean of the samples, `error` its standard error.
 
     The variance of one sample is 2 (‖H‖² - Σ H_ii²): none where H is diagonal. Cost: 4 passes a sample.
@@ -73,10 +80,11 @@ def hessian_trace(model: nn.Module, loss: Any, batches: Any, *, samples: int = 3
         raise RecipeError(f"samples = {samples}: at least 2 were expected, or there is no standard error; try 32")
     generator = torch.Generator().manual_seed(seed)
     with fixed_loss(model, loss, batches) as fixed:
+        product = fixed.differences if differences else fixed.product
         found = []
         for _ in range(samples):
             signs = torch.randint(2, (fixed.size,), generator=generator, dtype=torch.int8).to(fixed.zeros()) * 2 - 1
-            found.append(float(signs @ fixed.product(signs)))
+            found.append(float(signs @ product(signs)))
         spent = fixed.passes
     values = torch.tensor(found, dtype=torch.float64)
     return Sharpness(value=float(values.mean()), error=float(values.std()) / math.sqrt(samples), passes=spent)
