@@ -439,12 +439,20 @@ EXPERIMENTS = {
         ("warm-up", "none"),
         warm_up,
         (Claim("last 25 losses", "warm-up", "none", -1),),
-        "At this peak both arms stall: the rate is beyond what the net bears, with or without a warm-up. Hence the second setting.",
+        "At this peak both arms stall: the rate is beyond what this net bears, with or without a warm-up of 50. Hence a second setting.",
     ),
     "warm_up, second setting": Experiment(
-        "the same; the peak rate halved until the arm with warm-up learns at a seed of its own (100), which is once",
+        "the same; the peak rate halved until the arm with warm-up gets below the entropy at a seed of its own (100): once",
         ("warm-up", "none"),
         functools.partial(warm_up, halvings=1),
+        (Claim("last 25 losses", "warm-up", "none", -1),),
+        "The seed that chose this rate was a lucky one: at the other five both arms still hover at the entropy of characters.",
+    ),
+    "warm_up, third setting": Experiment(
+        "the same; halved until that arm is 0.5 below the entropy at the seed 100: twice. Chosen after the two before it were seen, "
+        "without a look at the arm without warm-up",
+        ("warm-up", "none"),
+        functools.partial(warm_up, halvings=2),
         (Claim("last 25 losses", "warm-up", "none", -1),),
     ),
     "embedding": Experiment(

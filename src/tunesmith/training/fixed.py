@@ -97,10 +97,9 @@ class FixedLoss:
         """
         origin = self.weights()
         precision = min(torch.finfo(parameter.dtype).resolution for parameter in self._parameters)
-        step = precision ** (1 / 3) * (1 + float(origin.norm())) / max(float(vector.norm()), 1e-30)
+        step: float = precision ** (1 / 3) * (1 + float(origin.norm())) / max(float(vector.norm()), 1e-30)
         ahead, behind = (self.gradient(origin + sign * step * vector)[1] for sign in (1, -1))
-        change: Tensor = ahead - behind
-        return change / (2 * step)
+        return (ahead - behind) / (2 * step)
 
     def _second(self, total: Tensor, pieces: Sequence[Tensor]) -> Sequence[Tensor | None]:
         gradients = torch.autograd.grad(total, self._parameters, create_graph=True, allow_unused=True)
