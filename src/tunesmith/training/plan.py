@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.blocks import losses, models, optim
+from tunesmith.blocks import experience, losses, models, optim
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.samplers.balanced import balanced_batch
@@ -23,10 +23,11 @@ from tunesmith.training.dryrun import Trial, tried
 from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed, Rows, StreamedFeed
 from tunesmith.training.guards import Guard, Probe, StopAtNonFinite
 from tunesmith.training.judge import ValidationJudge
+from tunesmith.training.kinds import about
 from tunesmith.training.loaders import loader_for, pins, resume_promise
 from tunesmith.training.loop import Plan
 from tunesmith.training.precision import Precision
-from tunesmith.training.resolve import horizon, own_model_defaults, resolve
+from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
 from tunesmith.training.update import Update
 
@@ -54,16 +55,24 @@ def make(
     findings: list[Finding] = []
     rows = row_count(prepared.train)
     name = model_name(task, recipe, prepared)
-    defaults = models.defaults(name, prepared.spec, rows) if name else own_model_defaults(rows)
-    origin = f"default of {name} for {rows} rows" if name else "default for a network of your own"
+    own = None if name else own_or_built(task, recipe, prepared, name)
+    known = {"model": experience.kind_of(name)} if own is None else about(own)
     recipe = resolve(
-        recipe, kind=prepared.kind, rows=rows, defaults=defaults, origin=origin, has_val=prepared.val is not None
+        recipe,
+        kind=prepared.kind,
+        rows=rows,
+        defaults=models.defaults(name, prepared.spec, rows) if name else {},
+        origin=f"default of {name} for {rows} rows",
+        has_val=prepared.val is not None,
+        about=known,
     )
+    notices += remarks(recipe, known)
     if recipe.train.threads != "auto":
         torch.set_num_threads(int(recipe.train.threads))
     device = torch.device(recipe.train.device)
     precision = Precision(recipe.train.precision, device)
-    model = own_or_built(task, recipe, prepared, name).to(device, precision.dtype if precision.name == "fp64" else None)
+    model = own_or_built(task, recipe, prepared, name) if own is None else own
+    model = model.to(device, precision.dtype if precision.name == "fp64" else None)
     frozen = [path for path, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
         notices.append(
@@ -106,6 +115,11 @@ def make(
     )
     layers = optim.layer_table(model, optimizer.param_groups)
     return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers)
+
+
+def remarks(recipe: Recipe, known: Mapping[str, Any]) -> list[str]:
+    """Values far outside what the rules of thumb know as sound; accumulation is measured instead (`coupled`)."""
+    return [str(note) for note in experience.lint(recipe, **known) if note.path != "train.accumulate"]
 
 
 def row_count(part: Any) -> int:

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tunesmith.blocks import experience
 from tunesmith.blocks.metrics import BY_KIND, METRICS
-from tunesmith.blocks.optim import OPTIMIZERS
+from tunesmith.blocks.optim import OPTIMIZERS, adapted
 from tunesmith.blocks.schedules import SCHEDULES
 from tunesmith.records import DeviceError, Recipe, RecipeError, Source, did_you_mean, revise
+from tunesmith.records.sections import PATHS
 
 ENDS_AT_FLOOR = (
     "cosine",
@@ -18,48 +20,164 @@ ENDS_AT_FLOOR = (
 )  # schedules whose gain comes with their last updates
 
 
-def resolve(recipe: Recipe, *, kind: str, rows: int, defaults: Mapping[str, Any], origin: str, has_val: bool) -> Recipe:
+UNMEASURED_RATE = 1e-3  # assumption: of optimizers that no rule of thumb names
+EPOCHS = 20  # assumption
+
+
+def resolve(
+    recipe: Recipe,
+    *,
+    kind: str,
+    rows: int,
+    defaults: Mapping[str, Any],
+    origin: str,
+    has_val: bool,
+    about: Mapping[str, Any] | None = None,
+) -> Recipe:
     """The recipe with every "auto" of model, optim, schedule, train and eval replaced.
 
-    `defaults` are those of the model (built-in or `own_model_defaults`), `origin` names them. Raises `RecipeError` for values that
-    fit no member or each other, `DeviceError` for a device that is not there.
+    `defaults` are those of a built-in model, `origin` names them; what they leave open is taken from the rules of thumb, for
+    a network of which `about` tells kind and norms (see `experience.KEYS`). A user's own rules win over the defaults.
+    Raises `RecipeError` for values that fit no member or each other, `DeviceError` for a device that is not there.
     """
-    changes: dict[str, Any] = {}
-    sources: dict[str, Source] = {}
-
-    def settle(path: str, value: Any, because: str) -> None:
-        if path not in changes and recipe.get(path) == "auto":
-            changes[path], sources[path] = value, Source("derived", because)
-
-    untouched = Recipe()
-    for path, value in defaults.items():
-        free = recipe.source(path).kind == "default" and recipe.get(path) == untouched.get(path)
-        if recipe.get(path) == "auto" or free:
-            changes[path], sources[path] = value, Source("derived", origin)
-    settle("optim.name", "adamw", "first choice for any network")
-    name = changes.get("optim.name", recipe.optim.name)
-    settle("optim.lr", 0.1 if name == "sgd" else 1e-3, f"usual start of {name}")
-    settle("optim.weight_decay", 0.01 if name == "adamw" else 0.0, f"usual start of {name}")
-    settle("schedule.name", "cosine", "first choice: nothing to tune")
-    settle("train.batch_size", 32 if rows <= 10_000 else 128, f"{rows} training rows")
-    settle("train.epochs", 20, "first choice")
-    schedule = changes.get("schedule.name", recipe.schedule.name)
-    ends = schedule in ENDS_AT_FLOOR
-    settle(
-        "train.patience",
-        None if ends or not has_val else 10,
-        f"the {schedule} schedule " + ("must run to its end" if ends else "has no end of its own"),
-    )
-    settle("train.device", device_name(recipe.train.device), "the first accelerator, else the processor")
-    settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
-    batch = changes.get("train.batch_size", recipe.train.batch_size)
-    settle("eval.batch_size", max(int(batch), 512), "max(training batch, 512)")
+    recipe = adapted(recipe)
+    chosen = Choices(recipe)
+    optimizer = _optimizer(recipe, defaults, about or {})
+    known = _known(recipe, rows, defaults, about or {}, optimizer)
+    _users_own(chosen, known, defaults)
+    for path, value in _fitting(defaults, optimizer).items():
+        if chosen.is_free(path):
+            chosen.put(path, value, origin)
+    _optim(chosen, known, optimizer)
+    _train(chosen, known, has_val)
+    chosen.settle("train.device", device_name(recipe.train.device), "the first accelerator, else the processor")
+    chosen.settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
+    batch = chosen.get("train.batch_size")
+    chosen.settle("eval.batch_size", max(int(batch), 512), "max(training batch, 512)")
     if isinstance(batch, int) and batch > rows > 0 and recipe.data.sampler in ("shuffle", "sequential"):
-        changes["train.batch_size"] = rows
-        sources["train.batch_size"] = Source("derived", f"{batch} is more than the {rows} training rows")
-    resolved = revise(recipe, changes, sources)
+        chosen.put("train.batch_size", rows, f"{batch} is more than the {rows} training rows")
+    resolved = revise(recipe, chosen.values, chosen.sources)
     _check_names(resolved)
     return resolved
+
+
+class Choices:
+    """Values chosen for a recipe, each once, with the reason."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.untouched = recipe, Recipe()
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, Source] = {}
+
+    def get(self, path: str) -> Any:
+        """The value chosen, or that of the recipe."""
+        return self.values.get(path, self.recipe.get(path))
+
+    def is_free(self, path: str) -> bool:
+        """Whether nobody has said anything about a field: it is "auto", or a default that was not touched."""
+        value = self.recipe.get(path)
+        if path in self.values:
+            return False
+        return value == "auto" or (self.recipe.source(path).kind == "default" and value == self.untouched.get(path))
+
+    def put(self, path: str, value: Any, because: str) -> None:
+        """Chooses, also in the place of another choice."""
+        self.values[path], self.sources[path] = value, Source("derived", because)
+
+    def settle(self, path: str, value: Any, because: str) -> None:
+        """Chooses what is still "auto"."""
+        if path not in self.values and self.recipe.get(path) == "auto":
+            self.put(path, value, because)
+
+    def by_rule(self, path: str, known: Mapping[str, Any]) -> bool:
+        """Settles a field by the rule of thumb that fits; whether there is one."""
+        found = experience.find(path, **known)
+        if found is not None:
+            self.settle(path, _fitted(path, found.start), found.because)
+        return found is not None
+
+
+def _optimizer(recipe: Recipe, defaults: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """The name of the optimizer of the run: the recipe's, the user's own rule's, the model's default, the rule of thumb's."""
+    if recipe.optim.name != "auto":
+        return recipe.optim.name
+    rule = experience.prior("optim.name", **about)
+    return str(rule.start if rule.origin else defaults.get("optim.name", rule.start))
+
+
+def _known(
+    recipe: Recipe, rows: int, defaults: Mapping[str, Any], about: Mapping[str, Any], optimizer: str
+) -> dict[str, Any]:
+    """What the rules of thumb may go by."""
+    norm = defaults.get("model.norm") if recipe.model.norm == "auto" else recipe.model.norm
+    known: dict[str, Any] = {"model": "own", "rows": rows, "batch_norm": norm == "batch" if defaults else None}
+    known["optimizer"] = experience.optimizer_of(optimizer, recipe.optim.extra)
+    known["momentum"] = recipe.optim.momentum
+    return known | dict(about)
+
+
+def _fitting(defaults: Mapping[str, Any], optimizer: str) -> dict[str, Any]:
+    """The defaults without the rate and decay that were found with an optimizer of another kind."""
+    measured_with = defaults.get("optim.name", optimizer)
+    if optimizer == measured_with:
+        return dict(defaults)
+    return {path: value for path, value in defaults.items() if path not in ("optim.lr", "optim.weight_decay")}
+
+
+def _users_own(chosen: Choices, known: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """What the user's own file of experience says, where the recipe says nothing."""
+    for path in experience.current().paths():
+        if path not in PATHS or path == "train.patience" or (path.startswith("model.") and path not in defaults):
+            continue
+        found = experience.find(path, **known)
+        if found is not None and found.origin and chosen.is_free(path):
+            chosen.put(path, _fitted(path, found.start), found.because)
+
+
+def _optim(chosen: Choices, known: Mapping[str, Any], optimizer: str) -> None:
+    """Optimizer, rate, decay, schedule; a bound on the gradient and a warm-up for the kinds of network that need them."""
+    chosen.by_rule("optim.name", known)
+    if not chosen.by_rule("optim.lr", known):
+        chosen.settle("optim.lr", UNMEASURED_RATE, f"no rule of thumb for {optimizer}")
+    if not chosen.by_rule("optim.weight_decay", known):
+        chosen.settle("optim.weight_decay", 0.0, f"no rule of thumb for {optimizer}")
+    open_schedule = chosen.recipe.schedule.name == "auto"
+    chosen.by_rule("schedule.name", known)
+    clips = chosen.recipe.optim.clip_value, chosen.recipe.optim.clip_percentile, chosen.recipe.optim.clip_adaptive
+    wanted = [("optim.clip_norm", all(clip is None for clip in clips)), ("schedule.warmup", open_schedule)]
+    for path, asked in wanted:
+        found = experience.find(path, **known)
+        if asked and found is not None and found.start and chosen.is_free(path):
+            chosen.put(path, _fitted(path, found.start), found.because)
+
+
+def _train(chosen: Choices, known: Mapping[str, Any], has_val: bool) -> None:
+    """Batch, epochs, patience."""
+    chosen.by_rule("train.batch_size", known)
+    if not chosen.by_rule("train.epochs", known):
+        chosen.settle("train.epochs", EPOCHS, "first choice")
+    schedule = chosen.get("schedule.name")
+    if schedule in ENDS_AT_FLOOR or not has_val:
+        ends = "must run to its end" if schedule in ENDS_AT_FLOOR else "has no end of its own"
+        chosen.settle("train.patience", None, f"the {schedule} schedule {ends}")
+        return
+    rule = experience.prior("train.patience", **known)
+    share = experience.number(rule.id, "share")
+    most = math.ceil(share * _evaluations(chosen, known["rows"]))
+    chosen.settle("train.patience", max(int(rule.start), most), rule.because)
+
+
+def _evaluations(chosen: Choices, rows: int) -> float:
+    """About how many evaluations the run will have."""
+    train, every = chosen.recipe.train, chosen.recipe.eval.every
+    per_epoch = max(1, math.ceil(rows / (int(chosen.get("train.batch_size")) * train.accumulate)))
+    updates = train.steps if train.steps is not None else int(chosen.get("train.epochs")) * per_epoch
+    return updates / (every or per_epoch)
+
+
+def _fitted(path: str, start: Any) -> Any:
+    """A start as the recipe writes it: a share of the run has a unit."""
+    return f"{start:g}dur" if path == "schedule.warmup" else start
 
 
 def _check_names(recipe: Recipe) -> None:
@@ -73,16 +191,6 @@ def _check_names(recipe: Recipe) -> None:
         raise RecipeError(
             f"eval.metric = {metric!r} ({recipe.source('eval.metric')}): there is none of that name{did_you_mean(metric, [*METRICS, 'loss'])}"
         )
-
-
-def own_model_defaults(rows: int) -> dict[str, Any]:
-    """Start values for a network that is the user's own: small-net start of Adam-like optimizers on scaled data."""
-    return {
-        "optim.lr": 1e-3,
-        "train.batch_size": 32 if rows <= 10_000 else 128,
-        "train.epochs": 20,
-        "schedule.name": "cosine",
-    }
 
 
 def device_name(asked: str) -> str:

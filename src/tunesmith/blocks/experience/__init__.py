@@ -11,7 +11,7 @@ this one, a test compares. A user's own file of the same form goes on top and wi
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tunesmith.blocks.experience.context import KEYS, KINDS, kind_of
+from tunesmith.blocks.experience.context import KEYS, KINDS, kind_of, optimizer_of
 from tunesmith.blocks.experience.experience import (
     ENVIRONMENT,
     Experience,
@@ -51,6 +51,7 @@ __all__ = [
     "lint_schedule",
     "load_experience",
     "number",
+    "optimizer_of",
     "overview",
     "prior",
     "rule_page",

@@ -58,8 +58,8 @@ FINE_TUNED |= {"vision": "finetune_vision"}  # what a pretrained net of a kind i
 PRETRAINED = ("finetune_text", "finetune_vision", "lora")
 
 OPTIMIZERS: Mapping[str, tuple[str, ...]] = {  # families that a rule may name in place of its members
-    "plain-adam": ("adam", "adamw", "radam", "adamax", "sparseadam", "lamb"),
-    "adam-like": ("adam", "adamw", "nadam", "radam", "adamax", "sparseadam", "lamb"),
+    "plain-adam": ("adam", "adamw", "radam", "adamax", "sparseadam", "lamb", "adam0"),
+    "adam-like": ("adam", "adamw", "nadam", "radam", "adamax", "sparseadam", "lamb", "adam0"),
     # the decay is added to the gradient: a torch member that is not listed here decays the weights themselves
     "coupled": ("sgd", "adam", "nadam", "radam", "adamax", "rmsprop", "adagrad", "adadelta", "asgd", "rprop"),
 }
@@ -67,6 +67,8 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
     "contrastive": ("info_nce", "infonce", "nt_xent", "supervised_contrastive", "clip", "contrastive"),
 }
 FAMILIES = {"optimizer": OPTIMIZERS, "loss": LOSSES}
+
+WRAPPERS = ("sam", "lookahead")  # members that step with a base
 
 COMPARES = ("least", "most", "above", "below")  # of a number: >=, <=, >, <
 EXACT, KINSHIP = 2, 1  # a condition that names the thing itself counts for more than one that names its family
@@ -79,6 +81,18 @@ def kind_of(name: str) -> str:
     ('lstm', 'own')
     """
     return name if name in KINDS else "own"
+
+
+def optimizer_of(name: str, extra: Mapping[str, Any] | None = None) -> str:
+    """The optimizer whose rules hold for one that wraps another: the base that `extra` names (sgd), or that of its name.
+
+    >>> optimizer_of("schedulefree_adamw"), optimizer_of("sam", {"base": "adamw"}), optimizer_of("lookahead")
+    ('adamw', 'adamw', 'sgd')
+    """
+    if name in WRAPPERS:
+        base = (extra or {}).get("base", "sgd")
+        return base if isinstance(base, str) else "sgd"
+    return name.removeprefix("schedulefree_")
 
 
 def checked(context: Context) -> dict[str, Any]:

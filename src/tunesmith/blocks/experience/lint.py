@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from tunesmith.blocks.experience.context import kind_of
+from tunesmith.blocks.experience.context import kind_of, optimizer_of
 from tunesmith.blocks.experience.experience import current
 from tunesmith.blocks.experience.rule import Severity
 from tunesmith.records import Recipe
@@ -116,8 +116,7 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     name = values.get("optim.name")
     if isinstance(name, str):
-        base = values.get("optim.extra.base", "sgd")
-        known["optimizer"] = base if name == "sam" and isinstance(base, str) else name
+        known["optimizer"] = optimizer_of(name, {"base": values.get("optim.extra.base", "sgd")})
     if isinstance(values.get("model.name"), str):
         known["model"] = kind_of(values["model.name"])
     if isinstance(values.get("model.norm"), str):

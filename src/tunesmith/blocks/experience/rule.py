@@ -30,6 +30,11 @@ MARKS = {
 }
 
 
+def _is_table(path: str) -> bool:
+    section, _, name = path.partition(".")
+    return SECTIONS[section].model_fields[name].default_factory is dict
+
+
 def _path(path: str) -> str:
     """A field of the recipe, something below its tables `extra`, or a quantity that no section of the recipe holds."""
     section, _, name = path.partition(".")
@@ -37,12 +42,12 @@ def _path(path: str) -> str:
         raise ValueError(
             f"{path!r} is no path; expected a recipe field such as 'optim.lr' or a quantity such as 'updates.total'"
         )
-    if section in SECTIONS and path not in PATHS and ".".join(path.split(".")[:2]) not in EXTRAS:
+    if section in SECTIONS and path not in PATHS and ".".join(path.split(".")[:2]) not in TABLES:
         raise ValueError(f"no recipe field called {path!r}{did_you_mean(path, PATHS)}")
     return path
 
 
-EXTRAS = tuple(path for path in PATHS if path.endswith(".extra"))
+TABLES = tuple(path for path in PATHS if _is_table(path))  # fields that hold values by name
 
 
 def _condition(when: dict[str, Any]) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def _check(recipe: Recipe) -> None:
 
 @DEFAULTS.add("lstm")
 def lstm_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    # measured as a set, one seed: docs/log.md, defaults for text; the bound on the gradient is a rule of thumb, reg.clip
     batch = batch_for(rows, 64)
     return {
         "model.width": 96,
@@ -137,7 +138,6 @@ def lstm_defaults(spec: Spec, rows: int) -> dict[str, Any]:
         "optim.name": "adamw",
         "optim.lr": 2e-3,
         "optim.weight_decay": 0.01,
-        "optim.clip_norm": 1.0,  # recurrent nets need a bound: Pascanu et al., arXiv:1211.5063, section 3.2
         "schedule.name": "cosine",
         "schedule.warmup": "0.05dur",
         "train.batch_size": batch,

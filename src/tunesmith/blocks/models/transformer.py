@@ -131,6 +131,7 @@ def _check(recipe: Recipe) -> None:
 
 @DEFAULTS.add("transformer")
 def transformer_defaults(spec: Spec, rows: int) -> dict[str, Any]:
+    # measured as a set, one seed: docs/log.md, defaults for text; the bound on the gradient is a rule of thumb, reg.clip
     batch = batch_for(rows, 64)
     return {
         "model.width": 128,
@@ -145,7 +146,6 @@ def transformer_defaults(spec: Spec, rows: int) -> dict[str, Any]:
         "optim.name": "adamw",
         "optim.lr": 1e-3,
         "optim.weight_decay": 0.01,
-        "optim.clip_norm": 1.0,  # assumption: as usual for transformers
         "schedule.name": "cosine",
         "schedule.warmup": "0.1dur",
         "train.batch_size": batch,
