@@ -95,6 +95,8 @@ def _refuse_empty(values: Array) -> None:
 @SCALERS.add("pca")
 class PCA(Whitening):
     """
+    Use: correlated columns for a linear model or an MLP; with `eps` where small directions are noise.
+
     >>> scaler = PCA.fit(np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
     >>> scaler.transform(np.array([[2.0, 1.0]])).round(6).tolist()
     [[1.414214, 1.414214]]
@@ -122,6 +124,8 @@ class PCA(Whitening):
 @SCALERS.add("zca")
 class ZCA(Whitening):
     """
+    Use: as pca, where feature j must stay near column j: pictures and signals as arrays.
+
     >>> scaler = ZCA.fit(np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
     >>> scaler.transform(np.array([[2.0, 1.0]])).round(6).tolist()
     [[1.414214, 1.414214]]

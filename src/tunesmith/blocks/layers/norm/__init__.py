@@ -77,7 +77,7 @@ def norm(name: str, features: int, *, dims: Dims = 0, layout: Layout = "first", 
         )
     if layout not in ("first", "last"):
         raise ModelError(f"norm {name!r} with layout {layout!r}: expected 'first' (N, C, …) or 'last' (N, …, C)")
-    _check_options(name, member, options)
+    check_options(name, options)
     if layout == "first" or dims == 0:
         return member(features, dims=dims, **options)
     from tunesmith.blocks.layers.norm.layout import channels_last
@@ -85,8 +85,9 @@ def norm(name: str, features: int, *, dims: Dims = 0, layout: Layout = "first", 
     return channels_last(name, features, dims, options)
 
 
-def _check_options(name: str, member: Callable[..., Any], options: Collection[str]) -> None:
-    known = [one for one in inspect.signature(member).parameters if one not in ("features", "layer", "dims")]
+def check_options(name: str, options: Collection[str]) -> None:
+    """Raises `ModelError` for an option that the member `name` does not have."""
+    known = [one for one in inspect.signature(NORMS[name]).parameters if one not in ("features", "layer", "dims")]
     for option in options:
         if option not in known:
             raise ModelError(f"norm {name!r} has no option {option!r}{did_you_mean(option, known)}")
@@ -114,7 +115,7 @@ def norm_weights(model: "nn.Module", name: str, **options: Any) -> "nn.Module":
         return model
     from tunesmith.blocks.layers.norm.weight import wrapped_inside
 
-    _check_options(name, NORMS[name], options)
+    check_options(name, options)
     return wrapped_inside(model, lambda layer: NORMS[name](layer, **options))
 
 
