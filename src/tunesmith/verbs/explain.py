@@ -10,8 +10,10 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
+from tunesmith.blocks import experience
 from tunesmith.records import Catalog, UnknownName, did_you_mean, explain_field
 from tunesmith.records.errors import nearest
+from tunesmith.records.fields import owners
 from tunesmith.records.sections import PATHS, SECTIONS
 
 CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name of its catalogue
@@ -29,6 +31,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "schedule": ("tunesmith.blocks.schedules", "SCHEDULES"),
     "tokenizer": ("tunesmith.data.tokenizers", "TOKENIZERS"),
 }
+EXPERIENCE = "experience"  # the family of the rules of thumb
 SOURCE = re.compile(r"\[([A-Za-z]+)\]")
 
 
@@ -40,7 +43,11 @@ def explain(name: str, *, width: int = 100) -> str:
     if name in faults():
         return fault_page(name, width)
     if name in PATHS:
-        return explain_field(name)
+        return field_page(name, width)
+    if name == EXPERIENCE:
+        return experience.overview(width)
+    if name.startswith(f"{EXPERIENCE}."):
+        return experience.rule_page(name.removeprefix(f"{EXPERIENCE}."), width)
     if name in SECTIONS or name in CATALOGUES:
         pages = [explain_field(name)] if name in SECTIONS else []
         return "\n\n".join(pages + ([family_page(name, width)] if name in CATALOGUES else []))
@@ -54,13 +61,22 @@ def explain(name: str, *, width: int = 100) -> str:
         raise UnknownName(
             f"{name!r} stands in several catalogues; ask for {' or '.join(f'{one}.{name}' for one in found)}"
         )
-    return other_trainers(name)
+    if name in experience.RULES and not owners(name):  # `depth` is a field first, and its page names the rule
+        return experience.rule_page(name, width)
+    return other_trainers(name, width)
 
 
-def other_trainers(name: str) -> str:
+def field_page(name: str, width: int) -> str:
+    """The page of a field, by its path or by another name of it, with the rules of thumb for it."""
+    page = explain_field(name)
+    path = next((line.partition(":")[0] for line in page.splitlines() if line.partition(":")[0] in PATHS), "")
+    return "\n\n".join(part for part in (page, experience.rules_of_path(path, width)) if part)
+
+
+def other_trainers(name: str, width: int) -> str:
     """The page of a name that another trainer uses. Raises `UnknownName` with the nearest of all names."""
     try:
-        return explain_field(name)
+        return field_page(name, width)
     except UnknownName:
         near = list(all_names())
         if nearest(name, near):
@@ -94,6 +110,10 @@ def all_names() -> Iterator[str]:
     yield from faults()
     yield from PATHS
     yield from SECTIONS
+    yield EXPERIENCE
+    for rule in experience.RULES:
+        yield f"{EXPERIENCE}.{rule}"
+        yield rule
     for family in CATALOGUES:
         yield family
         for member in catalogue(family):
@@ -231,5 +251,7 @@ def contents(width: int = 100) -> str:
             "",
             "Catalogues and their members (tunesmith explain schedule, tunesmith explain schedule.cosine):",
             families,
+            "",
+            "Rules of thumb (tunesmith explain experience, tunesmith explain lr.adam)",
         ]
     )
