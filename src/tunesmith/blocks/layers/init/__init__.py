@@ -6,8 +6,29 @@ positions; torch's n_out ignores groups, and so does this one.
 """
 
 from tunesmith.blocks.layers.init.catalogue import DEVIATIONS, INITS, Fan, fan, fans
+from tunesmith.blocks.layers.init.data_dependent import data_dependent
 from tunesmith.blocks.layers.init.gains import gain, rule_for
+from tunesmith.blocks.layers.init.lsuv import lsuv
+from tunesmith.blocks.layers.init.output_bias import output_bias_from, set_output_bias
 from tunesmith.blocks.layers.init.planning import initialise, plan
 from tunesmith.blocks.layers.init.residual import zero_residual
+from tunesmith.blocks.layers.init.signals import SignalReport, signal_report
 
-__all__ = ["DEVIATIONS", "INITS", "Fan", "fan", "fans", "gain", "initialise", "plan", "rule_for", "zero_residual"]
+__all__ = [
+    "DEVIATIONS",
+    "INITS",
+    "Fan",
+    "SignalReport",
+    "data_dependent",
+    "fan",
+    "fans",
+    "gain",
+    "initialise",
+    "lsuv",
+    "output_bias_from",
+    "plan",
+    "rule_for",
+    "set_output_bias",
+    "signal_report",
+    "zero_residual",
+]

@@ -5,7 +5,7 @@ import math
 from torch import Generator, Tensor
 
 from tunesmith.blocks.layers.init import DEVIATIONS, INITS, fans
-from tunesmith.blocks.layers.init.draws import by_group, orthonormal_
+from tunesmith.blocks.layers.init.draws import by_group, middle_of, orthonormal_
 from tunesmith.blocks.layers.init.orthogonal import gain_of
 
 
@@ -34,7 +34,7 @@ def delta_orthogonal(
 
     def fill(part: Tensor) -> None:
         part.zero_()
-        middle = part[(slice(None), slice(None), *(size // 2 for size in part.shape[2:]))]
+        middle = middle_of(part)
         matrix = part.new_empty(middle.shape)
         orthonormal_(matrix, generator)
         middle.copy_(matrix * gain)

@@ -60,6 +60,13 @@ def by_group(weight: Tensor, groups: int, fill: Callable[[Tensor], object]) -> N
     drawn(weight, each)
 
 
+def middle_of(weight: Tensor) -> Tensor:
+    """The (out, in) matrix in the middle of the kernel, as a view."""
+    for dim in range(weight.dim() - 1, 1, -1):
+        weight = weight.select(dim, weight.shape[dim] // 2)
+    return weight
+
+
 def orthonormal_(matrix: Tensor, generator: Generator | None) -> None:
     """A matrix (rows, columns) with orthonormal rows or columns, whichever are fewer; every one equally likely.
 

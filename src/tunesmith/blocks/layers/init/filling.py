@@ -3,7 +3,7 @@ recurrent layers, embeddings."""
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,8 @@ def as_outputs(module: nn.Module, weight: Tensor) -> Tensor:
     if not isinstance(module, _ConvTransposeNd):
         return weight
     groups = module.groups
-    return weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+    parts = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
+    return parts.transpose(1, 2).flatten(0, 1)
 
 
 def as_held(module: nn.Module, weight: Tensor) -> Tensor:
@@ -85,6 +86,21 @@ def set_weight(module: nn.Module, weight: Tensor) -> None:
         raise ModelError(
             f"the weight of a {type(module).__name__} is no parameter; initialise the layer before its weight is replaced"
         )
+
+
+def is_weight_normed(module: nn.Module) -> bool:
+    """Whether the weight of a layer is g v / ‖v‖, by torch's parametrization or its older hook."""
+    if parametrize.is_parametrized(module, "weight"):
+        parts = list(module.parametrizations.weight)  # type: ignore[union-attr, arg-type]
+        return len(parts) == 1 and type(parts[0]).__name__ == "_WeightNorm"
+    return hasattr(module, "weight_g") and hasattr(module, "weight_v")
+
+
+def length_of(module: nn.Module) -> nn.Parameter:
+    """g of a layer under weight normalisation."""
+    if parametrize.is_parametrized(module, "weight"):
+        return cast(nn.Parameter, module.parametrizations.weight.original0)  # type: ignore[union-attr]
+    return cast(nn.Parameter, module.weight_g)
 
 
 def _set_weight_norm(module: nn.Module, weight: Tensor) -> None:

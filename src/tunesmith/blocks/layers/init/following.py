@@ -26,10 +26,10 @@ def graph_of(model: nn.Module, batch: Any = None) -> Graph:
 def following(model: nn.Module, graph: Graph) -> dict[str, Following]:
     """By path of the layer. A layer called several times goes by its first call; one that was not called, by its place."""
     found = _read(model, graph)
-    if graph.source.startswith(IN_A_ROW):
+    if graph.source == IN_A_ROW:
         return found
     for path, guess in _read(model, in_a_row(model)).items():
-        found.setdefault(path, guess._replace(source=f"{IN_A_ROW}; not called in the graph that was {graph.source}"))
+        found.setdefault(path, guess._replace(source=f"{IN_A_ROW} ({graph.source}: not called)"))
     return found
 
 
@@ -43,7 +43,7 @@ def _read(model: nn.Module, graph: Graph) -> dict[str, Following]:
             continue
         activation, last = graph.after(step.number)
         source = graph.source
-        if graph.source.startswith(IN_A_ROW) and activation == "identity" and not last:
+        if graph.source == IN_A_ROW and activation == "identity" and not last:
             activation, source = _beside(modules, path, step, functional, source)
         found[path] = Following(activation, last, source)
         if isinstance(step.module, nn.MultiheadAttention):
@@ -57,4 +57,4 @@ def _beside(modules: dict[str, nn.Module], path: str, step: Step, functional: bo
     near = [name for child in parent.children() if (name := activation_of(child))]
     if near and not isinstance(parent, nn.Sequential):
         return near[0], source
-    return ("relu", f"assumed: {source}") if functional else ("identity", source)
+    return ("relu", "assumed") if functional else ("identity", source)

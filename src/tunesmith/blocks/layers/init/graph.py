@@ -48,6 +48,7 @@ class Graph:
     steps: list[Step]
     outputs: Sequence[int] = ()
     source: str = "traced"
+    reason: str = ""  # why no better source could be had
     _readers: dict[int, list[int]] = field(default_factory=dict)
 
     def readers(self, number: int) -> list[int]:
@@ -86,9 +87,14 @@ class Graph:
                     last = last and step.kind == "attention"
                     ends.append((adds, True, hops, "identity" if step.kind == "weight" else "attention"))
                 else:
-                    crossed = step.name in ("add", "cat", "concat", "stack") and len(set(step.inputs)) > 1
+                    crossed = self._joins(step)
                     heapq.heappush(queue, (adds + crossed, hops + 1, reader))
         return min(ends)[3] if ends else "identity", last and all(end[3] == "identity" for end in ends)
+
+    def _joins(self, step: Step) -> bool:
+        """Whether a step puts two different things together, as a skip does; x + 0.04 x³ is one thing."""
+        parts = [self._scaled_from(before) for before in dict.fromkeys(step.inputs)]
+        return step.name in ("add", "cat", "concat", "stack") and len(parts) > 1 and not set.intersection(*parts)
 
     def gated(self, step: Step) -> str:
         """The activation of a step; x sigmoid(x) and x (1 + tanh(…x…)) written out are SiLU and GELU."""

@@ -5,7 +5,7 @@ import math
 from torch import Generator, Tensor
 
 from tunesmith.blocks.layers.init import DEVIATIONS, INITS, fans
-from tunesmith.blocks.layers.init.draws import by_group
+from tunesmith.blocks.layers.init.draws import by_group, middle_of
 
 
 @DEVIATIONS.add("identity")
@@ -29,7 +29,7 @@ def identity(
 
     def fill(part: Tensor) -> None:
         part.zero_()
-        middle = part[(slice(None), slice(None), *(size // 2 for size in part.shape[2:]))]
+        middle = middle_of(part)
         middle.fill_diagonal_(1.0)
 
     by_group(weight, groups, fill)

@@ -4,7 +4,7 @@ import math
 
 from torch import Generator, Tensor
 
-from tunesmith.blocks.layers.init import DEVIATIONS, INITS, fans
+from tunesmith.blocks.layers.init.catalogue import DEVIATIONS, INITS, fans
 from tunesmith.blocks.layers.init.draws import by_group, orthonormal_
 from tunesmith.blocks.layers.init.gains import gain_squared, parsed
 

@@ -1,6 +1,6 @@
 """`initialise` for a whole model, and `plan`, which tells what it would do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +19,8 @@ from tunesmith.blocks.layers.init.filling import (
 )
 from tunesmith.blocks.layers.init.following import Following, following, graph_of
 from tunesmith.blocks.layers.init.gains import parsed, rule_for
+from tunesmith.blocks.layers.init.graph import Graph
+from tunesmith.blocks.layers.init.lsuv import lsuv
 from tunesmith.blocks.layers.init.passing import refuse_lazy
 from tunesmith.blocks.layers.init.residual import start_at_zero
 from tunesmith.blocks.layers.init.table import table
@@ -26,6 +28,7 @@ from tunesmith.blocks.layers.init.vocabulary import EMBEDDINGS, is_norm
 from tunesmith.records import ModelError
 
 Norms = Literal["keep", "reset"]
+SHARED = "shared, set already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,19 @@ class Row:
 
 
 class Rows(list[Row]):
-    """The rows of a plan; as text, a table."""
+    """The rows of a plan, and why no better source was had; as text, a table."""
+
+    def __init__(self, rows: Iterable[Row] = (), reason: str = "") -> None:
+        super().__init__(rows)
+        self.reason = reason
 
     def __str__(self) -> str:
         names = ("layer", "n_in", "n_out", "before", "rule", "std", "known from", "note")
-        return table(
+        told = table(
             names,
             [(r.layer, r.fan_in, r.fan_out, r.activation, r.rule, r.std, r.source, r.note) for r in self],
         )
+        return f"{told}\n{self.reason}" if self.reason else told
 
 
 class _Job(NamedTuple):
@@ -93,13 +101,11 @@ def initialise(
     for job in jobs:
         job.fill()
     if rule == "lsuv":
-        from tunesmith.blocks.layers.init.lsuv import lsuv
-
         lsuv(model, batch)
-    zeroed = start_at_zero(model, graph) if zero_residual else ()
+    zeroed = start_at_zero(model, graph) if zero_residual and graph is not None else ()
     if report is not None:
         report(
-            str(Rows(job.row for job in jobs))
+            str(Rows((job.row for job in jobs), graph.reason if graph is not None else ""))
             + "".join(f"\n{name} starts at zero: it ends a branch" for name in zeroed)
         )
     return model
@@ -120,8 +126,8 @@ def plan(
     >>> [(row.layer, row.activation, row.rule, round(row.std, 3)) for row in plan(net)]
     [('0', 'relu', 'he_normal', 0.5), ('2', 'identity', 'lecun_normal', 0.5)]
     """
-    jobs, _ = _jobs(model, rule, activation, batch, embeddings, norms)
-    return Rows(job.row for job in jobs)
+    jobs, graph = _jobs(model, rule, activation, batch, embeddings, norms)
+    return Rows((job.row for job in jobs), graph.reason if graph is not None else "")
 
 
 def _jobs(
@@ -132,7 +138,7 @@ def _jobs(
     embeddings: str,
     norms: Norms,
     needs_graph: bool = False,
-) -> tuple[list[_Job], Any]:
+) -> tuple[list[_Job], Graph | None]:
     for name in {rule, embeddings} - {"auto"}:
         INITS[name]
     if activation is not None:
@@ -174,8 +180,14 @@ def _job(
     return None
 
 
-def _left(layer: str, why: str) -> _Job:
-    return _Job(Row(layer, None, None, "", "left as it is", None, "", why), lambda: None)
+def _left(layer: str, why: str, fill: Callable[[], None] = lambda: None) -> _Job:
+    return _Job(Row(layer, None, None, "", "left as it is", None, "", why), fill)
+
+
+@torch.no_grad()
+def _zero_bias(module: nn.Linear | _ConvNd) -> None:
+    if module.bias is not None and module.bias.requires_grad:
+        module.bias.zero_()
 
 
 def _taken(parameters: list[nn.Parameter], done: set[int]) -> str:
@@ -185,7 +197,7 @@ def _taken(parameters: list[nn.Parameter], done: set[int]) -> str:
     if not any(one.requires_grad for one in parameters):
         return "frozen"
     if any(id(one) in done for one in parameters):
-        return "shared, set already"
+        return SHARED
     done.update(map(id, parameters))
     return ""
 
@@ -193,19 +205,17 @@ def _taken(parameters: list[nn.Parameter], done: set[int]) -> str:
 def _weight_job(layer: str, module: nn.Linear | _ConvNd, rule: str, after: Following, done: set[int]) -> _Job:
     why = _taken(held_by(module), done)
     if why:
-        return _left(layer, why)
+        return _left(layer, why, lambda: _zero_bias(module) if why == SHARED else None)
     chosen = rule_for(after.activation) if rule == "auto" else rule
     shape = torch.empty(shape_of(module), device="meta")
     groups = getattr(module, "groups", 1)
-    row = Row(
-        layer, *fans(shape), after.activation, chosen, _std(chosen, shape, after.activation, groups), after.source
-    )
+    n_in, n_out = fans(shape)
+    std = _std(chosen, shape, after.activation, groups)
+    row = Row(layer, n_in, n_out, after.activation, chosen, std, after.source)
 
     def fill() -> None:
         fill_weight(module, INITS[chosen], after.activation)
-        if module.bias is not None and module.bias.requires_grad:
-            with torch.no_grad():
-                module.bias.zero_()
+        _zero_bias(module)
 
     return _Job(row, fill)
 
@@ -219,10 +229,11 @@ def _std(rule: str, weight: Tensor, activation: str, groups: int) -> float | Non
 
 
 def _embedding_job(layer: str, module: nn.Embedding | nn.EmbeddingBag, rule: str, done: set[int]) -> _Job:
-    why = _taken([module.weight], done)
+    why = _taken(held_by(module), done)
     if why or rule == "default":
         return _left(layer, why or "as torch made it")
-    row = Row(layer, *reversed(module.weight.shape), "", rule, _std(rule, module.weight, "identity", 1), "given")
+    levels, size = module.weight.shape
+    row = Row(layer, levels, size, "", rule, _std(rule, module.weight, "identity", 1), "given")
     return _Job(row, lambda: fill_embedding(module, INITS[rule]))
 
 

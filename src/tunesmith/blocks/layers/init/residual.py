@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from tunesmith.blocks.layers.init.filling import held_by, set_weight
+from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight
 from tunesmith.blocks.layers.init.following import graph_of
 from tunesmith.blocks.layers.init.graph import Graph, Step
 from tunesmith.blocks.layers.init.symbolic import IN_A_ROW
@@ -32,7 +32,7 @@ def zero_residual(model: nn.Module, batch: Any = None) -> list[str]:
 
 def start_at_zero(model: nn.Module, graph: Graph) -> list[str]:
     """The same for a model whose graph is known."""
-    if graph.source.startswith(IN_A_ROW):
+    if graph.source == IN_A_ROW:
         raise ModelError(
             f"residual branches cannot be told from the {graph.source}; give a batch, as in zero_residual(model, batch)"
         )
@@ -63,7 +63,9 @@ def _can_be_zero(end: Step) -> bool:
 def _zero(module: Any) -> None:
     if isinstance(module, nn.MultiheadAttention):
         module = module.out_proj
-    if isinstance(module, (nn.Linear, _ConvNd)):
+    if is_weight_normed(module):
+        length_of(module).zero_()  # the direction stays: a zero has none
+    elif isinstance(module, (nn.Linear, _ConvNd)):
         set_weight(module, torch.zeros_like(module.weight))
     else:
         module.weight.zero_()

@@ -14,13 +14,13 @@ IN_A_ROW = "order of the modules"
 
 
 def symbolic(model: nn.Module) -> Graph:
-    """The calls as torch.fx sees them, or a chain of the modules in the order they were made; `source` says which."""
+    """The calls as torch.fx sees them, or a chain of the modules in the order they were made; `source` says which, `reason` why."""
     try:
         with untouched(model):
             return from_fx(model, fx.Tracer().trace(model))
     except Exception as error:  # any line of the model's own code may refuse a symbol; the reason is told
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:80]
-        return in_a_row(model, f"{IN_A_ROW}; torch.fx cannot follow the model: {reason}")
+        told = (" ".join(str(error).split()) or type(error).__name__)[:120]
+        return in_a_row(model, f"torch.fx cannot follow the model ({told}); a batch would show what follows each layer")
 
 
 def from_fx(model: nn.Module, found: fx.Graph) -> Graph:
@@ -83,13 +83,13 @@ def whole(number: int, path: str, module: nn.Module, data: tuple[int, ...]) -> S
     return Step(number, name, data, kind, activation, path, module)
 
 
-def in_a_row(model: nn.Module, source: str = IN_A_ROW) -> Graph:
+def in_a_row(model: nn.Module, reason: str = "") -> Graph:
     """The modules that do something, each after the one made before it."""
     steps = [Step(0, "input", (), "input")]
     for path, module in model.named_modules():
         if vocabulary.kind_of(module) and not _inside_a_whole(model, path):
             steps.append(whole(len(steps), path, module, (len(steps) - 1,)))
-    return Graph(steps, [len(steps) - 1], source)
+    return Graph(steps, [len(steps) - 1], IN_A_ROW, reason)
 
 
 def _inside_a_whole(model: nn.Module, path: str) -> bool:

@@ -61,8 +61,10 @@ NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", 
 PRODUCTS = ("matmul", "mm", "bmm", "einsum", "addmm", "baddbmm", "addbmm", "tensordot", "inner", "mv", "addmv")
 WEIGHTS = ("linear", "bilinear", "multi_head_attention_forward", "lstm", "gru", "rnn_tanh", "rnn_relu", *PRODUCTS)
 ATTENTION = ("scaled_dot_product_attention", *PRODUCTS)  # of two things that both come from the data
-CONSTANTS = ("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros", "new_ones")
-CONSTANTS += ("new_full", "new_empty", "new_tensor", "size", "dim", "numel")  # what they give knows only a shape
+CONSTANTS = (  # what they give knows only a shape
+    *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros", "new_ones"),
+    *("new_full", "new_empty", "new_tensor", "size", "dim", "numel"),
+)
 SOFTMAXES = ("softmax", "log_softmax", "softmin")
 
 
