@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.data.asked import takes_missing
 from tunesmith.data.numbers import MatrixBlock
 from tunesmith.data.pipeline import refuse_rows
 from tunesmith.data.plain import PlainBlock
@@ -201,9 +202,10 @@ def _array_rows(
             raise DataError(f"{what} have 0 rows; expected at least 2")
         table[name] = _model_array(name, values, task, recipe, own, blocks, notices)
     if target.dtype.kind == "f":
-        gaps = np.isnan(target) if not own else np.zeros(1, bool)
+        kept = not own or takes_missing(task, recipe)
+        gaps = np.isnan(target) if kept else np.zeros(1, bool)
         refuse_rows(
-            target, np.isinf(target) | (np.isnan(target) if own else False), f"y of {what}" if part != "train" else "y"
+            target, np.isinf(target) | (False if kept else np.isnan(target)), f"y of {what}" if part != "train" else "y"
         )
         if gaps.all():
             raise DataError(f"all {len(target)} targets of {what} are missing (NaN); expected at least 2")

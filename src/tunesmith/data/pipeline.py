@@ -124,7 +124,8 @@ class Pipeline:
     ) -> Part:
         """A part of read columns; `target` holds raw values."""
         if target is not None:
-            gone = missing_in(target) if target.ndim == 1 else np.isnan(target).any(axis=1)
+            some = np.all if self.target is not None and self.target.gaps else np.any
+            gone = missing_in(target) if target.ndim == 1 else some(np.isnan(target), axis=1)
             if gone.any():
                 told.append(f"{int(gone.sum())} rows of {source} miss their target and are left out")
                 table = {name: values[~gone] for name, values in table.items()}

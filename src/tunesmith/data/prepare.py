@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tunesmith.data import odd, splits
+from tunesmith.data import asked, odd, splits
 from tunesmith.data.arrays import as_sheet, from_arrays, from_pictures, pair_of
 from tunesmith.data.columns import missing_in
 from tunesmith.data.fingerprint import equal_rows, fingerprint, shared_rows
@@ -121,18 +121,23 @@ def assembled(gathered: Gathered, task: Task, recipe: Recipe) -> Prepared:
     """Rows divided, blocks fitted, parts encoded."""
     findings, notices = list(gathered.findings), list(gathered.notices)
     mark = fingerprint(_hashed(gathered))
+    gaps = asked.takes_missing(task, recipe)
     for part in PARTS:
         rows = getattr(gathered, part)
         if rows is not None:
-            setattr(gathered, part, _with_targets(rows, gathered, findings))
+            setattr(gathered, part, _with_targets(rows, gathered, findings, gaps))
     _take_parts(gathered)
     target, how = _target(gathered, task)
     notices.append(how)
+    if gaps and gathered.train.target is not None:
+        target = replace(target, gaps=True)
+        notices.extend(asked.gaps_told(gathered.train.target, gathered.names))
+    scaling = asked.target_scaling(task, recipe, target, gathered, notices)
     split = _divided(gathered, target, task, recipe, findings, notices)
     train, val, test = (_part_rows(gathered, part, getattr(split, part)) for part in PARTS)
     assert train is not None
     assert train.target is not None
-    target = target.scaled(train.target, recipe.data.scale_target)
+    target = target.scaled(train.target, scaling)
     for block in gathered.blocks:
         block.fit(train.table)
         notices.extend(block.notices)
@@ -177,11 +182,11 @@ def _hashed(gathered: Gathered) -> dict[str, Array]:
     return arrays
 
 
-def _with_targets(rows: Rows, gathered: Gathered, findings: list[Finding]) -> Rows:
-    """Only the rows that have a target."""
-    if rows.target is None or gathered.own:
+def _with_targets(rows: Rows, gathered: Gathered, findings: list[Finding], gaps: bool = False) -> Rows:
+    """Only the rows that have a target; with `gaps` those that have some of it."""
+    if rows.target is None or (gathered.own and not gaps):
         return rows
-    gone = _gaps(rows.target)
+    gone = _gaps(rows.target, np.all if gaps else np.any)
     if gone.all():
         raise DataError(
             f"target {gathered.names[0]!r} is missing in all {len(rows)} rows of {rows.name}; name another column"
@@ -190,13 +195,13 @@ def _with_targets(rows: Rows, gathered: Gathered, findings: list[Finding]) -> Ro
     return rows.take(np.flatnonzero(~gone)) if gone.any() else rows
 
 
-def _gaps(target: Array) -> Array:
+def _gaps(target: Array, some: Callable[..., Any] = np.any) -> Array:
     if target.ndim == 1:
         return missing_in(target) if target.dtype.kind in "fO" else np.zeros(len(target), bool)
     flat = target.reshape(len(target), -1)
     if flat.dtype == object:
-        return np.array([any(value is None for value in row) for row in flat.tolist()])
-    return np.asarray(np.isnan(flat).any(axis=1)) if flat.dtype.kind == "f" else np.zeros(len(flat), bool)
+        return np.array([some([value is None for value in row]) for row in flat.tolist()])
+    return np.asarray(some(np.isnan(flat), axis=1)) if flat.dtype.kind == "f" else np.zeros(len(flat), bool)
 
 
 def _take_parts(gathered: Gathered) -> None:

@@ -33,6 +33,7 @@ class Target:
     center: tuple[float, ...] = ()  # of the training part, subtracted; empty for no scaling
     spread: tuple[float, ...] = ()  # divided by
     as_is: bool = False  # the user's own labels for the user's own model: left alone
+    gaps: bool = False  # a row may miss some of its numbers (NaN): the loss leaves them out
 
     @property
     def outputs(self) -> int:
@@ -69,12 +70,13 @@ class Target:
         if self.kind not in NUMBERS or how == "none" or self.as_is:
             return self
         numbers = np.asarray(training, np.float64).reshape(len(training), -1)
-        spread = numbers.std(axis=0)
+        spread = np.nanstd(numbers, axis=0)
         return type(self)(
             self.kind,
             self.names,
-            center=tuple(numbers.mean(axis=0).tolist()),
+            center=tuple(np.nanmean(numbers, axis=0).tolist()),
             spread=tuple(np.where(spread > 0, spread, 1.0).tolist()),
+            gaps=self.gaps,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -86,13 +88,15 @@ class Target:
             "center": list(self.center),
             "spread": list(self.spread),
             "as_is": self.as_is,
+            "gaps": self.gaps,
         }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         classes = None if plain["classes"] is None else tuple(plain["classes"])
         scale = tuple(plain["center"]), tuple(plain["spread"])
-        return cls(plain["kind"], tuple(plain["names"]), classes, plain["positive"], *scale, plain["as_is"])
+        gaps = plain.get("gaps", False)  # runs from before gaps could be kept have none
+        return cls(plain["kind"], tuple(plain["names"]), classes, plain["positive"], *scale, plain["as_is"], gaps)
 
     def _indices(self, values: Array, name: str) -> Array:
         assert self.classes is not None
@@ -220,6 +224,9 @@ def _check_numbers(values: Array, names: Sequence[str], kind: str) -> None:
             f"a multilabel target holds 0 and 1 and this one holds {strange:g}; use kind = 'multi_regression'"
         )
     for name, column in zip(names, table.T, strict=True):
+        column = column[column == column]  # where some may be missing
+        if not len(column):
+            raise DataError(f"target {name!r} is missing in all {len(values)} rows; name another column")
         if kind in NUMBERS and column.min() == column.max():
             raise DataError(
                 f"target {name!r} has one value only ({column[0]:g}) in all {len(values)} rows; there is nothing to learn"

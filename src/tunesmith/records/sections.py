@@ -131,12 +131,18 @@ class LossSection(Section):
     """What is minimised."""
 
     name: str = Field(
-        "auto", description="cross_entropy, binary_cross_entropy, mse, mae, huber; auto goes by the kind of task"
+        "auto",
+        description="auto goes by the kind of task; for classes cross_entropy, focal, hinge; for labels "
+        "binary_cross_entropy, focal, hinge; for numbers mse, mae, huber, smooth_l1, log_cosh, quantile, poisson_nll, and "
+        "masked_mse, masked_mae, masked_huber where some are missing",
     )
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(
         "none", description="weight of each class in the loss"
     )
     label_smoothing: Share = Field(0.0, description="share of the label spread over all classes")
+    extra: Extra = Field(
+        default_factory=dict, description="further arguments of the loss, by name: gamma, alpha, delta, quantile …"
+    )
 
 
 class OptimSection(Section):

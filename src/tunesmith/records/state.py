@@ -33,6 +33,7 @@ class State:
     optimizer: "torch.optim.Optimizer"
     average: Stateful | None = None  # of the weights (EMA)
     scaler: Stateful | None = None  # of the loss, under fp16
+    loss: Stateful | None = None  # one with parameters or magnitudes of its own
     step: int = 0  # optimizer updates made
     epoch: int = 0  # epochs finished
     position: int = 0  # rows (in memory) or batches (loader) of this epoch already used
@@ -48,6 +49,7 @@ class State:
             "groups": group_names(self.model, self.optimizer),
             "average": None if self.average is None else copied(self.average.state_dict()),
             "scaler": None if self.scaler is None else copied(self.scaler.state_dict()),
+            "loss": None if self.loss is None else copied(self.loss.state_dict()),
             "random": random_state(),
             "step": self.step,
             "epoch": self.epoch,
@@ -74,10 +76,14 @@ class State:
             raise CheckpointError(
                 f"the checkpoint holds another optimizer than this one: {_first_line(error)}"
             ) from error
-        for name in ("average", "scaler"):
-            part, saved = getattr(self, name), snapshot[name]
+        for name in ("average", "scaler", "loss"):
+            part, saved = getattr(self, name), snapshot.get(name)  # checkpoints before the loss had a state lack it
             if (part is None) != (saved is None):
-                called = {"average": "an average of the weights", "scaler": "a loss scaler"}[name]
+                called = {
+                    "average": "an average of the weights",
+                    "scaler": "a loss scaler",
+                    "loss": "a loss with a state",
+                }[name]
                 had, has = ("none", called) if saved is None else (called, "none")
                 raise CheckpointError(
                     f"the checkpoint has {had}, this training has {has}; use the recipe it was made with"

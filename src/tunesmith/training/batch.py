@@ -67,5 +67,6 @@ def outputs_of(result: Any) -> Tensor:
 
 
 def seen_by(loss: Loss, result: Any) -> Any:
-    """What a loss is given of a model's result: a user's own, unknown loss gets it as it is, the others the tensor in it."""
-    return result if loss.opaque or isinstance(result, Tensor) else outputs_of(result)
+    """What a loss is given of a model's result: as it is for a user's own and for one of several outputs, else the tensor in it."""
+    whole = loss.opaque or getattr(loss, "whole", False)
+    return result if whole or isinstance(result, Tensor) else outputs_of(result)

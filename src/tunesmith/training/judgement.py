@@ -12,7 +12,7 @@ import numpy as np
 from tunesmith.blocks import metrics
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import Task
-from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled
+from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled, probabilities
 from tunesmith.training.loop import Plan
 from tunesmith.training.plan import evaluation_part
 from tunesmith.training.predicting import as_logits, calibrated, chosen_classes, plain
@@ -48,7 +48,7 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
 
     `quiet` leaves out intervals and samples: a search wants the score alone.
     """
-    if prepared.kind == "language":
+    if prepared.kind == "language" or not getattr(plan.update.loss, "scored", True):
         return
     seen = {
         name: _seen(plan, prepared, part)
@@ -134,7 +134,7 @@ def as_two_logits(logits: Array) -> Array:
 def predicted(seen: Evaluated, plan: Plan, prepared: Prepared, settled: Settled) -> Array:
     """Calibrated probabilities, or values in the target's unit."""
     if prepared.kind in VALUES:
-        values = seen.outputs.astype(np.float64).reshape(seen.target.shape)
+        values = probabilities(seen.outputs, prepared.kind, plan.update.loss.name).reshape(seen.target.shape)
         return in_units(values, prepared)
     return calibrated(seen.outputs, prepared.kind, plan.update.loss.name, settled.temperature)
 
@@ -202,7 +202,7 @@ def baseline(prepared: Prepared, target: Array) -> Array:
         if isinstance(train, Part) and train.target is not None
         else np.asarray(target, dtype=np.float64)
     )
-    mean = in_units(np.asarray(seen.mean(axis=0, keepdims=True)), prepared)
+    mean = in_units(np.asarray(np.nanmean(seen, axis=0, keepdims=True)), prepared)
     return np.broadcast_to(mean, target.shape).copy()
 
 
@@ -214,9 +214,9 @@ def row_losses(kind: str, target: Array, prediction: Array) -> Array:
     if kind == "multilabel":
         chance = np.clip(np.where(target > 0.5, prediction, 1 - prediction), tiny, 1.0)
         return np.asarray(-np.log(chance).sum(axis=1))
-    spread = np.std(target, axis=0)
+    spread = np.nanstd(target, axis=0)
     wrong = np.abs(target - prediction) / np.where(spread > 0, spread, 1.0)
-    return np.asarray(wrong if wrong.ndim == 1 else wrong.mean(axis=1))
+    return np.asarray(wrong if wrong.ndim == 1 else np.nanmean(wrong, axis=1))
 
 
 def _show_worst(

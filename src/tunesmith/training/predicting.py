@@ -96,7 +96,7 @@ class Predictor:
     def decided(self, outputs: Array, rows: Array | None = None, notices: tuple[str, ...] = ()) -> Predictions:
         """From a model's outputs to labels and calibrated probabilities, or values in the target's unit."""
         if self.kind in ("regression", "multi_regression"):
-            values = outputs.astype(np.float64)
+            values = probabilities(outputs, self.kind, self.loss_name)
             values = values.reshape(len(values)) if self.kind == "regression" else values
             return Predictions(classes=None, values=self._unscaled(values), rows=rows, notices=notices)
         chances = calibrated(outputs, self.kind, self.loss_name, self.temperature)

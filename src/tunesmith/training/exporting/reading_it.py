@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Plain, Tokens
+from tunesmith.training.evaluate import LOG_RATES
 from tunesmith.training.exporting.subject import Subject
 
 
@@ -85,6 +86,8 @@ def outputs_told(facts: Mapping[str, Any], *, own: bool) -> str:
     match facts["kind"]:
         case "regression" | "multi_regression":
             target = facts["target"] or {}
+            if facts["loss"] in LOG_RATES:
+                return "Logarithms of the rates: the prediction is `torch.exp(outputs)`."
             if not target.get("center"):
                 return "The values predicted."
             return f"Scaled values: the prediction is outputs * {_numbers(target['spread'])} + {_numbers(target['center'])}."

@@ -66,6 +66,7 @@ def subject_of(predictor: Predictor, example: Any = None) -> Subject:
         "classes": None if predictor.classes is None else [plain(label) for label in predictor.classes],
         "positive": predictor.positive,
         "temperature": predictor.temperature,
+        "loss": predictor.loss_name,
         "threshold": predictor.threshold,
         "target": (preprocessing or {}).get("target"),
         "inputs": {name: {"type": type(spec).__name__, **asdict(spec)} for name, spec in predictor.spec.items()},
