@@ -8,7 +8,8 @@ from tunesmith.doctor.probes.ball import epsilon_sharpness
 from tunesmith.doctor.probes.hessian import HessianEnds, hessian_ends, hessian_trace
 from tunesmith.doctor.probes.keskar import keskar_sharpness
 from tunesmith.doctor.probes.line import Line, loss_on_line
-from tunesmith.doctor.probes.noise_scale import NoiseScale, noise_scale, noise_scale_of, two_batch_estimates
+from tunesmith.doctor.probes.noise_estimate import NoiseScale, noise_scale_of, two_batch_estimates
+from tunesmith.doctor.probes.noise_scale import noise_scale
 from tunesmith.doctor.probes.sharpness import RESCALING, Sharpness
 
 __all__ = [

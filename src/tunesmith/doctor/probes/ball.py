@@ -31,7 +31,7 @@ def epsilon_sharpness(
     as long as the weights.
     Raises `RecipeError` for settings out of range.
     Use: `adaptive=True` to compare nets whose weights differ in size; a radius of 0.05 plain, 0.5 adaptive.
-    Source: arXiv:2010.01412, eq. 1 and 2; arXiv:2102.11600, definition 1 and eq. 8.
+    Source: arXiv:2010.01412, eq. 1 and 2; arXiv:2102.11600, section 3.
     """
     if not radius > 0 or steps < 1:
         raise RecipeError(f"radius = {radius} and steps = {steps}: both were expected above 0; SAM has 0.05")

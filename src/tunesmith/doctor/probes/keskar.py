@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from tunesmith.doctor.probes.sharpness import Sharpness
 from tunesmith.records import ModelError, RecipeError
-from tunesmith.training.fixed import FixedLoss, fixed_loss
+from tunesmith.training.fixed import fixed_loss
+from tunesmith.training.fixed_loss import FixedLoss
 
 REACH = 10.0  # assumption: the objective is scaled so that a mean coordinate may cross its box at once
 Array = np.ndarray[Any, Any]

@@ -31,7 +31,7 @@ class Line:
     def value(self) -> float:
         """The barrier: how far the loss rises above the straight line between its values at 0 and 1; 0 where it does not.
 
-        Of the places listed, which must hold 0 and 1. Source: Frankle et al., arXiv:1912.05671, section 2.
+        Of the places listed, which must hold 0 and 1. Source: Entezari et al., arXiv:2110.06296, section 2.
         """
         known = dict(zip(self.alphas, self.losses, strict=True))
         if not {0.0, 1.0} <= known.keys():
@@ -57,7 +57,7 @@ def loss_on_line(
     are: the places are visited in a copy. Cost: 1 pass an α, 2 with "estimate" and batch norm; memory: three models.
     Raises `ModelError` where the models differ in names or shapes, `RecipeError` for no α or an unknown word.
     Use: alphas from -1 to 2 show how wide two minima are (Keskar); 0 to 1 whether a barrier lies between them.
-    Source: arXiv:1412.6544, section 3; averages re-estimated as in arXiv:1912.05671, appendix.
+    Source: arXiv:1412.6544, section 3; averages taken anew as for averaged weights, arXiv:1803.05407, section 3.
     """
     if statistics not in ("estimate", "interpolate") or not alphas:
         raise RecipeError(
