@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.fit import fit
     from tunesmith.verbs.predict import load, predict
     from tunesmith.verbs.report import report
+    from tunesmith.verbs.schedule import schedule
 
 _PLACES = {
     **dict.fromkeys(
@@ -57,6 +58,7 @@ _PLACES = {
     "load": "tunesmith.verbs.predict",
     "predict": "tunesmith.verbs.predict",
     "report": "tunesmith.verbs.report",
+    "schedule": "tunesmith.verbs.schedule",
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "predict",
     "report",
     "revise",
+    "schedule",
 ]
 
 

@@ -11,13 +11,14 @@ from tunesmith.cli.fit import fit
 from tunesmith.cli.init import init
 from tunesmith.cli.predict import predict
 from tunesmith.cli.report import report
+from tunesmith.cli.schedule import schedule
 
 app = typer.Typer(
     help="Trains neural networks on your data: exact, resumable, judged on rows they have not seen.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, predict, export, report, init, doctor, explain, clean, demo):
+for command in (fit, predict, export, report, init, doctor, explain, schedule, clean, demo):
     app.command()(command)
 
 
