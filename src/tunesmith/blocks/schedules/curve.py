@@ -89,8 +89,9 @@ class Curve:
     def __call__(self, step: np.ndarray) -> np.ndarray: ...
     def __call__(self, step: Any) -> Any:
         if isinstance(step, np.ndarray):
-            steps = whole(step)
-            return np.broadcast_to(np.asarray(self.formula(steps, MANY), np.float64), steps.shape).copy()
+            steps = np.atleast_1d(whole(step))
+            found = np.asarray(self.formula(steps, MANY), np.float64)
+            return np.broadcast_to(found, steps.shape).reshape(step.shape).copy()
         try:
             step = operator.index(step)
         except TypeError:

@@ -22,9 +22,9 @@ class Cycles:
             raise RecipeError(f"the lengths of the cycles grow by {ratio!r}; a number of 1 or more was expected")
         self.first = first
         self.ratio = ratio
-        self.starts: list[float] = [0]
-        self.lengths: list[float] = [first]
-        self.marks: list[int] = [0]  # the first whole step of each
+        self.starts = [0.0]
+        self.lengths = [float(first)]
+        self.marks = [0]  # the first whole step of each
         self._end, self._length, self._ratio = Decimal(first), Decimal(first), Decimal(repr(ratio))
 
     def at(self, t: Steps, m: Maths) -> tuple[Steps, Value]:
@@ -39,12 +39,7 @@ class Cycles:
         """Lists cycles until one begins after `step`."""
         while self.marks[-1] <= step and self.marks[-1] < LAST:
             self._length = EXACT.multiply(self._length, self._ratio)
-            self.starts.append(number(self._end))
-            self.lengths.append(number(self._length))
+            self.starts.append(float(self._end))
+            self.lengths.append(float(self._length))
             self.marks.append(min(math.ceil(self._end), LAST))
             self._end = EXACT.add(self._end, self._length)
-
-
-def number(value: Decimal) -> float:
-    """As an int where it is whole."""
-    return int(value) if value == value.to_integral_value() else float(value)

@@ -5,6 +5,7 @@ the noise of the evaluation, too; and a relative threshold on a negative metric 
 lies above a negative best in mode "min", so that slightly worse counts as better).
 """
 
+import math
 from typing import Literal
 
 from tunesmith.blocks.schedules.catalogue import SCHEDULES, Schedule
@@ -55,14 +56,13 @@ def plateau(
     waits, rests = length(patience, 0, "patience"), length(cooldown, 0, "cooldown")
     sigmas = level(noise_sigmas, "noise_sigmas")
 
-    def better(one: Judged, best: float | None) -> bool:
-        if best is None:
-            return one.value == one.value
+    def better(one: Judged, best: float) -> bool:
         needed = max(share * abs(best) if threshold_mode == "rel" else share, sigmas * noise_of(one))
+        needed = 0.0 if math.isinf(best) else needed  # anything finite beats the start
         return one.value > best + needed if upwards else one.value < best - needed
 
     def replayed(entries: tuple[Judged, ...]) -> float:
-        rate, best, bad, resting = 1.0, None, 0, 0
+        rate, best, bad, resting = 1.0, -math.inf if upwards else math.inf, 0, 0
         for one in sorted(entries, key=lambda entry: entry.step):
             if better(one, best):
                 best, bad = one.value, 0
