@@ -1,7 +1,6 @@
 """The rules of thumb in words, for `tunesmith explain`."""
 
 import textwrap
-from collections.abc import Iterator
 
 from tunesmith.blocks.experience import context
 from tunesmith.blocks.experience.experience import current
@@ -67,47 +66,35 @@ def contradictions_page(width: int = 100) -> str:
 
 
 def rules_of_path(path: str, width: int = 100) -> str:
-    """The section of a field's page: starts, ranges, standing and source of the rules that concern it; "" without any."""
+    """The section of a field's page: standing, start, range and source of the rules that concern it; "" without any."""
     rules = current().rules_for(path)
     if not rules:
         return ""
     numbered = [rule for rule in rules if rule.has_numbers_for(path)]
-    lines = ["Rules of thumb"]
+    lines = ["Rules of thumb (each with `tunesmith explain experience.<id>`)"]
     for rule in numbered:
-        lines += [
-            _wrapped(f"{rule.id}, {rule.standing}{_yours(rule)}: {words}", width) for words in _words_for(rule, path)
-        ]
-        lines.append(
-            textwrap.fill(
-                f"[{', '.join(rule.marks)}] {rule.source}", width, initial_indent=" " * 4, subsequent_indent=" " * 4
-            )
-        )
+        yours = f" (from your file {rule.origin})" if rule.origin else ""
+        lines.append(_wrapped(f"{rule.id} · {rule.standing} · {_first(rule, path)}{yours}", width))
+        source = f"{rule.source.partition(';')[0]} [{', '.join(rule.marks)}]"
+        lines.append(textwrap.fill(source, width, initial_indent=" " * 4, subsequent_indent=" " * 4))
     others = [rule.id for rule in rules if rule not in numbered]
-    if others:
-        lines.append(_wrapped(f"see also {', '.join(others)}", width))
-    return "\n".join(lines)
+    return "\n".join([*lines, *([_wrapped(f"see also {', '.join(others)}", width)] if others else [])])
 
 
-def _words_for(rule: Rule, path: str) -> Iterator[str]:
-    """One line a rule: its starts, then its factors and bounds."""
-    starts = [one for one in rule.starts if one.path == path]
+def _first(rule: Rule, path: str) -> str:
+    """What a rule says of a path first, and how much more there is on its page."""
     said = [
-        f"start {_shown(one.start)}{f' for {context.words(one.when)}' if one.when else ''}"
-        + ("" if last is not None and _range(last) == _range(one) else _range(one))
-        for last, one in zip([None, *starts], starts, strict=False)
+        f"start {_shown(one.start)}{_range(one)}" + _where({**rule.when, **one.when})
+        for one in rule.starts
+        if one.path == path
     ]
     said += [f"times {one.times:.3g} for {context.words(one.when)}" for one in rule.factors if one.path == path]
-    said += [f"{one.severity} {_limits(one)}" for one in rule.bounds if one.path == path]
-    yield "; ".join(dict.fromkeys(said))
-
-
-def _yours(rule: Rule) -> str:
-    return f" (from your file {rule.origin})" if rule.origin else ""
+    said += [] if said else [f"{one.severity} {_limits(one)}" for one in rule.bounds if one.path == path]
+    return said[0] + (f"; {len(said) - 1} more" if len(said) > 1 else "")
 
 
 def _start_words(one: Start) -> str:
-    where = f" for {context.words(one.when)}" if one.when else ""
-    return f"{one.path} {_shown(one.start)}{where}{_range(one)}"
+    return f"{one.path} {_shown(one.start)}{_where(one.when)}{_range(one)}"
 
 
 def _range(one: Start) -> str:
@@ -121,19 +108,21 @@ def _range(one: Start) -> str:
 
 
 def _bound_words(one: Bound) -> str:
-    where = f" for {context.words(one.when)}" if one.when else ""
-    return f"{one.path} {_limits(one, with_condition=False)}{where}: {one.says}"
+    return f"{one.path} {_limits(one)}: {one.says}"
 
 
-def _limits(one: Bound, with_condition: bool = True) -> str:
+def _limits(one: Bound) -> str:
     words = [
         f"{word} {_shown(limit)}"
         for word, limit in (("below", one.below), ("above", one.above), ("from", one.at_least))
         if limit is not None
     ]
     words += [f"at {' or '.join(one.one_of)}"] if one.one_of else []
-    where = f" for {context.words(one.when)}" if one.when and with_condition else ""
-    return " or ".join(words) + where
+    return " or ".join(words) + _where(one.when)
+
+
+def _where(condition: context.Condition) -> str:
+    return f" for {context.words(condition)}" if condition else ""
 
 
 def _shown(value: object) -> str:
