@@ -30,6 +30,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "scaler": ("tunesmith.data.scalers", "SCALERS"),
     "schedule": ("tunesmith.blocks.schedules", "SCHEDULES"),
     "tokenizer": ("tunesmith.data.tokenizers", "TOKENIZERS"),
+    "warm_up": ("tunesmith.blocks.schedules", "WARMUPS"),
 }
 EXPERIENCE = "experience"  # the family of the rules of thumb
 SOURCE = re.compile(r"\[([A-Za-z]+)\]")
@@ -55,6 +56,7 @@ def explain(name: str, *, width: int = 100) -> str:
     if family in CATALOGUES and member in catalogue(family):
         return member_page(family, catalogue(family)[member], member, width)
     found = [one for one in CATALOGUES if "." not in name and name in catalogue(one)]
+    found = [one for one in found if one != "warm_up"] or found  # its members are named as the schedules they lead to
     if len(found) == 1:
         return member_page(found[0], catalogue(found[0])[name], name, width)
     if found:
@@ -215,6 +217,7 @@ def recipe_line(family: str, name: str) -> list[str]:
         "sampler": "data.sampler",
         "scaler": "data.scale",
         "tokenizer": "data.tokenizer",
+        "warm_up": "schedule.warmup_kind",
     }
     paths |= {one: f"model.{one}" for one in ("activation", "init", "norm", "pooling")}
     paths |= {"metric": "eval.metric", "exporter": "run.exporters"}
