@@ -1,10 +1,24 @@
-"""The gradient norm, and clipping by norm and by value. Pascanu et al., arXiv:1211.5063, algorithm 1."""
+"""The gradient norm, and clipping: by norm, by value, by a percentile of past norms, and unit by unit.
+
+Pascanu et al., arXiv:1211.5063, algorithm 1 (norm); the Deep Learning Tuning Playbook (percentile of unclipped norms);
+Brock et al., arXiv:2102.06171, section 4.1 (adaptive).
+"""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from tunesmith.blocks.optim import last_layer
+from tunesmith.records import Recipe, RecipeError
+from tunesmith.records.state import State
+
+MEMORY = "clipping"  # its key in `state.progress`: {"norms", "clipped", "updates"}
+OFTEN = 0.5  # the Deep Learning Tuning Playbook: above it the rate is to be lowered instead
+FEWEST = 20  # updates before the share is judged; assumption
+LEAST_WEIGHT = 1e-3  # arXiv:2102.06171, section 4.1: ε, so that weights that start at 0 can move
 
 
 def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
@@ -42,3 +56,155 @@ def clip_value(gradients: list[Tensor], largest: float) -> None:
     """Limits every entry to [-largest, largest] in place."""
     torch._foreach_clamp_min_(gradients, -largest)
     torch._foreach_clamp_max_(gradients, largest)
+
+
+def percentile(norms: Iterable[float], share: float) -> float:
+    """The value below which `share` percent lie, linear between neighbours as NumPy's default.
+
+    >>> percentile([3.0, 1.0, 2.0], 75)
+    2.5
+    """
+    ordered = sorted(norms)
+    place = (len(ordered) - 1) * share / 100
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def unit_norms(tensor: Tensor, unit: int = 0, groups: int = 1) -> Tensor:
+    """The norm of each output unit, in a shape that multiplies with `tensor`; of a vector or number, that of the whole.
+
+    `unit` is the dimension of the units: 0, or 1 for transposed convolutions, whose units lie in `groups` there.
+    Source: arXiv:2102.06171, section 4.1 (eq. 3 and below).
+
+    >>> unit_norms(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [[5.0], [1.0]]
+    """
+    if tensor.ndim < 2:
+        return torch.linalg.vector_norm(tensor)
+    if groups > 1:  # (in, out / groups, ...): the unit (g, o) sees the inputs of group g alone
+        parts = tensor.reshape(groups, tensor.shape[0] // groups, *tensor.shape[1:])
+        norms = torch.linalg.vector_norm(parts, dim=(1, *range(3, parts.ndim)), keepdim=True)
+        return norms.expand(-1, parts.shape[1], *[-1] * (parts.ndim - 2)).reshape(
+            tensor.shape[0], tensor.shape[1], *[1] * (tensor.ndim - 2)
+        )
+    return torch.linalg.vector_norm(tensor, dim=[place for place in range(tensor.ndim) if place != unit], keepdim=True)
+
+
+class Adaptive:
+    """g ← g · λ max(|w|, 1e-3) / |g| for every unit where |g| > λ max(|w|, 1e-3); norms are those of the unit.
+
+    The last layer is left out, as in the paper. A sparse gradient raises `RecipeError`.
+    Use: nets without batch norm at large batches and rates, λ = 0.01; the smaller the batch, the larger λ.
+    Source: arXiv:2102.06171, eq. 3.
+    """
+
+    def __init__(self, model: nn.Module, share: float) -> None:
+        self.share = share
+        self.spared = last_layer(model)
+        self.layout: dict[int, tuple[int, int]] = {}
+        for layer in model.modules():
+            if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+                self.layout[id(layer.weight)] = (1, layer.groups)
+        self.weights = [weight for name, weight in model.named_parameters() if name not in self.spared]
+        if not self.weights:
+            raise RecipeError(
+                "adaptive clipping has nothing to clip: it leaves the last layer out, and the model has no other; use clip_norm"
+            )
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        for weight in self.weights:
+            gradient = weight.grad
+            if gradient is None:
+                continue
+            if gradient.is_sparse:
+                raise RecipeError(
+                    "optim.clip_adaptive cannot clip sparse gradients; make the embedding with sparse=False"
+                )
+            layout = self.layout.get(id(weight), (0, 1))
+            largest = unit_norms(weight, *layout).clamp_(min=LEAST_WEIGHT).mul_(self.share)
+            norm = unit_norms(gradient, *layout)
+            gradient.mul_(torch.where(norm > largest, largest / norm.clamp(min=1e-6), torch.ones_like(norm)))
+
+
+class Clipping:
+    """What is done to the gradients before each step, by the recipe: unit by unit, by norm, by percentile, by value.
+
+    The threshold of the percentile is that of the latest `window` unclipped norms; until there are as many, nothing is
+    clipped by it. They lie in `state.progress`, so that a resumed run clips as the run that never stopped. Norms that
+    are not finite, and those of updates that were not made, do not count.
+    """
+
+    def __init__(self) -> None:
+        self.norm: float | None = None
+        self.value: float | None = None
+        self.percentile: float | None = None
+        self.window = 100
+        self.adaptive: Adaptive | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, model: nn.Module) -> "Clipping":
+        """What the recipe asks for."""
+        made, optim = cls(), recipe.optim
+        made.norm, made.value = optim.clip_norm, optim.clip_value
+        made.percentile, made.window = optim.clip_percentile, optim.clip_window
+        made.adaptive = Adaptive(model, optim.clip_adaptive) if optim.clip_adaptive is not None else None
+        return made
+
+    def __call__(self, state: State, found: list[Tensor], norm: Tensor) -> None:
+        """Clips the gradients in place; `norm` is that of all of them, unclipped."""
+        if self.adaptive is not None:
+            self.adaptive()
+            norm = global_norm(found)
+        if (largest := self.threshold(state)) is not None:
+            clip_norm(found, norm, largest)
+        if self.value is not None:
+            clip_value(found, self.value)
+
+    def threshold(self, state: State) -> float | None:
+        """The norm above which the next gradient is scaled down: the smaller of the fixed one and the percentile."""
+        norms = state.progress.get(MEMORY, {}).get("norms", ())
+        if self.percentile is None or len(norms) < self.window:
+            return self.norm
+        learnt = percentile(norms, self.percentile)
+        return learnt if self.norm is None else min(learnt, self.norm)
+
+    def note(self, state: State, norm: Tensor) -> None:
+        """Counts an update that was made, with the unclipped norm of its gradient."""
+        if self.percentile is None and self.norm is None:
+            return
+        memory = state.progress.setdefault(MEMORY, {"norms": [], "clipped": 0, "updates": 0})
+        largest = self.threshold(state)
+        memory["updates"] += 1
+        if self.percentile is None and norm.device.type != "cpu":  # counted there: nothing waits for the device
+            memory["clipped"] = torch.as_tensor(memory["clipped"], device=norm.device) + (norm > largest)
+            return
+        measured = norm.item()
+        memory["clipped"] += largest is not None and measured > largest
+        if self.percentile is not None and math.isfinite(measured):
+            memory["norms"].append(measured)
+            del memory["norms"][: -self.window]
+
+    def told(self, state: State) -> Mapping[str, float]:
+        """At an evaluation: `clip_share` of the updates so far, and `clip_threshold` where it is learnt."""
+        memory: dict[str, Any] = state.progress.get(MEMORY, {})
+        if not memory.get("updates"):
+            return {}
+        told = {"clip_share": float(memory["clipped"]) / memory["updates"]}
+        if self.percentile is not None and (largest := self.threshold(state)) is not None:
+            told["clip_threshold"] = largest
+        return told
+
+    def warning(self, state: State) -> str:
+        """A sentence, once, when more than half of the updates were clipped; else nothing."""
+        memory: dict[str, Any] = state.progress.get(MEMORY, {})
+        updates = memory.get("updates", 0)
+        if updates < FEWEST or memory.get("warned") or float(memory["clipped"]) <= OFTEN * updates:
+            return ""
+        memory["warned"] = True
+        share = float(memory["clipped"]) / updates
+        return (
+            f"{share:.0%} of the {updates} updates so far were clipped: the step is then set by the limit, not by the "
+            "gradient; lower optim.lr rather than clip so much"
+        )

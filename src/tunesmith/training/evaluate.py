@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tunesmith.blocks import metrics
 from tunesmith.blocks.losses import Loss
-from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.blocks.optim.averaging import Average
 from tunesmith.records import DataError
 from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of, seen_by
@@ -34,7 +34,7 @@ class Evaluated:
 
 
 @contextmanager
-def judging(model: nn.Module, average: WeightAverage | None = None) -> Iterator[nn.Module]:
+def judging(model: nn.Module, average: Average | None = None) -> Iterator[nn.Module]:
     """The model in evaluation mode, holding the average where one is kept; every module's own mode is put back."""
     modes = [(module, module.training) for module in model.modules()]
     with ExitStack() as stack:
@@ -54,7 +54,7 @@ def evaluate(
     loss: Loss,
     batches: Iterable[Batch],
     precision: Precision,
-    average: WeightAverage | None = None,
+    average: Average | None = None,
     *,
     keep: bool = True,
 ) -> Evaluated:

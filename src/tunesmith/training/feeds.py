@@ -3,7 +3,7 @@
 A feed hands out windows (the micro-batches of one update) and keeps `state.position`, so that a run resumes inside an epoch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -155,6 +155,19 @@ class MemoryFeed:
             stop + 1 if self.length - stop == 1 and not self.alone else stop
         )  # the last row joins the batch before it
 
+    def whole(self, device: torch.device) -> Iterator[Batch]:
+        """The batches of the first epoch on a device, as they are trained on; the open epoch is left as it is."""
+        order = torch.from_numpy(self._ordered(0)).to(self.rows.device)
+        start = 0
+        while start < len(order):
+            stop = min(start + self.batch_size, len(order))
+            stop += len(order) - stop == 1 and not self.alone
+            generator = None
+            if self.augmentation != "none":
+                generator = torch.Generator().manual_seed(_mixed(self.seed, 0, start))
+            yield moved(self.rows.take(order[start:stop], self.augmentation, generator), device)
+            start = stop
+
     def slice(self, epoch: int, start: int, stop: int) -> Batch:
         """The rows from `start` to `stop` of the opened epoch, changed at random by a generator of their own."""
         generator = None
@@ -265,6 +278,30 @@ class LoaderFeed:
                     f"the data loader ended before batch {state.position}, where the run was left; the data changed since"
                 )
         set_random_state(now)
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether an epoch can be read beside the one that is open."""
+        if isinstance(self.loader, torch.utils.data.DataLoader):
+            return not isinstance(self.loader.dataset, torch.utils.data.IterableDataset)
+        return isinstance(self.loader, Sequence)
+
+    def whole(self, device: torch.device) -> Iterator[Batch]:
+        """The batches of an epoch on a device, read beside the open one; every generator within reach is put back."""
+        random, own = random_state(), generator_states(self.loader)
+        loader: Any = self.loader
+        if isinstance(
+            loader, torch.utils.data.DataLoader
+        ):  # a second reading of one with lasting workers ends the first
+            order = {"batch_sampler": loader.batch_sampler} if loader.batch_sampler else {"sampler": loader.sampler}
+            order |= {} if loader.batch_sampler else {"batch_size": None}
+            loader = torch.utils.data.DataLoader(loader.dataset, collate_fn=loader.collate_fn, **order)
+        try:
+            for item in loader:
+                yield moved(from_loader(item), device, self.dtype)
+        finally:
+            set_random_state(random)
+            set_generator_states(self.loader, own)
 
     def window(self, state: State) -> Window | None:
         window: list[Batch] = []

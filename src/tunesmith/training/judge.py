@@ -7,12 +7,13 @@ import torch
 
 from tunesmith.blocks import metrics
 from tunesmith.blocks.losses import Loss
-from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.blocks.optim.averaging import Average
 from tunesmith.data.spec import Prepared
 from tunesmith.records import Recipe, RecipeError, Task
 from tunesmith.records.state import State
 from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelled, loss_noise, probabilities
 from tunesmith.training.feeds import Feed, MemoryFeed, Rows
+from tunesmith.training.norms import Norms
 from tunesmith.training.precision import Precision
 from tunesmith.training.watching import WATCHES
 
@@ -32,6 +33,7 @@ class ValidationJudge:
         self.batch_size = int(recipe.eval.batch_size)
         self.needs_noise = recipe.train.patience is not None
         self.watched: tuple[str, ...] = ()  # what the schedule listens to
+        self.norms: Norms | None = None  # of averaged weights, taken anew
         self.training_rows: Rows | None = None  # judged too, where it listens to the training error
         self.better = (
             "max"
@@ -44,10 +46,12 @@ class ValidationJudge:
         )
 
     def __call__(self, state: State) -> dict[str, Any]:
+        if self.norms is not None:
+            self.norms(state)
         told = {"train_error": self.train_error(state)} if "train_error" in self.watched else {}
         if self.part is None:
             return {"val_loss": None, "metric": self.name, "score": None, "noise": 0.0, **told}
-        average = state.average if isinstance(state.average, WeightAverage) else None
+        average = state.average if isinstance(state.average, Average) else None
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
         seen = evaluate(state.model, self.loss, batches, self.precision, average)
         score, noise = self.scored(seen)

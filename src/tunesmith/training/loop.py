@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import torch
 
 from tunesmith.blocks.optim import without_compiler
-from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.blocks.optim.averaging import Average
 from tunesmith.records import Finding, Recipe, RecipeError, Signal, TrainingFailed
 from tunesmith.records.state import Snapshot, State
 from tunesmith.records.until import Until
@@ -198,7 +198,7 @@ class Loop:
                 state.progress["scaler_skips"] = state.progress.get("scaler_skips", 0) + 1
             return
         state.step += 1
-        if isinstance(state.average, WeightAverage):
+        if isinstance(state.average, Average):
             state.average.update(state.model)
         self._noted(gradient, rate)
 
@@ -343,6 +343,11 @@ class Loop:
         for name in ("train_loss", "val_loss", "score"):
             if row[name] is not None:
                 self.record.add(f"epoch.{name}" if name == "train_loss" else name, [state.step], [row[name]])
+        for name, value in plan.update.clipping.told(state).items():
+            self.record.add(name, [state.step], [value])
+        if warning := plan.update.clipping.warning(state):
+            self.record.decision("notice", warning, step=state.step)
+            self.screen.notice(warning)
         self.record.evaluation({**row, **self._clock()})
         self.screen.evaluation({**row, **self._clock(settle=True)})
         if (action := self._first(self._ask_evaluation, row)) is not None:

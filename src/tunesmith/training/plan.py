@@ -11,7 +11,6 @@ from torch import nn
 
 from tunesmith.blocks import experience, losses, models, optim
 from tunesmith.blocks.losses import Loss
-from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.data.samplers.balanced import balanced_batch
 from tunesmith.data.sources import as_array
 from tunesmith.data.spec import Part, Prepared
@@ -19,6 +18,7 @@ from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, 
 from tunesmith.records.state import State
 from tunesmith.training.augment import chosen
 from tunesmith.training.batch import Batch, outputs_of
+from tunesmith.training.clipping import Clipping
 from tunesmith.training.dryrun import Trial, tried
 from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed, Rows, StreamedFeed
 from tunesmith.training.guards import Guard, Probe, StopAtNonFinite
@@ -26,6 +26,8 @@ from tunesmith.training.judge import ValidationJudge
 from tunesmith.training.kinds import about
 from tunesmith.training.loaders import loader_for, pins, resume_promise
 from tunesmith.training.loop import Plan
+from tunesmith.training.norms import chosen_norms
+from tunesmith.training.optimizing import chosen_average, chosen_shrinkage, made_optimizer
 from tunesmith.training.precision import Precision
 from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
@@ -89,16 +91,18 @@ def make(
     feed = chosen_feed(train, recipe, prepared, model, notices)
     steps, epochs = horizon(recipe, feed.updates())
     with optim.without_compiler():
-        optimizer = chosen_optimizer(task, recipe, model)
+        optimizer, recipe = made_optimizer(task, recipe, model, feed, notices)
     findings += unregistered(model, optimizer)
     findings += coupled(model, loss, recipe, trial, train)
-    average = WeightAverage(model, recipe.train.ema) if recipe.train.ema is not None else None
+    average = chosen_average(recipe, model, optimizer, steps, feed.updates())
     update = Update(model, optimizer, loss, precision)
-    update.clip_norm, update.clip_value = recipe.optim.clip_norm, recipe.optim.clip_value
+    update.clipping = Clipping.of(recipe, model)
+    update.shrink = chosen_shrinkage(recipe, model, optimizer)
     state = State(model=model, optimizer=optimizer, average=average, scaler=precision.scaler)
     judge = ValidationJudge(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
     )
+    judge.norms = chosen_norms(recipe, state, feed, precision, notices)
     plan = Plan(
         recipe=recipe,
         state=state,
@@ -283,18 +287,6 @@ def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module
 def augmentation(recipe: Recipe, prepared: Prepared) -> str:
     """The random change of training pictures; none for anything else."""
     return chosen(recipe.data.augment, prepared.kind) if "pictures" in prepared.spec else "none"
-
-
-def chosen_optimizer(task: Task, recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The user's optimizer over the model that is trained, or the recipe's."""
-    if task.optimizer is None:
-        return optim.build(recipe, model, float(recipe.optim.lr))
-    made = task.optimizer(model.parameters())
-    if not isinstance(made, torch.optim.Optimizer):
-        raise ModelError(
-            f"the optimizer factory returned a {type(made).__name__}; it gets the parameters and must return a torch.optim.Optimizer"
-        )
-    return made
 
 
 def unregistered(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Finding]:

@@ -30,7 +30,7 @@ def run_plan(
     interrupt = Interrupt()
     with listening(interrupt, screen):
         ending = Loop(plan, record, screen, keep, interrupt=interrupt, until=until).run()
-    if plan.state.progress.get("best") is not None:
+    if plan.state.progress.get("best") is not None or plan.state.average is not None:
         plan.state.model.load_state_dict(keep.best_weights())
     return ending
 

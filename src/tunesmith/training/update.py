@@ -16,7 +16,7 @@ from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim import needs_closure, plain_step
 from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.batch import Batch, Window, seen_by
-from tunesmith.training.clipping import clip_norm, clip_value, global_norm, gradients
+from tunesmith.training.clipping import Clipping, global_norm, gradients
 from tunesmith.training.precision import Precision
 
 Permit = Callable[[State, "Gradient"], bool]
@@ -39,8 +39,8 @@ class Update:
         self.optimizer = optimizer
         self.loss = loss
         self.precision = precision
-        self.clip_norm: float | None = None
-        self.clip_value: float | None = None
+        self.clipping = Clipping()
+        self.shrink: Callable[[], None] | None = None  # after each step: the proximal step of an L1 penalty
         self.closure = needs_closure(optimizer)
         if self.closure:
             precision.refuse_closure(type(optimizer).__name__)
@@ -50,14 +50,40 @@ class Update:
         self._stepped: list[nn.Parameter] = []
         self._all: list[nn.Parameter] = list(model.parameters())
 
+    @property
+    def clip_norm(self) -> float | None:
+        """The largest norm of the whole gradient."""
+        return self.clipping.norm
+
+    @clip_norm.setter
+    def clip_norm(self, largest: float | None) -> None:
+        self.clipping.norm = largest
+
+    @property
+    def clip_value(self) -> float | None:
+        """The largest absolute value of an entry."""
+        return self.clipping.value
+
+    @clip_value.setter
+    def clip_value(self, largest: float | None) -> None:
+        self.clipping.value = largest
+
     def __call__(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]:
         """Updates the state with a window. `permit` is asked between backward and the step; False leaves the weights alone.
 
         Returns what was measured, and whether the step was made (no: not permitted, or skipped by the loss scaler).
         """
+        gradient, made = self._stepping(state, window, permit)
+        if made:
+            self.clipping.note(state, gradient.norm)
+            if self.shrink is not None:
+                self.shrink()
+        return gradient, made
+
+    def _stepping(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]:
         if self.closure:
             return self._step_with_closure(state, window, permit)
-        gradient = self._gradient(window, clip=self.precision.scaler is None)
+        gradient = self._gradient(state, window, clip=self.precision.scaler is None)
         scaler = self.precision.scaler
         if scaler is not None:
             return gradient, self._scaled_step(state, gradient, permit)
@@ -77,7 +103,7 @@ class Update:
             gradient.loss.item()
         )  # the loss itself, not its scaled gradient: no scale mends that
         if not overflow:
-            self._clip(found, gradient.norm)
+            self.clipping(state, found, gradient.norm)
         made = (not overflow or broken) and permit(state, gradient)
         if made or overflow:
             scaler.step(self.optimizer)
@@ -93,7 +119,7 @@ class Update:
         def closure() -> Tensor:
             nonlocal first, refused
             set_random_state(random)
-            gradient = self._gradient(window, clip=True)
+            gradient = self._gradient(state, window, clip=True)
             if first is None:
                 first = gradient
                 refused = not permit(state, gradient)
@@ -107,7 +133,7 @@ class Update:
             raise RuntimeError(f"{type(self.optimizer).__name__}.step never called its closure")
         return first, not refused
 
-    def _gradient(self, window: Window, *, clip: bool) -> Gradient:
+    def _gradient(self, state: State, window: Window, *, clip: bool) -> Gradient:
         """Gradients of (Σ sum) / (Σ weight) over the window, in the parameters."""
         for parameter in self._all:
             parameter.grad = None
@@ -119,7 +145,7 @@ class Update:
             return Gradient(loss, loss, weight)
         found = self._found()
         norm = global_norm(found)
-        self._clip(found, norm)
+        self.clipping(state, found, norm)
         return Gradient(loss, norm, weight)
 
     def _backward_whole(self, batch: Batch) -> tuple[Tensor, Tensor | float]:
@@ -171,12 +197,6 @@ class Update:
                 {id(parameter): parameter for parameter in (*self.model.parameters(), *self._stepped)}.values()
             )
         return gradients(self._stepped)
-
-    def _clip(self, found: list[Tensor], norm: Tensor) -> None:
-        if self.clip_norm is not None:
-            clip_norm(found, norm, self.clip_norm)
-        if self.clip_value is not None:
-            clip_value(found, self.clip_value)
 
 
 class _Refused(Exception):

@@ -15,10 +15,10 @@ from tunesmith.blocks.optim.depth import last_layer, layer_depths, layer_rates
 from tunesmith.blocks.optim.eager import plain_step, without_compiler
 from tunesmith.blocks.optim.groups import frozen_parameters, groups, layer_table, missing_parameters, unfreeze
 from tunesmith.blocks.optim.kernels import fastest_kernel
-from tunesmith.blocks.optim.made import made
+from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
 from tunesmith.blocks.optim.scaling import scale_rate
-from tunesmith.blocks.optim.switching import evaluated, schedule_free, switches
+from tunesmith.blocks.optim.switching import evaluated, is_schedule_free, switches
 from tunesmith.blocks.optim.table import group_table
 from tunesmith.records import Catalog, Recipe, Source, revise
 
@@ -36,6 +36,7 @@ __all__ = [
     "group_table",
     "groups",
     "grown_batch",
+    "is_schedule_free",
     "last_layer",
     "layer_depths",
     "layer_rates",
@@ -47,7 +48,6 @@ __all__ = [
     "noise_scale",
     "plain_step",
     "scale_rate",
-    "schedule_free",
     "sgd_noise",
     "switches",
     "unfreeze",
@@ -71,7 +71,7 @@ def adapted(recipe: Recipe) -> Recipe:
 
     Only what is still "auto" or default is replaced.
     """
-    rate = getattr(member(recipe), "rate", None)
+    rate = getattr(OPTIMIZERS.get(recipe.optim.name), "rate", None)
     if rate is None:
         return recipe
     because = Source("derived", f"{recipe.optim.name} averages in place of a schedule")

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from tunesmith.blocks.optim import OPTIMIZERS
 from tunesmith.blocks.optim.eager import plain_step
-from tunesmith.blocks.optim.made import made
+from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, base_name, base_recipe
 from tunesmith.records import Recipe, RecipeError
 

@@ -16,7 +16,7 @@ def switches(optimizer: Optimizer) -> bool:
     return all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
 
 
-def schedule_free(optimizer: Any) -> bool:
+def is_schedule_free(optimizer: Any) -> bool:
     """Whether it averages in place of a schedule, by its class: the rate must then stay constant after the warm-up."""
     name = type(optimizer).__name__.lower().replace("_", "")
     return switches(optimizer) and "schedulefree" in name
