@@ -314,7 +314,7 @@ class Bag(nn.Module):
         return self.head(self.table(x))
 
 
-def embedding(arm: str, seed: int) -> Numbers:
+def embedding(arm: str, seed: int, plain: bool = False) -> Numbers:
     inputs, labels, size = reviews()
     mixed = torch.randperm(len(inputs))
     held, rest = mixed[:2000], mixed[2000:]
@@ -328,6 +328,7 @@ def embedding(arm: str, seed: int) -> Numbers:
         fill[arm](net.table.weight)
     batches = taken(inputs[rest], labels[rest], order(len(rest), seed, 64))
     optimizer, updates = torch.optim.Adam(net.parameters(), lr=1e-3), math.ceil(len(rest) / 64)
+    optimizer = sgd(net, 0.1) if plain else optimizer
     seen = train(net, LOSSES["cross_entropy"](), optimizer, SCHEDULES["constant"](updates), batches, updates)
     loss, accuracy = judged(net, inputs[held], labels[held])
     return {
@@ -382,7 +383,7 @@ def batch_growth(arm: str, seed: int) -> Numbers:
     return {"test accuracy": accuracy, "test loss": loss, "updates": updates}
 
 
-def sharpness(arm: str, seed: int) -> Numbers:
+def sharpness(arm: str, seed: int, settled: bool = False) -> Numbers:
     from tunesmith.doctor.probes import hessian_ends, keskar_sharpness
 
     data, size = pictures(), int(arm.split()[-1])
@@ -391,8 +392,8 @@ def sharpness(arm: str, seed: int) -> Numbers:
     layers = [layer for pair in itertools.pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())][:-1]
     net = initialise(nn.Sequential(nn.Flatten(), *layers), "he_normal")
     loss, batches = LOSSES["cross_entropy"](), taken(data.inputs, data.labels, order(6000, seed, size))
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-    train(net, loss, optimizer, SCHEDULES["constant"](updates), batches, updates)
+    optimizer, schedule = torch.optim.Adam(net.parameters(), lr=1e-3), SCHEDULES["cosine" if settled else "constant"]
+    train(net, loss, optimizer, schedule(updates), batches, updates)
     seen = [(data.inputs[:2000], data.labels[:2000])]
     ends = hessian_ends(net, loss, seen, iterations=20, seed=seed)
     return {
@@ -459,6 +460,16 @@ EXPERIMENTS = {
             Claim("test loss", "U(±0.05)", "Xavier", -1),
         ),
     ),
+    "embedding, second setting": Experiment(
+        "the same by SGD with momentum 0.9, rate 0.1, which does not divide by the size of the gradient",
+        ("N(0, 0.02²)", "U(±0.05)", "Xavier"),
+        functools.partial(embedding, plain=True),
+        (
+            Claim("training loss, mean of the epoch", "N(0, 0.02²)", "Xavier", -1),
+            Claim("training loss, mean of the epoch", "U(±0.05)", "Xavier", -1),
+            Claim("test loss", "U(±0.05)", "Xavier", -1),
+        ),
+    ),
     "dropout": Experiment(
         "Srivastava et al., JMLR 15 (2014): dropout keeps a large net from fitting the noise",
         ("dropout", "none"),
@@ -475,6 +486,16 @@ EXPERIMENTS = {
         "Keskar et al., 1609.04836: large batches end in sharper minima and do worse on new data, at equal epochs",
         ("batch 32", "batch 600"),
         sharpness,
+        (
+            Claim("Keskar sharpness", "batch 600", "batch 32", +1),
+            Claim("top eigenvalue", "batch 600", "batch 32", +1),
+            Claim("test accuracy", "batch 600", "batch 32", -1),
+        ),
+    ),
+    "sharpness, second setting": Experiment(
+        "the same with a cosine to 0, so that both arms end in a minimum, as the paper's do, and not in the noise of a constant rate",
+        ("batch 32", "batch 600"),
+        functools.partial(sharpness, settled=True),
         (
             Claim("Keskar sharpness", "batch 600", "batch 32", +1),
             Claim("top eigenvalue", "batch 600", "batch 32", +1),
