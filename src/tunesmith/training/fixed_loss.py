@@ -91,7 +91,7 @@ class FixedLoss:
     def differences(self, vector: Tensor) -> Tensor:
         """H v as (g(w + h v) - g(w - h v)) / 2h: two gradients, for models that can be differentiated only once.
 
-        h = ε^(1/3) (1 + ‖w‖) / ‖v‖, ε the rounding of the weights: about 5 digits in float32, 10 in float64.
+        h = ε^(1/3) (1 + ‖w‖) / ‖v‖, ε the rounding of the weights: 3 to 4 digits in float32, 9 in float64 (measured).
         Source: Nocedal & Wright, Numerical Optimization, section 8.1.
         """
         origin = self.weights()
