@@ -72,13 +72,15 @@ def set_output_bias(
     batch: Any = None,
     weights: Weights = "keep",
     weight: Any = None,
+    shift: Any = None,
 ) -> str:
     """Sets the bias of the model's output layer and gives the layer's name.
 
     `target_or_bias` is the bias, one number an output; with a `kind` ("auto" guesses it) it is the targets, of which
     `output_bias_from` makes it. The layer is the one called `layer`, or the one that the first output of the model comes
     from, found with `batch` sent through it once, else by torch.fx or the order of the modules. Two outputs for a binary
-    task get log priors. `weights="zero"` also sets its weights to 0, so that the first loss *is* H(prior), or the
+    task get log priors. `weight` is one number a row of the targets, `shift` is added to the bias, such as the log of
+    `pos_weight`. `weights="zero"` also sets its weights to 0, so that the first loss *is* H(prior), or the
     variance of the target; the layers before it learn from the second update on.
 
     Raises `ModelError` where the layer cannot be told, has no bias or not as many outputs, is frozen, or where something
@@ -94,6 +96,8 @@ def set_output_bias(
         values = output_bias_from(target_or_bias, "multiclass" if wide else kind, classes=classes, weight=weight)
     else:
         values = torch.as_tensor(target_or_bias, dtype=torch.float64).reshape(-1)
+    if shift is not None:
+        values = values + torch.as_tensor(shift, dtype=torch.float64).cpu()
     if values.numel() != bias.numel():
         raise ModelError(
             f"the bias has {values.numel()} numbers, but {name} gives {bias.numel()} outputs; give one an output"

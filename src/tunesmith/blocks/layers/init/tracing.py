@@ -34,6 +34,7 @@ class Recorder(TorchFunctionMode):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        self.model = model
         self.steps: list[Step] = []
         self.origin = Known()  # the step that gave a tensor
         self.parameters = Known()  # the path of the parameter a tensor is, or is made of
@@ -64,8 +65,9 @@ class Recorder(TorchFunctionMode):
             return
         activation = vocabulary.activation_of_call(name, args, given)
         kind = self._kind(name, activation, data, weights)
-        path = weights[0] if weights and kind in ("weight", "embedding", "norm") else ""
-        self.add(name, data, kind, outputs, activation=activation, layer=path)
+        used = weights if kind in ("weight", "embedding") else ()
+        path, module = vocabulary.owner_of(self.model, used)
+        self.add(name, data, kind, outputs, activation=activation, layer=path, module=module)
 
     def _kind(self, name: str, activation: str, data: Sequence[int], weights: Sequence[str]) -> str:
         if activation:

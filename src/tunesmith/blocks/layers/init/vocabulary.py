@@ -147,6 +147,18 @@ def kind_of(module: nn.Module) -> str:
     return "activation" if activation_of(module) else ""
 
 
+def owner_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, nn.Module | None]:
+    """The layer that these parameters, used by a function, make up whole; else the first one's path, and None."""
+    for path in paths:
+        owner, _, name = path.rpartition(".")
+        module = model.get_submodule(owner) if name == "weight" else None
+        if module is not None and kind_of(module) in ("weight", "embedding"):
+            bias = f"{owner}.bias".lstrip(".")
+            if getattr(module, "bias", None) is None or bias in paths:
+                return owner, module
+    return (paths[0] if paths else ""), None
+
+
 def tensors_in(tree: Any) -> list[Tensor]:
     """The tensors of nested lists, tuples, mappings and the objects that hold outputs, in order."""
     if isinstance(tree, Tensor):
