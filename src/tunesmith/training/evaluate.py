@@ -20,6 +20,7 @@ from tunesmith.training.feeds import Rows
 from tunesmith.training.precision import Precision
 
 Array = np.ndarray[Any, Any]
+LOG_RATES = ("poisson_nll",)  # losses whose outputs are logarithms of the prediction
 GROUPS = 32  # of rows in the jackknife; assumption: enough for a standard error within an eighth
 
 
@@ -134,14 +135,15 @@ def labelled(seen: Evaluated, kind: str) -> Array:
 
 
 def probabilities(outputs: Array, kind: str, loss_name: str) -> Array:
-    """Outputs as probabilities: (N, C) for classes, (N, K) for several labels. Values are returned as they are.
+    """Outputs as probabilities: (N, C) for classes, (N, K) for several labels. Values are returned as they are, or as
+    the rates that they are logarithms of.
 
     One logit for two classes becomes (N, 2); log-probabilities (a model for `NLLLoss`) are exponentiated, probabilities (for
     `BCELoss`) taken as they are.
     """
     values = outputs.astype(np.float64)
     if kind in ("regression", "multi_regression"):
-        return values
+        return np.exp(values) if loss_name in LOG_RATES else values
     given = "BCELoss" in loss_name
     if kind == "multilabel":
         return values if given else metrics.probabilities(kind, values)

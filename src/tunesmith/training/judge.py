@@ -28,7 +28,8 @@ class ValidationJudge:
         self.loss = loss
         self.precision = precision
         self.prepared = prepared
-        self.name = "loss" if prepared.kind == "language" else recipe.eval.metric
+        scored = prepared.kind != "language" and getattr(loss, "scored", True)
+        self.name = recipe.eval.metric if scored else "loss"
         self.own = task.metric if callable(task.metric) else None
         self.batch_size = int(recipe.eval.batch_size)
         self.needs_noise = recipe.train.patience is not None

@@ -17,13 +17,14 @@ from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
 from tunesmith.records.state import State
 from tunesmith.training.augment import chosen
-from tunesmith.training.batch import Batch, outputs_of
+from tunesmith.training.batch import Batch, seen_by
 from tunesmith.training.clipping import Clipping
 from tunesmith.training.dryrun import Trial, tried
 from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed, Rows, StreamedFeed
 from tunesmith.training.guards import Guard, Probe, StopAtNonFinite
 from tunesmith.training.judge import ValidationJudge
 from tunesmith.training.kinds import about
+from tunesmith.training.learnt_loss import extra_of, joined, own_loss, parts_probes, stateful, unbalanced
 from tunesmith.training.loaders import loader_for, pins, resume_promise
 from tunesmith.training.loop import Plan
 from tunesmith.training.norms import chosen_norms
@@ -31,6 +32,7 @@ from tunesmith.training.optimizing import chosen_average, chosen_shrinkage, made
 from tunesmith.training.precision import Precision
 from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
+from tunesmith.training.starting import started
 from tunesmith.training.update import Update
 
 
@@ -83,6 +85,9 @@ def make(
     train = train_rows(prepared.train, prepared, recipe, device, precision)
     trial = tried(model, train, prepared, precision)
     loss = chosen_loss(task, recipe, prepared, trial, device, precision)
+    weights = class_weights(recipe, prepared, device, precision) if not callable(task.loss) else None
+    notices += started(model, recipe, prepared, train, trial, weights, bool(name))
+    findings += unbalanced(model, loss, trial)
     if loss.opaque:
         notices.append(
             f"the loss {loss.name} gives one number a batch: it is taken as a mean over samples, and weighted by their "
@@ -92,13 +97,16 @@ def make(
     steps, epochs = horizon(recipe, feed.updates())
     with optim.without_compiler():
         optimizer, recipe = made_optimizer(task, recipe, model, feed, notices)
+        notices += joined(optimizer, loss)
     findings += unregistered(model, optimizer)
     findings += coupled(model, loss, recipe, trial, train)
     average = chosen_average(recipe, model, optimizer, steps, feed.updates())
     update = Update(model, optimizer, loss, precision)
     update.clipping = Clipping.of(recipe, model)
     update.shrink = chosen_shrinkage(recipe, model, optimizer)
-    state = State(model=model, optimizer=optimizer, average=average, scaler=precision.scaler)
+    state = State(
+        model=model, optimizer=optimizer, average=average, scaler=precision.scaler, loss=stateful(task.loss, loss)
+    )
     judge = ValidationJudge(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
     )
@@ -115,7 +123,7 @@ def make(
         patience=None if recipe.train.patience == "auto" else recipe.train.patience,
         min_epochs=recipe.train.min_epochs,
         guards=(StopAtNonFinite(), *guards),
-        probes=tuple(probes),
+        probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
     )
     layers = optim.layer_table(model, optimizer.param_groups)
     return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers)
@@ -212,7 +220,7 @@ def chosen_loss(
 ) -> Loss:
     """The user's loss, or the one of the recipe for this kind of task and this width of outputs."""
     if callable(task.loss):
-        return losses.adopt(task.loss.to(device) if isinstance(task.loss, nn.Module) else task.loss)
+        return own_loss(task, recipe, device)
     name = task.loss if task.loss != "auto" else recipe.loss.name
     kind = prepared.kind
     if kind == "binary" and name in ("auto", "binary_cross_entropy") and trial.width == 1:
@@ -222,10 +230,11 @@ def chosen_loss(
         return losses.build(
             name,
             kind=kind,
+            **extra_of(recipe),
             pos_weight=weights[1] / weights[0] if trial.width == 1 and prepared.kind == "binary" else weights,
         )
     smoothing = recipe.loss.label_smoothing
-    return losses.build(name, kind=kind, class_weights=weights, label_smoothing=smoothing)
+    return losses.build(name, kind=kind, class_weights=weights, label_smoothing=smoothing, **extra_of(recipe))
 
 
 def class_weights(
@@ -363,4 +372,4 @@ def measured_coupling(model: nn.Module, loss: Loss, trial: Trial) -> float:
     from tunesmith.training.evaluate import judging
 
     with judging(model):
-        return losses.couples_samples(loss, outputs_of(model(batch.inputs)), batch.target)
+        return losses.couples_samples(loss, seen_by(loss, model(batch.inputs)), batch.target)
