@@ -73,6 +73,12 @@ def test_a_growth_schedule_alone():
     assert batch_steps(list(range(1, 2000)), factor=10, most=7)(10**6) == 7
 
 
+@pytest.mark.parametrize("milestones", [[0.5], ["0.5dur"], [3, 0.9]])
+def test_shares_of_an_unknown_run_are_refused(milestones):
+    with pytest.raises(RecipeError, match="say of how many updates"):
+        batch_steps(milestones)
+
+
 @pytest.mark.parametrize("most", [0, 0.5, -2, float("nan"), float("inf"), "8"])
 def test_a_growth_is_at_least_one(most):
     with pytest.raises(RecipeError, match="growth of the batch"):
@@ -82,3 +88,24 @@ def test_a_growth_is_at_least_one(most):
 def test_an_unknown_rule_gets_a_sentence():
     with pytest.raises(RecipeError, match="rule = 'cube', expected one of linear, sqrt"):
         grow(SCHEDULES["cosine"](10), 4, rule="cube")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("noam", {"warmup": 20}),
+        ("one_cycle", {"rise": 21}),
+        ("exponential_burnin", {"burnin": 20, "start": 0.1}),
+        ("exponential_burnin_2017", {"burnin": 20, "start": 0.1, "every": 50}),
+        ("manual_stepping", {"boundaries": [20, 50], "rates": [0.1, 1.0, 0.1], "ramp": True}),
+        ("constant", {"start": 0.1, "span": 20}),
+    ],
+)
+def test_a_way_up_that_is_part_of_the_formula_is_no_reason_either(name, settings):
+    schedule = SCHEDULES[name](100, **settings)
+
+    alone = rates(grow(schedule, 8)[1], 30)
+    joined = rates(grow(join(linear_warmup(10), schedule, 10), 8)[1], 40)
+
+    assert alone[:20].tolist() == [1.0] * 20
+    assert joined[:30].tolist() == [1.0] * 30

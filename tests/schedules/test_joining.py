@@ -67,7 +67,7 @@ def test_a_product_multiplies():
 
 
 @pytest.mark.parametrize(
-    ("how", "at", "words"), [("before", 3, "how = 'before', expected one of after"), ("after", -1, "steps = -1")]
+    ("how", "at", "words"), [("before", 3, "how = 'before', expected one of after"), ("after", -1, "at = -1")]
 )
 def test_a_join_that_cannot_be_gets_a_sentence(how, at, words):
     with pytest.raises(RecipeError, match=words):

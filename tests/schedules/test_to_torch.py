@@ -50,7 +50,7 @@ def trained(made, scheduler, updates, evaluated=()):
     return np.array(found)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "lambda"])  # which needs a rule
 def test_the_rates_of_every_member_follow_the_peaks_of_the_groups(name):
     schedule = join(linear_warmup(7), SCHEDULES[name](UPDATES - 7), 7)
     made = optimizer()

@@ -17,4 +17,4 @@ def constant(steps: int = 1, start: float = 1.0, span: float | str = 5) -> Sched
     (1.0, [0.1, 0.1, 1.0])
     """
     low, mark = level(start, "start", 1.0), updates(span, steps, "span")
-    return Curve(lambda t, m: m.either(t < mark, lambda: low, lambda: 1.0))
+    return Curve(lambda t, m: m.either(t < mark, lambda: low, lambda: 1.0), warmup=mark if low < 1 else 0)

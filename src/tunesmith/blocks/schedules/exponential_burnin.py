@@ -37,4 +37,4 @@ def exponential_burnin(
         decayed = drop ** (since // span if staircase else since / span)
         return m.maximum(m.either(t < mark, lambda: first, lambda: decayed), low)
 
-    return Curve(factor)
+    return Curve(factor, warmup=mark)

@@ -24,4 +24,4 @@ def exponential_burnin_2017(
     """
     mark, span = updates(burnin, length(steps), "burnin"), updates(every, steps, "every")
     first, drop = level(start, "start"), decay_factor(gamma)
-    return Curve(lambda t, m: m.either(t < mark, lambda: first, lambda: drop ** (t // span)))
+    return Curve(lambda t, m: m.either(t < mark, lambda: first, lambda: drop ** (t // span)), warmup=mark)

@@ -26,7 +26,8 @@ def grow(
 
     So rate / batch = f at every step: the batch takes what it can in whole multiples, the rate makes up the rest. With
     `rule="sqrt"` rate / √batch = f and batch = ⌊min(1/f², `most`)⌋: what Adam-like methods keep (Malladi et al.,
-    arXiv:2205.10287, without its change of beta and eps). Before step `after`, by default the warm-up of a joined schedule, the batch stays.
+    arXiv:2205.10287, without its change of beta and eps). Before step `after`, by default the way up to the peak (a
+    joined warm-up, or one that is part of the schedule), the batch stays.
 
     >>> stairs = Curve(lambda t, m: 0.1 ** (t // 10))
     >>> rate, batch = grow(stairs, most=20)
@@ -52,17 +53,19 @@ def grow(
 
 
 def batch_steps(
-    milestones: Sequence[float | str] = (0.3, 0.6, 0.8), factor: float = 5.0, most: float = 125.0, *, steps: int = 1
+    milestones: Sequence[float | str], factor: float = 5.0, most: float = 125.0, *, steps: int | None = None
 ) -> Schedule:
     """How many times the batch of the start: × `factor` at each milestone (from it on), ⌊⌋, at most `most`.
 
-    Milestones are updates; shares and "0.5dur" are of `steps`. The defaults are the three drops of a wide ResNet by 5
-    (section 5.1), each a larger batch instead.
+    Milestones are updates; shares and "0.5dur" are of `steps`, which must then be given. The factor 5, three times, is that
+    of the wide ResNets of section 5.1, where each drop of the rate by 5 is a larger batch instead.
 
     >>> [batch_steps([10, 20], factor=5, most=20)(t) for t in (9, 10, 20)]
     [1.0, 5.0, 20.0]
     """
-    marks, top, fold = marks_of(milestones, steps, "milestones"), growth(most), growth(factor)
+    if steps is None and any(isinstance(mark, str) or mark < 1 for mark in milestones):
+        raise RecipeError(f"milestones = {list(milestones)!r} are shares of a run: say of how many updates, steps=…")
+    marks, top, fold = marks_of(milestones, steps or 1, "milestones"), growth(most), growth(factor)
     sizes = []
     for count in range(len(marks) + 1):
         sizes.append(float(math.floor(min(math.exp(min(count * math.log(fold), 700)), top) * (1 + ROUNDING))))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from tunesmith.blocks.schedules.catalogue import Schedule
-from tunesmith.blocks.schedules.curve import MANY, ONE, Curve, Maths, Steps, Value
+from tunesmith.blocks.schedules.curve import ONE, Curve, Maths, Steps, Value
 from tunesmith.blocks.schedules.history import (
     History,
     Remembered,
@@ -43,7 +43,7 @@ def join(warmup: Schedule, schedule: Schedule, at: int, how: How = "after") -> S
     [0.0, 0.25, 0.25, 0.125]
     """
     one_of(how, HOW, "how")
-    if not length(at, 0):
+    if not length(at, 0, "at"):
         return schedule
     up, down = asking(warmup), asking(schedule)
     ended = getattr(warmup, "ended", None)
@@ -56,8 +56,8 @@ def join(warmup: Schedule, schedule: Schedule, at: int, how: How = "after") -> S
 
     def after(t: Steps, m: Maths, history: History) -> Value:
         start = end(t, history)
-        own = shifted(tuple(history), start) if history else ()
-        return m.either(t < start, lambda: up(t, history), lambda: down(m.maximum(t - start, 0), own))
+        later = shifted(tuple(history), start) if history else ()
+        return m.either(t < start, lambda: up(t, history), lambda: down(m.maximum(t - start, 0), later))
 
     def over(t: Steps, m: Maths, history: History) -> Value:
         return m.either(t < end(t, history), lambda: up(t, history), lambda: down(t, history))
@@ -76,10 +76,10 @@ def join(warmup: Schedule, schedule: Schedule, at: int, how: How = "after") -> S
         return low + (down(start, history) - low) * gone
 
     forms: dict[str, Combined] = {"after": after, "over": over, "product": product, "composite": composite}
-    speed = momentum_of(schedule)
+    speed, own = momentum_of(schedule), warmup_of(schedule)
     if speed is not None and how == "after":
         speed = _delayed(speed, at)
-    return combined(forms[how], (warmup, schedule), momentum=speed, warmup=at)
+    return combined(forms[how], (warmup, schedule), momentum=speed, warmup=own + at if how == "after" else max(own, at))
 
 
 def _delayed(momentum: Schedule, at: int) -> Schedule:
@@ -129,6 +129,3 @@ def cut_off(schedule: Schedule, floor: float, start: int = 0) -> Schedule:
 def warmup_of(schedule: Schedule) -> int:
     """The updates of its warm-up at most; 0 for a schedule without one."""
     return int(getattr(schedule, "warmup", 0))
-
-
-__all__ = ["HOW", "MANY", "How", "combined", "cut_off", "join", "multiplied", "warmup_of"]

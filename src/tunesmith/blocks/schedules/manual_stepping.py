@@ -37,4 +37,4 @@ def manual_stepping(
         rising = table[0] + (table[1] - table[0]) * m.minimum(t / marks[0], 1.0)
         return m.either(t < marks[0], lambda: rising, lambda: m.pick(table, m.reached(marks, t)))
 
-    return Curve(factor)
+    return Curve(factor, warmup=marks[0])

@@ -30,4 +30,4 @@ def noam(steps: int, width: int = 512, warmup: float | str = 0.1, peak: float | 
         s = t + 1
         return scale * m.minimum(1 / m.sqrt(s), s * steepness)
 
-    return Curve(factor)
+    return Curve(factor, warmup=span)

@@ -43,7 +43,8 @@ def one_cycle(
     middle = [(2 * top, low, most)] if three_phase else []
     corners = [(0.0, low, most), (top, 1.0, least), *middle, (run - 1.0, last, most)]
     momentum = through([(at, speed) for at, _, speed in corners], shape)
-    return Curve(through([(at, rate) for at, rate, _ in corners], shape).formula, momentum=momentum)
+    rates = through([(at, rate) for at, rate, _ in corners], shape).formula
+    return Curve(rates, momentum=momentum, warmup=max(math.ceil(top), 0))
 
 
 def through(corners: Sequence[tuple[float, float]], shape: str) -> Curve:

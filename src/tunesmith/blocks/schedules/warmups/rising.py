@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from tunesmith.blocks.schedules.catalogue import Schedule
-from tunesmith.blocks.schedules.curve import Curve, Maths, Steps, Value
+from tunesmith.blocks.schedules.curve import Curve, Maths, Value
 from tunesmith.blocks.schedules.units import length, level
 
 Start: TypeAlias = float | Literal["auto"]
@@ -26,6 +26,3 @@ def rising(steps: int, start: Start, shape: Callable[[Value, Maths], Value]) -> 
 def first(start: Start, usual: float) -> float:
     """The factor at the beginning of a warm-up that does not rise by itself."""
     return usual if start == "auto" else level(start, "start", 1.0)
-
-
-__all__ = ["Maths", "Start", "Steps", "Value", "first", "rising"]
