@@ -65,3 +65,15 @@ def test_text_with_mistakes_is_read_as_far_as_it_goes():
     assert dict(toml_keys("[optim\nlr = 1")) == {("optim",): 1, ("optim", "lr"): 2}
     assert dict(toml_keys('a = "open\nb = {c = 1')) == {("a",): 1, ("b",): 2, ("b", "c"): 2}
     assert list(toml_keys("")) == list(json_keys("")) == []
+
+
+def test_a_list_that_begins_on_the_next_line_is_read():
+    text = "starts = [\n  {a = 1},\n\n  # said\n  {b = 2, c = 3},\n]\nlast = 4"
+
+    assert list(toml_keys(text)) == [
+        (("starts",), 1),
+        (("starts", "0", "a"), 2),
+        (("starts", "1", "b"), 5),
+        (("starts", "1", "c"), 5),
+        (("last",), 7),
+    ]

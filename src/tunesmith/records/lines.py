@@ -117,6 +117,8 @@ def _inside(tokens: Tokens, here: Keys, equals: str) -> Iterator[tuple[Keys, int
         tokens.take()
     elif opening.mark == "[":
         item = 0
+        while tokens.next.mark == "\n":
+            tokens.take()
         while tokens.next is not END and tokens.next.mark != "]":
             yield from _inside(tokens, (*here, str(item)), equals)
             tokens.skip_to(",]")

@@ -1,6 +1,7 @@
 """Rules of thumb from TOML. A mistake is named with its file, line, rule and field."""
 
 import json
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -66,7 +67,7 @@ def contradictions_of(text: str, name: str) -> tuple[Contradiction, ...]:
         try:
             found.append(Contradiction.model_validate_json(json.dumps(one, default=str)))
         except ValidationError as error:
-            place = _place(text, name, ("contradiction",), number)
+            place = _place(text, name, ("contradiction",), (number,))
             raise RecipeError(f"{place}: contradiction {number + 1}: {_sentence(error, Contradiction)}") from None
     return tuple(found)
 
@@ -102,57 +103,61 @@ def _rule(text: str, name: str, id: str, given: Mapping[str, Any], below: Rules)
         return Rule.model_validate_json(json.dumps({**held, **given, "id": id}, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        keys, number = _keys(id, first["loc"])
-        if id not in below and first["type"] == "missing" and name != OURS:
-            close = (
+        place = _place(text, name, ("rule", id), first["loc"])
+        said = _sentence(error, Rule)
+        if first["type"] == "missing" and id not in below and name != OURS:
+            said += (
                 did_you_mean(id, below) if nearest(id, below) else "; a rule of your own needs every field of a rule"
             )
-            raise RecipeError(
-                f"{_place(text, name, keys, number)}: rule {id!r}: {_sentence(error, Rule)}{close}"
-            ) from None
-        raise RecipeError(f"{_place(text, name, keys, number)}: rule {id!r}: {_sentence(error, Rule)}") from None
+        raise RecipeError(f"{place}: rule {id!r}: {said}") from None
 
 
-def _keys(id: str, loc: tuple[int | str, ...]) -> tuple[Keys, int]:
-    """Where in the text an error of a rule stands: the keys, and which of the tables of that name."""
-    named = [str(part) for part in loc if isinstance(part, str)]
-    number = next((part for part in loc if isinstance(part, int)), 0)
-    return ("rule", id, *named[:2]), number
+def _place(text: str, name: str, table: Keys, loc: tuple[int | str, ...] = ()) -> str:
+    """`file:line` of the deepest key on the way to a mistake that stands in the text.
 
-
-def _place(text: str, name: str, keys: Keys, number: int = 0) -> str:
-    """`file:line` of the deepest of the keys that stands in the text."""
-    lines = _lines(text)
+    Tables of a list stand inline, where their keys are numbered, or each under a heading of its own.
+    """
+    lines = list(toml_keys(text))
+    inside = tuple(str(part) for part in loc)
+    headings = [line for keys, line in lines if keys == (*table, *inside[:1])]
+    number = loc[1] if len(loc) > 1 and isinstance(loc[1], int) else loc[0] if loc and isinstance(loc[0], int) else 0
+    if len(inside) > 2 and number < len(headings):
+        below = [line for keys, line in lines if keys == (*table, inside[0], inside[2]) and line > headings[number]]
+        ahead = headings[number + 1] if number + 1 < len(headings) else sys.maxsize
+        if below and below[0] < ahead:
+            return f"{name}:{below[0]}"
+        if len(headings) > 1:
+            return f"{name}:{headings[number]}"
+    keys = (*table, *inside)
     for depth in range(len(keys), 0, -1):
-        at = [line for found, line in lines if found == keys[:depth]]
+        at = [line for found, line in lines if found[:depth] == keys[:depth]]
         if at:
-            tables = [line for found, line in lines if found == keys[:3]]
-            if depth > 3 and number < len(tables):  # the key inside the table of that number, or the table itself
-                return f"{name}:{next((line for line in at if line >= tables[number]), tables[number])}"
-            return f"{name}:{at[min(number, len(at) - 1)]}"
+            return f"{name}:{at[0]}"
     return name
-
-
-def _lines(text: str) -> list[tuple[Keys, int]]:
-    return list(toml_keys(text))
 
 
 def _sentence(error: ValidationError, kind: type[Record]) -> str:
     """The first trouble in one clause: field, what came, what was expected."""
-    first = error.errors()[0]
-    loc = [
-        part
-        for part in first["loc"]
-        if not (isinstance(part, str) and ("[" in part or part in ("int", "float", "str")))
-    ]
+    errors = error.errors()
+    first = errors[0]
+    loc = [part for part in first["loc"] if not _is_alternative(part)]
     where = ".".join(str(part + 1) if isinstance(part, int) else part for part in loc)
-    reason = str(first.get("ctx", {}).get("error", "")) if first["type"] == "value_error" else ""
     if first["type"] == "missing":
         return f"{where} is missing"
     if first["type"] == "extra_forbidden":
         return f"there is no field {where!r}{did_you_mean(str(loc[-1]), _fields(kind, loc))}"
-    said = reason or f"{first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    if first["type"] == "value_error":
+        said = str(first["ctx"]["error"])
+    elif len(loc) < len(first["loc"]):  # none of several kinds
+        said = f"{first['input']!r}: a finite number{' or a word' if loc[-1] == 'start' else ''} was expected"
+    else:
+        said = f"{first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     return f"{where}: {said}" if where else said
+
+
+def _is_alternative(part: int | str) -> bool:
+    """Whether a part of a place names one of several kinds that a field takes."""
+    return isinstance(part, str) and ("[" in part or part in ("int", "float", "str", "constrained-str"))
 
 
 def _fields(kind: type[Record], loc: list[int | str]) -> Iterator[str]:

@@ -184,8 +184,8 @@ class Rule(Record):
 
     @model_validator(mode="after")
     def _uses_what_it_has(self) -> "Rule":
-        if self.bounds and "lint" not in self.use:
-            raise ValueError("it has bounds, but 'lint' is not among its uses")
+        if self.bounds and not {"lint", "check"} & set(self.use):
+            raise ValueError("it has bounds, but neither 'lint' nor 'check' is among its uses")
         if self.starts and "prior" not in self.use:
             raise ValueError("it has starts, but 'prior' is not among its uses")
         return self
