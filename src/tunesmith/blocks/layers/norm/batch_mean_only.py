@@ -43,4 +43,5 @@ class MeanOnlyBatchNorm(ChannelNorm):
         return self._shifted(x, self.running_mean)
 
     def _shifted(self, x: Tensor, mean: Tensor) -> Tensor:
-        return x + beside((-mean if self.bias is None else self.bias - mean).to(wide(x.dtype)), x)
+        centred = x - beside(mean.to(wide(x.dtype)), x)  # apart from β: exact where x is near the mean
+        return centred if self.bias is None else centred + beside(self.bias, x)

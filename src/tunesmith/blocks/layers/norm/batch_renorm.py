@@ -81,8 +81,7 @@ class BatchRenorm(ChannelNorm):
         over, kind = others(x), wide(x.dtype)
         mean = x.mean(over, dtype=kind)
         centred = x - beside(mean, x)
-        length = torch.linalg.vector_norm(centred, dim=over)
-        std = (length.square() / (x.numel() // self.num_features) + self.eps).sqrt()
+        std = (centred.square().mean(over) + self.eps).sqrt()
         rmax, dmax = self.limits_now()
         with torch.no_grad():
             r = torch.maximum(torch.minimum(std / self.running_std, rmax), 1 / rmax).to(kind)

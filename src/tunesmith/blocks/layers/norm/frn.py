@@ -46,12 +46,9 @@ class FilterResponseNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kind = wide(x.dtype)
         weight, bias, threshold = (self._placed(one, x, kind) for one in (self.weight, self.bias, self.threshold))
+        square = x.to(kind).square()
         if self.dims:
-            over = tuple(range(2, x.dim()))
-            length = torch.linalg.vector_norm(x, dim=over, keepdim=True, dtype=kind)
-            square = length.square() / max(x[:1, :1].numel(), 1)
-        else:
-            square = x.to(kind).square()
+            square = square.mean(tuple(range(2, x.dim())), keepdim=True)
         assert weight is not None
         assert bias is not None
         y = torch.addcmul(bias, x.to(kind), weight * (square + self.eps.abs().to(kind)).rsqrt())

@@ -17,8 +17,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         over, kind = tuple(range(1, x.dim())), wide(x.dtype)
-        length = torch.linalg.vector_norm(x, dim=over, keepdim=True, dtype=kind)
-        scale = (length.square() / max(x[0:1].numel(), 1) + self.eps).rsqrt()
+        scale = (x.to(kind).square().mean(over, keepdim=True) + self.eps).rsqrt()
         factor: Tensor = scale if self.weight is None else scale * beside(self.weight, x)
         return (x * factor).to(x.dtype)
 

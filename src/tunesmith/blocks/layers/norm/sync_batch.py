@@ -88,7 +88,7 @@ def _moments(x: Tensor) -> Moments:
     count = torch.full((1,), values, dtype=_exact(x), device=x.device)
     mean = x.sum(over, dtype=kind) / max(values, 1)
     apart = x - beside(mean, x)
-    squares = torch.linalg.vector_norm(apart, dim=over).square()
+    squares = apart.square().sum(over)
     return Moments(count, mean.to(count.dtype), squares.to(count.dtype), apart)
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrize
 
 from tunesmith.blocks.layers.norm import NORMS, about
+from tunesmith.blocks.layers.norm.channels import wide
 from tunesmith.records import ModelError
 
 
@@ -19,7 +21,8 @@ def weight(layer: nn.Module) -> nn.Module:
 
     ‖v‖ over all entries of the weight that feed one output unit; g is `parametrizations.weight.original0`, v
     `original1`. The gradient of v is orthogonal to v, so that plain SGD never shortens it. The scale of v changes
-    nothing (that of the data does). torch's own parametrisation; undo it with `bake_weight_norm`.
+    nothing (that of the data does). Undo it with `bake_weight_norm`. Its state is that of torch's own parametrisation, which
+    has no rule under `vmap` and cannot tell the units of a transposed convolution with groups apart.
     Shape: an nn.Linear or a convolution -> the same layer, its weight made from g and v at each use.
     Use: recurrent nets, generators, reinforcement learning: no dependence on the batch; with `batch_mean_only` after it.
     Source: arXiv:1602.07868, eq. 2.
@@ -27,13 +30,13 @@ def weight(layer: nn.Module) -> nn.Module:
     require_layer("weight", layer)
     if has_weight_norm(layer):
         raise ModelError(f"norm 'weight': the weight of this {type(layer).__name__} is normed already; leave it out")
-    unit = _unit_dimension(layer)
-    if bool((cast(Tensor, layer.weight) == 0).movedim(unit, 0).flatten(1).all(1).any()):
+    way = _WeightNorm(cast(_ConvNd, layer))
+    if bool((way.lengths(cast(Tensor, layer.weight)) == 0).any()):
         raise ModelError(
             f"norm 'weight': a unit of this {type(layer).__name__} has a weight of zero, which has no direction; "
             "initialise it first, and set g to zero where the layer must start at zero"
         )
-    parametrizations.weight_norm(layer, "weight", unit)
+    parametrize.register_parametrization(layer, "weight", way)
     return layer
 
 
@@ -51,24 +54,37 @@ def has_weight_norm(layer: nn.Module) -> bool:
     return parametrize.is_parametrized(layer, "weight")
 
 
-def _unit_dimension(layer: nn.Module) -> int:
-    """The dimension of the weight that counts output units."""
-    if not isinstance(layer, _ConvTransposeNd):
-        return 0
-    if layer.groups == 1:
-        return 1
-    if layer.out_channels == layer.groups == layer.in_channels:
-        return 0  # depthwise: one input a unit
-    raise ModelError(
-        f"norm 'weight' on a transposed convolution with {layer.groups} groups: its weight keeps no dimension of output "
-        "units; use groups=1"
-    )
+class _WeightNorm(nn.Module):  # of torch's own name, by which optimizers know g
+    """w = g v / ‖v‖. Shapes: g (out, 1, …), v that of the weight; transposed with groups: g (groups, 1, out / groups, …)."""
+
+    def __init__(self, layer: nn.Linear | _ConvNd) -> None:
+        super().__init__()
+        self.groups = layer.groups if isinstance(layer, _ConvTransposeNd) else 0  # 0: units come first
+
+    def forward(self, g: Tensor, v: Tensor) -> Tensor:
+        parts = self._parted(v)
+        scale = g.to(wide(v.dtype)) / self.lengths(v)
+        return (parts * scale).to(v.dtype).reshape(v.shape)
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return self.lengths(weight).to(weight.dtype), weight
+
+    def lengths(self, v: Tensor) -> Tensor:
+        """‖v‖ of each unit, in the shape of g."""
+        parts = self._parted(v)
+        over = (1, *range(3, parts.dim())) if self.groups else tuple(range(1, parts.dim()))
+        found: Tensor = torch.linalg.vector_norm(parts, dim=over, keepdim=True, dtype=wide(v.dtype))
+        return found
+
+    def _parted(self, v: Tensor) -> Tensor:
+        """(groups, in / groups, out / groups, *kernel) of a transposed convolution's (in, out / groups, *kernel)."""
+        return v.reshape(self.groups, -1, *v.shape[1:]) if self.groups else v
 
 
 def bake_weight_norm(model: nn.Module) -> nn.Module:
     """Makes each weight under weight normalisation a plain parameter w = g v / ‖v‖ again, in place; returns the model."""
     for module in list(model.modules()):
-        if has_weight_norm(module) and type(module.parametrizations.weight[0]).__name__ == "_WeightNorm":  # type: ignore[index, union-attr]
+        if has_weight_norm(module) and type(module.parametrizations.weight[0]).__name__ == _WeightNorm.__name__:  # type: ignore[index, union-attr]
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return model
 
