@@ -77,7 +77,7 @@ def set_weight(module: nn.Module, weight: Tensor) -> None:
                 f"the parametrization of a {type(module).__name__} cannot be given a weight "
                 f"({' '.join(str(error).split())[:120]}); initialise the layer before it is parametrized"
             ) from error
-    elif hasattr(module, "weight_v"):
+    elif hasattr(module, "weight_g"):
         _set_weight_norm(module, weight)
     elif hasattr(module, "weight_orig"):
         module.weight_orig.copy_(weight)  # type: ignore[operator]

@@ -38,7 +38,7 @@ def _read(model: nn.Module, graph: Graph) -> dict[str, Following]:
     functional = not any(True for _ in graph.of("activation"))
     found: dict[str, Following] = {}
     for step in graph.of("weight", "embedding"):
-        path = step.layer if step.module is not None else step.layer.removesuffix(".weight")
+        path = step.layer if step.module is not None else step.layer.rpartition(".")[0]
         if path not in modules or path in found:
             continue
         activation, last = graph.after(step.number)

@@ -12,18 +12,18 @@ SPLITS = ("chunk", "split", "tensor_split", "unbind", "getitem", "unsafe_chunk",
 SCALAR = ("mul", "add", "sub", "rsub", "div", "truediv", "rtruediv", "neg", "pow", "square", "sqrt")
 PASS_A_BIAS = (  # after which the bias of a layer still stands in the output, or under its own link function
     *("squeeze", "unsqueeze", "reshape", "view", "flatten", "permute", "transpose", "movedim", "contiguous", "clone"),
-    *("to", "float", "double", "half", "bfloat16", "type", "type_as", "detach", "get", "dropout", "mean", "t", "split"),
-    *("view_as", "reshape_as", "unflatten", "swapaxes", "getitem", "identity", "softmax", "log_softmax", "expand"),
-    *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "select"),
+    *("to", "float", "double", "half", "bfloat16", "type", "typeas", "detach", "get", "dropout", "mean", "t", "split"),
+    *("viewas", "reshapeas", "unflatten", "swapaxes", "getitem", "identity", "softmax", "logsoftmax", "expand"),
+    *("adaptiveavgpool1d", "adaptiveavgpool2d", "adaptiveavgpool3d", "avgpool1d", "avgpool2d", "select"),
 )
 LINKS = ("sigmoid", "log_sigmoid")
-FLAT_AT_ZERO = ("relu", "relu6", "threshold", "hard_sigmoid", "sigmoid", "log_sigmoid", "softplus", "erf")
+FLAT_AT_ZERO = ("relu", "relu6", "threshold", "hard_sigmoid", "sigmoid", "log_sigmoid", "softplus")
 KEEPS_ZERO = (  # 0 becomes 0, and a gradient passes
     *("squeeze", "unsqueeze", "reshape", "view", "flatten", "permute", "transpose", "movedim", "contiguous", "clone"),
-    *("to", "float", "double", "half", "bfloat16", "type", "type_as", "detach", "get", "dropout", "mean", "mul", "div"),
-    *("truediv", "view_as", "reshape_as", "unflatten", "swapaxes", "getitem", "identity", "neg", "dropout1d", "t"),
-    *("dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "stochastic_depth", "pad", "interpolate"),
-    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d", "roll", "index_select", "expand", "where", "drop_path"),
+    *("to", "float", "double", "half", "bfloat16", "type", "typeas", "detach", "get", "dropout", "mean", "mul", "div"),
+    *("truediv", "viewas", "reshapeas", "unflatten", "swapaxes", "getitem", "identity", "neg", "dropout1d", "t"),
+    *("dropout2d", "dropout3d", "alphadropout", "featurealphadropout", "stochasticdepth", "pad", "interpolate"),
+    *("avgpool1d", "avgpool2d", "avgpool3d", "maxpool2d", "roll", "indexselect", "expand", "where", "droppath"),
 )
 
 
@@ -39,6 +39,11 @@ class Step:
     layer: str = ""  # path of the module, or of the parameter where no module holds the call
     module: nn.Module | None = None
     floating: bool = True
+
+    @property
+    def plain(self) -> str:
+        """The name as a function and as a class have it alike: `avgpool2d`."""
+        return self.name.replace("_", "").lower()
 
 
 @dataclass(slots=True)
@@ -152,7 +157,7 @@ class Graph:
                 found[here] = (step, hidden if known is None else known[1] and hidden)
             elif (here, bool(hidden)) not in seen:
                 seen.add((here, bool(hidden)))
-                passes = step.name in PASS_A_BIAS or step.activation in LINKS or step.kind in ("softmax", "input")
+                passes = step.plain in PASS_A_BIAS or step.activation in LINKS or step.kind in ("softmax", "input")
                 adds = step.name in ("add", "sub") and step.kind != "activation"
                 waiting += [
                     (before, hidden or ("" if passes or adds else step.activation or step.name))
@@ -210,6 +215,6 @@ class Graph:
             gain = getattr(step.module, "weight", None)
             return step if gain is not None else next((end for b in step.inputs if (end := self._end(b))), None)
         passes = step.kind == "activation" and step.activation not in FLAT_AT_ZERO
-        if passes or (step.kind != "activation" and step.name in KEEPS_ZERO) or step.kind == "product":
+        if passes or (step.kind != "activation" and step.plain in KEEPS_ZERO) or step.kind == "product":
             return next((end for before in step.inputs if (end := self._end(before)) is not None), None)
         return None

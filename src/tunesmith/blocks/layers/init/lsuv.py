@@ -97,7 +97,7 @@ def _to_unit_variance(
         # a layer called k times in a row is scaled k times by its weight: the root keeps the iteration from overshooting
         _scale(module, variance ** (-0.5 / calls))
         before, variance = variance, variance_of(model, batch, module)
-        if abs(variance / before - 1) < SCALE_FREE:
+        if abs(variance / before - 1) < SCALE_FREE and not _has_scale(model, batch, module):
             return variance
     if abs(variance - 1) < tol:
         return variance
@@ -105,6 +105,18 @@ def _to_unit_variance(
         f"lsuv: the output of {name} has variance {variance:.3g} after {max_iterations} iterations, not within {tol:g} of 1; "
         "give a larger max_iterations or tol, or set the biases to 0 first"
     )
+
+
+@torch.no_grad()
+def _has_scale(model: nn.Module, batch: Any, module: nn.Module) -> bool:
+    """Whether a weight a thousand times as large changes the variance; it is put back."""
+    kept = [parameter.clone() for parameter in held_by(module)]
+    before = variance_of(model, batch, module)
+    _scale(module, 1e3)
+    after = variance_of(model, batch, module)
+    for parameter, value in zip(held_by(module), kept, strict=True):
+        parameter.copy_(value)
+    return abs(after / before - 1) >= SCALE_FREE
 
 
 @torch.no_grad()

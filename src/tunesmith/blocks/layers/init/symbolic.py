@@ -45,14 +45,14 @@ def _step(model: nn.Module, node: fx.Node, number: int, data: tuple[int, ...]) -
         return whole(number, str(node.target), model.get_submodule(str(node.target)), data)
     name = str(node.target) if node.op == "call_method" else vocabulary.name_of(node.target)
     name = vocabulary.SAME.get(name.strip("_"), name.strip("_"))
-    held = {n.target: n for n in node.all_input_nodes if n.op == "get_attr"}
+    held = [str(before.target) for before in node.all_input_nodes if before.op == "get_attr"]
     args = [_real(model, one) for one in node.args]
     given = {key: _real(model, one) for key, one in node.kwargs.items()}
     activation = vocabulary.activation_of_call(name, args, given)
     kind = "activation" if activation else _kind(name, data, bool(held))
-    return Step(
-        number, name, data, kind, activation, floating=node.target not in (operator.gt, operator.lt, operator.eq)
-    )
+    layer, owner = vocabulary.owner_of(model, held if kind == "weight" else ())
+    floating = node.target not in (operator.gt, operator.lt, operator.eq)
+    return Step(number, name, data, kind, activation, layer, owner, floating)
 
 
 def _real(model: nn.Module, one: Any) -> Any:
