@@ -2,9 +2,9 @@
 
 A member of `SCHEDULES` is a factory called with the length of the run in updates, `member(steps, **settings)`; one of
 `WARMUPS` with the length of the warm-up. What it gives takes an int and gives a `float`, or takes an integer array and
-gives a float64 array. Resuming needs no state. Schedules that listen to evaluations (`plateau`, the warm-up `until`) are pure functions of
-the step and the history: `history.py`. Settings that mark a point or a span take a share of the run, whole updates,
-or an amount such as "0.1dur".
+gives a float64 array. Resuming needs no state. Schedules that listen to evaluations (`plateau`, the warm-up `until`)
+are pure functions of the step and the history: `history.py`. Settings that mark a point or a span take a share of the
+run, whole updates, or an amount such as "0.1dur".
 """
 
 from collections.abc import Iterable

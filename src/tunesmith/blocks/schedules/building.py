@@ -25,8 +25,9 @@ def build(
     The warm-up is `warmup_kind` over `warmup_updates` steps, joined as `warmup_join` says. Marks of a schedule that is
     joined "after" count from the end of the warm-up, and its shares are shares of what is left. Amounts in `extra` and
     `warmup_extra` such as "2ep" are resolved by `per_epoch` updates and `effective_batch` rows. A schedule without a
-    floor of its own is cut off at `floor`; the warm-up is not. One that holds a warm-up of its own (`noam`) takes the length of the recipe's.
-    Momentum and history: `momentum_of`, `watches_of`, `factor_at`; a growing batch: `grow(schedule, section.grow_batch)`.
+    floor of its own is cut off at `floor`; the warm-up is not. One that holds a warm-up of its own (`noam`) takes the
+    length of the recipe's. Momentum and history: `momentum_of`, `watches_of`, `factor_at`; a growing batch:
+    `grow(schedule, section.grow_batch)`.
     """
     name = "cosine" if section.name == "auto" else section.name
     takes = inspect.signature(SCHEDULES[name]).parameters

@@ -11,8 +11,8 @@ from tunesmith.blocks.schedules.units import length, level, updates
 def cosine_annealing(steps: int, floor: float = 0.0, half_period: float | str | None = None) -> Schedule:
     """`floor` + (1 - `floor`) (1 + cos(π t / T)) / 2 with T = `half_period`, by default the run; period 2T.
 
-    After T it climbs back as slowly as it fell, and is at the peak again at 2T: torch and every guide that steps it past
-    `T_max` do this; TensorFlow's cosine (`cosine`) stays at its floor. `half_period` is a share of the run,
+    After T it climbs back as slowly as it fell, and is at the peak again at 2T: torch and every guide that steps it
+    past `T_max` do this; TensorFlow's cosine (`cosine`) stays at its floor. `half_period` is a share of the run,
     updates or an amount.
 
     Use: to repeat a run of torch, or for waves without jumps; for one decay take `cosine`.

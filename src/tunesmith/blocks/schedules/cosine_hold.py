@@ -12,8 +12,8 @@ from tunesmith.records import RecipeError
 def cosine_hold(steps: int, hold: float | str = 0.1) -> Schedule:
     """Factor 1 up to step H, then (1 + cos(π (t - H) / (T - H))) / 2, exactly 0 from T = `steps` on.
 
-    H = `hold` is a share of the run, updates or an amount; 0 is the plain cosine. The source's warm-up is `linear` with its start factor,
-    joined after; its total counts the warm-up, T here does not.
+    H = `hold` is a share of the run, updates or an amount; 0 is the plain cosine. The source's warm-up is `linear`
+    with its start factor, joined after; its total counts the warm-up, T here does not.
 
     Use: where the peak rate is to work for a time before the decay; `wsd` holds it longer.
 

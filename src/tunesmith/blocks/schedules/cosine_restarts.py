@@ -23,7 +23,8 @@ def cosine_restarts(
     fill the run. A restart has the new peak at its very step (see `cycles.py` for what others do there). `floor`
     (TensorFlow's alpha) is a fraction of the peak and is not scaled by `m_mul`. Above 1 only with `m_mul` > 1.
 
-    Use: where weights at the end of each cycle are kept (snapshot ensembles), or a run may be stopped at any cycle's end.
+    Use: where weights at the end of each cycle are kept (snapshot ensembles), or a run may be stopped at any cycle's
+    end.
 
     >>> waves = cosine_restarts(700, first=100)
     >>> [round(waves(t), 3) for t in (0, 50, 100, 200, 300, 700)]

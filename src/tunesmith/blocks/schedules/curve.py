@@ -69,7 +69,8 @@ Formula: TypeAlias = Callable[[Steps, Maths], Value]
 class Curve:
     """A schedule made of a formula: an int gives a `float`, an integer array a float64 array of the same shape.
 
-    `momentum` is the momentum that goes with it; `warmup` says how many of its first steps lead up to the peak, at most.
+    `momentum` is the momentum that goes with it; `warmup` says how many of its first steps lead up to the peak, at
+    most.
 
     >>> halved = Curve(lambda t, m: 0.5 ** m.minimum(t, 3))
     >>> halved(1), halved(np.array([0, 2, 9])).tolist()

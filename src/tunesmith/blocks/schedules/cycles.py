@@ -1,7 +1,8 @@
 """Cycles that grow: cycle k lasts F r^k steps and begins where those before it end.
 
-Which cycle a step lies in is found by the sums of the lengths. The usual ⌊log(1 - x (1 - r)) / log r⌋ (TensorFlow, torch,
-timm) rounds: at t = F (3^5 - 1) / 2 it gives the fourth cycle at its end, where the fifth begins, for every F tried.
+Which cycle a step lies in is found by the sums of the lengths. The usual ⌊log(1 - x (1 - r)) / log r⌋ (TensorFlow,
+torch, timm) rounds: at t = F (3^5 - 1) / 2 it gives the fourth cycle at its end, where the fifth begins, for every F
+tried.
 """
 
 import math

@@ -25,8 +25,9 @@ def cyclic(
     """`base` + (`top` - `base`) h, h rising from 0 to 1 in `up` updates and falling back in `down` (default: as many).
 
     "triangular2" halves h after each cycle, "exp_range" takes it times `gamma`^t. `base` and `top` are rates: `peak` is
-    the optimizer's; without one `top` is its peak rate. `up`, `down`: shares of the run, updates or amounts. The momentum, as in torch, goes
-    the other way: `max_momentum` - (`max_momentum` - `base_momentum`) h. Base a quarter of the top: section 3.3 of the paper (1/3 or 1/4).
+    the optimizer's; without one `top` is its peak rate. `up`, `down`: shares of the run, updates or amounts. The
+    momentum, as in torch, goes the other way: `max_momentum` - (`max_momentum` - `base_momentum`) h. Base a quarter of
+    the top: section 3.3 of the paper (1/3 or 1/4).
 
     Use: rates of a good range without a search for the best one; end the run at the foot of a cycle.
 

@@ -12,8 +12,9 @@ LAST = 0.01  # assumption: the factor at the end of the run where no ratio is gi
 def exponential(steps: int, gamma: float | None = None, every: float | str = 1, staircase: bool = False) -> Schedule:
     """Times `gamma` each `every` updates, smoothly or in stairs; without a `gamma`, 0.01 at step `steps`.
 
-    `gamma`^(t / `every`); in stairs `gamma`^⌊t / `every`⌋. It never ends. Two things that guides give for it are others:
-    lr^1.0001 at each step is lr0^(1.0001^n), a double exponential; sin(lr) at each step is 1 / √(1/lr0² + n/3), a root.
+    `gamma`^(t / `every`); in stairs `gamma`^⌊t / `every`⌋. It never ends. Two things that guides give for it are
+    others: lr^1.0001 at each step is lr0^(1.0001^n), a double exponential; sin(lr) at each step is 1 / √(1/lr0² +
+    n/3), a root.
 
     Use: where each epoch should count the same share; for a fixed length cosine or linear end better.
 

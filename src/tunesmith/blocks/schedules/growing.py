@@ -57,8 +57,8 @@ def batch_steps(
 ) -> Schedule:
     """How many times the batch of the start: × `factor` at each milestone (from it on), ⌊⌋, at most `most`.
 
-    Milestones are updates; shares and "0.5dur" are of `steps`, which must then be given. The factor 5, three times, is that
-    of the wide ResNets of section 5.1, where each drop of the rate by 5 is a larger batch instead.
+    Milestones are updates; shares and "0.5dur" are of `steps`, which must then be given. The factor 5, three times, is
+    that of the wide ResNets of section 5.1, where each drop of the rate by 5 is a larger batch instead.
 
     >>> [batch_steps([10, 20], factor=5, most=20)(t) for t in (9, 10, 20)]
     [1.0, 5.0, 20.0]

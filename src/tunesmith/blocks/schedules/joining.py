@@ -26,15 +26,15 @@ def join(warmup: Schedule, schedule: Schedule, at: int, how: How = "after") -> S
 
     `how` says what c makes of the warm-up; frameworks differ, and so do the rates in the warm-up and after it:
 
-    * `"after"`: w(t), then c(t - W): c begins at its own step 0 when the warm-up is over. transformers, object_detection,
-      torch's SequentialLR, timm with `warmup_prefix`, nanoGPT.
+    * `"after"`: w(t), then c(t - W): c begins at its own step 0 when the warm-up is over. transformers,
+      object_detection, torch's SequentialLR, timm with `warmup_prefix`, nanoGPT.
     * `"over"`: w(t), then c(t): the warm-up lies over the first W steps of c. timm without `warmup_prefix`.
     * `"product"`: w(t) c(t). detectron2's WarmupMultiStepLR and (old) WarmupCosineLR, maskrcnn-benchmark.
-    * `"composite"`: from w(0) c(0) to c(W) the way that w goes from w(0) to 1, which for a linear w is a straight line; then
-      c(t). detectron2's WarmupParamScheduler, fvcore.
+    * `"composite"`: from w(0) c(0) to c(W) the way that w goes from w(0) to 1, which for a linear w is a straight
+      line; then c(t). detectron2's WarmupParamScheduler, fvcore.
 
-    A warm-up that ends on a condition (`until`) ends then, and after W updates at the latest. What the parts listen to and
-    the momentum of `schedule` are kept; before the schedule's own step 0 the momentum is the one it has there.
+    A warm-up that ends on a condition (`until`) ends then, and after W updates at the latest. What the parts listen to
+    and the momentum of `schedule` are kept; before the schedule's own step 0 the momentum is the one it has there.
 
     >>> ramp, halves = Curve(lambda t, m: m.minimum(t / 2, 1.0)), Curve(lambda t, m: 0.5**t)
     >>> [join(ramp, halves, 2)(t) for t in range(4)]

@@ -12,7 +12,8 @@ from tunesmith.blocks.schedules.units import decay_factor, length, marks_of
 def multi_step(steps: int, milestones: Sequence[float | str] = (0.5, 0.75), gamma: float = 0.1) -> Schedule:
     """Times `gamma` from each milestone on: `gamma`^#{m <= t}. Shares of the run, updates, or amounts.
 
-    In any order, and one named twice counts twice, as in torch; detectron2 refuses both. One beyond the end never comes.
+    In any order, and one named twice counts twice, as in torch; detectron2 refuses both. One beyond the end never
+    comes.
 
     Use: pictures with SGD where the marks are known; cosine needs none.
 

@@ -1,8 +1,8 @@
 """A drop when an evaluation has not improved for a while: torch's `ReduceLROnPlateau`, judged against noise.
 
 It watches a metric, not the gradient. What differs from torch: a step counts as an improvement only where it exceeds
-the noise of the evaluation, too; and a relative threshold on a negative metric asks for an improvement (torch's best (1 - threshold)
-lies above a negative best in mode "min", so that slightly worse counts as better).
+the noise of the evaluation, too; and a relative threshold on a negative metric asks for an improvement (torch's best
+(1 - threshold) lies above a negative best in mode "min", so that slightly worse counts as better).
 """
 
 import math

@@ -20,8 +20,9 @@ def timm_cosine(
     """`floor` + (d^k - `floor`) (1 + cos(π p)) / 2 in cycle k < `cycle_limit`, then `floor`; d = `cycle_decay`.
 
     p is the share of cycle k that is gone; it lasts F `cycle_mul`^k, F = `first` (timm's `t_initial`) being a share of
-    the run, updates or an amount, by default the run. A peak never lies below `floor`. timm's warm-up lies over the first
-    steps: join it by "over"; with its `warmup_prefix` by "after". Restarts that go on for ever are `cosine_restarts`.
+    the run, updates or an amount, by default the run. A peak never lies below `floor`. timm's warm-up lies over the
+    first steps: join it by "over"; with its `warmup_prefix` by "after". Restarts that go on for ever are
+    `cosine_restarts`.
 
     Use: to repeat a run of timm.
 

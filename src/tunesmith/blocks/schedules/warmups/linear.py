@@ -1,7 +1,7 @@
 """A straight line to the full rate: gradual warm-up. Goyal et al., arXiv:1706.02677 (June 2017), section 2.2.
 
-The common form t / W (start 0) makes the first update a no-op. detectron2 starts from 1e-3, maskrcnn-benchmark from 1/3,
-Goyal et al. from the rate of one machine, so 1/k for a batch k times as large.
+The common form t / W (start 0) makes the first update a no-op. detectron2 starts from 1e-3, maskrcnn-benchmark from
+1/3, Goyal et al. from the rate of one machine, so 1/k for a batch k times as large.
 """
 
 from tunesmith.blocks.schedules.catalogue import Schedule

@@ -26,9 +26,9 @@ def until(
     """`start` (auto: 0.1) until an evaluation finds `watches` under `below` or over `above`, at most W updates; then 1.
 
     Without either mark it is `below` = 0.8. Joined to a schedule, the schedule begins when the warm-up is over. A value
-    that is NaN ends nothing. Joined "after", a schedule made for the updates after W ends as much earlier as the warm-up
-    did; join it "over" where it is to end with the run. A pure function of the step and the history, so a resumed run
-    warms up no second time.
+    that is NaN ends nothing. Joined "after", a schedule made for the updates after W ends as much earlier as the
+    warm-up did; join it "over" where it is to end with the run. A pure function of the step and the history, so a
+    resumed run warms up no second time.
 
     Use: a very deep network that needs a small rate for a time nobody knows beforehand.
 
