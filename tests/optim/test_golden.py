@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from tunesmith.blocks.optim.batch_laws import best_rate, noise_scale
 from tunesmith.blocks.optim.scaling import scale_rate

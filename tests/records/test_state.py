@@ -105,3 +105,25 @@ def test_every_global_generator_is_put_back() -> None:
     set_random_state(before)
 
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == first
+
+
+def test_a_restored_state_keeps_the_number_types_it_was_saved_with():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2).double()
+    optimizer = torch.optim.NAdam(model.parameters(), lr=0.01)
+    state = State(model=model, optimizer=optimizer)
+
+    def steps(count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            model(torch.ones(4, 3, dtype=torch.float64)).square().sum().backward()
+            optimizer.step()
+
+    steps(3)
+    snapshot = state.snapshot()
+    steps(3)
+    expected = model.weight.detach().clone()
+    state.restore(snapshot)
+    steps(3)
+
+    assert torch.equal(model.weight, expected)

@@ -72,6 +72,7 @@ class State:
         self._restore_groups(snapshot["groups"])
         try:
             self.optimizer.load_state_dict(copied(snapshot["optimizer"]))
+            keep_types(self.optimizer, snapshot["optimizer"])
         except (ValueError, KeyError) as error:
             raise CheckpointError(
                 f"the checkpoint holds another optimizer than this one: {_first_line(error)}"
@@ -108,6 +109,24 @@ class State:
                     f"the checkpoint has a parameter group with {unknown[0]!r}, which this model does not have"
                 )
             self.optimizer.add_param_group({"params": [by_name[name] for name in group]})
+
+
+def keep_types(optimizer: "torch.optim.Optimizer", saved: Snapshot) -> None:
+    """Puts state tensors back into their own number type: loading casts them to that of the parameter.
+
+    Under double precision a float32 counter or product (NAdam's) would go on with other roundings.
+    """
+    import torch
+
+    if not {"state", "param_groups"} <= saved.keys():  # a stranger's, with a form of its own
+        return
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    order = [index for group in saved["param_groups"] for index in group["params"]]
+    for index, weight in zip(order, weights, strict=True):
+        for name, value in saved["state"].get(index, {}).items():
+            held = optimizer.state[weight].get(name)
+            if isinstance(held, torch.Tensor) and isinstance(value, torch.Tensor) and held.dtype != value.dtype:
+                optimizer.state[weight][name] = value.detach().clone().to(held.device)
 
 
 def group_names(model: "nn.Module", optimizer: "torch.optim.Optimizer") -> list[list[str]]:

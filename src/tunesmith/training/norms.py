@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunesmith.blocks.optim import is_schedule_free
-from tunesmith.blocks.optim.averaging import Average, estimated_norms, reestimate_norms
+from tunesmith.blocks.optim.averaging import Average, EqualAverage, estimated_norms, reestimate_norms
 from tunesmith.records import Recipe, RecipeError
 from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.feeds import Feed, LoaderFeed, MemoryFeed
@@ -22,6 +22,8 @@ class Norms:
     def __call__(self, state: State) -> None:
         """Model, modes and random generators are left as they were."""
         assert isinstance(state.average, Average)
+        if isinstance(state.average, EqualAverage) and not state.average.taken:
+            return  # the trained weights are evaluated still
         random = random_state()
         try:
             with state.average.in_place_of(state.model), self.precision.autocast():

@@ -129,10 +129,7 @@ class EqualAverage:
     @contextmanager
     def in_place_of(self, model: nn.Module) -> Iterator[None]:
         """The model holds the average inside the block, once there is one, and its own weights after it."""
-        if not self.taken:
-            yield
-            return
-        with _replaced(model, self.weights):
+        with _replaced(model, self.weights if self.taken else {}):
             yield
 
     def take_buffers(self, model: nn.Module) -> None:

@@ -42,8 +42,6 @@ def factors(patterns: Mapping[str, float], names: Iterable[str], field: str) -> 
 
 
 def _near(pattern: str, names: list[str]) -> str:
-    """The nearest names and their beginnings, as patterns; without one, a few of the names there are."""
+    """The nearest names and beginnings of names, as patterns; without one, those there are."""
     beginnings = {f"{'.'.join(name.split('.')[:depth])}.*" for name in names for depth in range(1, name.count(".") + 1)}
-    near = did_you_mean(pattern.removeprefix(EXPRESSION), [*names, *sorted(beginnings)])
-    few = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-    return near or f"; names are like {few}"
+    return did_you_mean(pattern.removeprefix(EXPRESSION), [*names, *sorted(beginnings)])
