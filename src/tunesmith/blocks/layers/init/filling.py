@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils import parametrize
 
 from tunesmith.blocks.layers.init.catalogue import INITS
+from tunesmith.blocks.layers.init.passing import untouched
 from tunesmith.records import ModelError
 
 Member = Callable[..., None]
@@ -28,8 +29,15 @@ def shape_of(module: nn.Module) -> tuple[int, ...]:
     """(out, in / groups, *kernel) of a linear layer or a convolution, transposed ones too."""
     if isinstance(module, _ConvNd):
         return (module.out_channels, module.in_channels // module.groups, *module.kernel_size)
-    weight: Tensor = module.weight  # type: ignore[assignment]
-    return tuple(weight.shape)
+    return (cast(int, module.out_features), cast(int, module.in_features))
+
+
+def weight_of(module: nn.Module) -> Tensor:
+    """The weight that a layer uses; a parametrization makes it in evaluation mode, and keeps its own buffers."""
+    if not parametrize.is_parametrized(module, "weight"):
+        return cast(Tensor, module.weight)
+    with untouched(module):
+        return cast(Tensor, module.weight)
 
 
 def as_outputs(module: nn.Module, weight: Tensor) -> Tensor:
@@ -52,7 +60,7 @@ def fill_weight(module: nn.Module, member: Member, activation: str) -> None:
     groups = getattr(module, "groups", 1)
     by_group = groups > 1 and "groups" in inspect.signature(member).parameters
     given: dict[str, Any] = {"groups": groups} if by_group else {}
-    weight: Tensor = module.weight  # type: ignore[assignment]
+    weight = weight_of(module)
     if isinstance(weight, nn.Parameter) and not isinstance(module, _ConvTransposeNd):
         member(weight, activation, **given)
         return
@@ -67,9 +75,7 @@ def set_weight(module: nn.Module, weight: Tensor) -> None:
 
     Raises `ModelError` where a parametrization cannot be given a weight.
     """
-    if isinstance(module.weight, nn.Parameter):
-        module.weight.copy_(weight)
-    elif parametrize.is_parametrized(module, "weight"):
+    if parametrize.is_parametrized(module, "weight"):
         try:
             module.weight = weight
         except (RuntimeError, NotImplementedError) as error:
@@ -77,6 +83,8 @@ def set_weight(module: nn.Module, weight: Tensor) -> None:
                 f"the parametrization of a {type(module).__name__} cannot be given a weight "
                 f"({' '.join(str(error).split())[:120]}); initialise the layer before it is parametrized"
             ) from error
+    elif isinstance(module.weight, nn.Parameter):
+        module.weight.copy_(weight)
     elif hasattr(module, "weight_g"):
         _set_weight_norm(module, weight)
     elif hasattr(module, "weight_orig"):

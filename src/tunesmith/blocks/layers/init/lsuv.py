@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from tunesmith.blocks.layers.init.catalogue import DEVIATIONS, INITS
-from tunesmith.blocks.layers.init.filling import fill_weight, held_by, set_weight
+from tunesmith.blocks.layers.init.filling import fill_weight, held_by, set_weight, weight_of
 from tunesmith.blocks.layers.init.orthogonal import deviation, orthogonal
 from tunesmith.blocks.layers.init.passing import called, refuse_empty, refuse_lazy, untouched
 from tunesmith.records import ModelError
@@ -86,6 +86,7 @@ def _to_unit_variance(
     variance = variance_of(model, batch, module)
     if not is_free(module):
         return variance
+    scales = False  # whether the variance has been seen to go by the weight
     for _ in range(max_iterations):
         if abs(variance - 1) < tol:
             return variance
@@ -97,8 +98,9 @@ def _to_unit_variance(
         # a layer called k times in a row is scaled k times by its weight: the root keeps the iteration from overshooting
         _scale(module, variance ** (-0.5 / calls))
         before, variance = variance, variance_of(model, batch, module)
-        if abs(variance / before - 1) < SCALE_FREE and not _has_scale(model, batch, module):
+        if not scales and abs(variance / before - 1) < SCALE_FREE and not _has_scale(model, batch, module):
             return variance
+        scales = True
     if abs(variance - 1) < tol:
         return variance
     raise ModelError(
@@ -121,7 +123,7 @@ def _has_scale(model: nn.Module, batch: Any, module: nn.Module) -> bool:
 
 @torch.no_grad()
 def _scale(module: nn.Module, factor: float) -> None:
-    set_weight(module, module.weight.detach() * factor)  # type: ignore[operator]
+    set_weight(module, weight_of(module).detach() * factor)
 
 
 def in_order(model: nn.Module, batch: Any) -> dict[str, tuple[nn.Module, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight
+from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight, weight_of
 from tunesmith.blocks.layers.init.following import graph_of
 from tunesmith.blocks.layers.init.passing import refuse_lazy
 from tunesmith.blocks.layers.init.vocabulary import WEIGHTED
@@ -236,7 +236,7 @@ def _zero_weights(model: nn.Module, name: str, module: nn.Module) -> None:
         if is_weight_normed(module):
             length_of(module).zero_()
         else:
-            set_weight(module, torch.zeros_like(module.weight))  # type: ignore[arg-type]
+            set_weight(module, torch.zeros_like(weight_of(module)))
 
 
 def _shares(module: nn.Module, held: Sequence[nn.Parameter]) -> bool:

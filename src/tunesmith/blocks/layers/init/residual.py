@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight
+from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight, weight_of
 from tunesmith.blocks.layers.init.following import graph_of
 from tunesmith.blocks.layers.init.graph import Graph, Step
 from tunesmith.blocks.layers.init.symbolic import IN_A_ROW
@@ -66,7 +66,7 @@ def _zero(module: Any) -> None:
     if is_weight_normed(module):
         length_of(module).zero_()  # the direction stays: a zero has none
     elif isinstance(module, (nn.Linear, _ConvNd)):
-        set_weight(module, torch.zeros_like(module.weight))
+        set_weight(module, torch.zeros_like(weight_of(module)))
     else:
         module.weight.zero_()
     if getattr(module, "bias", None) is not None:
