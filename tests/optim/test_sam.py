@@ -112,3 +112,28 @@ def test_a_rate_set_and_a_group_added_later_reach_the_base():
 
     assert optimizer.param_groups[1]["sam_rho"] == 0.3
     assert weight.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_an_adaptive_step_is_that_of_the_paper_and_does_not_see_a_rescaling():
+    start, scale = torch.tensor([1.0, -2.0, 0.5], dtype=F64), torch.tensor([10.0, 0.1, 3.0], dtype=F64)
+    seen = []
+
+    def run(weight, factor):
+        def closure():
+            weight.grad = None
+            loss = (H * (weight * factor) ** 2).sum() / 2
+            loss.backward()
+            seen.append(loss.item())
+            return loss
+
+        SAM(torch.optim.SGD([weight], lr=0.0), rho=0.5, adaptive=True).step(closure)
+
+    run(start.clone().requires_grad_(), torch.ones(3, dtype=F64))
+    run((start / scale).requires_grad_(), scale)
+
+    gradient = H * start
+    climbed = (
+        start + 0.5 * start**2 * gradient / (start.abs() * gradient).norm()
+    )  # arXiv:2102.11600, eq. 3 with T_w = |w|
+    assert seen[1] == pytest.approx((H * climbed**2).sum().item() / 2, rel=1e-11)
+    assert seen[3] == pytest.approx(seen[1], rel=1e-11)
