@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from data_files import idx, place
-from tables import Row, markdown
+from tables import Row, markdown, middle
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -572,7 +572,9 @@ def sign(difference: float, within: float) -> int:
 
 
 def spread(values: Sequence[float]) -> str:
-    return f"{median(values):.4g} ({min(values):.4g} to {max(values):.4g})"
+    """The median and the range; one number where all are the same."""
+    lowest, highest = middle([min(values)]), middle([max(values)])
+    return lowest if lowest == highest else f"{middle(values)} ({lowest} to {highest})"
 
 
 def told(values: Sequence[float], name: str) -> str:
