@@ -117,7 +117,17 @@ class ModelSection(Section):
     dropout: Decay | Auto = Field("auto", description="share of units dropped")
     activation: str = Field("auto", description="hidden activation by name")
     norm: str = Field("auto", description="normalisation layer by name; none for no layer")
-    init: str = Field("auto", description="initialiser by name; auto goes by the activation")
+    init: str = Field(
+        "auto", description="initialiser by name; auto goes by the activation, lsuv by the first training rows too"
+    )
+    zero_residual: bool = Field(
+        False, description="residual branches start at zero: their last norm's gain, or last weight"
+    )
+    output_bias: Literal["zero", "data"] = Field(
+        "zero",
+        description="where the last layer's bias starts; data: log odds, log priors or mean of the training targets, with "
+        "the layer's weights at 0",
+    )
     pooling: Literal["auto", "mean", "max", "attention"] = Field(
         "auto", description="how a sequence or a feature map becomes one vector"
     )

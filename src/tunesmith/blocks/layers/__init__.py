@@ -4,7 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.blocks.layers.activations import ACTIVATIONS, activation
-from tunesmith.blocks.layers.init import INITS, initialise
+from tunesmith.blocks.layers.init import (
+    INITS,
+    data_dependent,
+    gain,
+    initialise,
+    lsuv,
+    output_bias_from,
+    plan,
+    set_output_bias,
+    signal_report,
+    zero_residual,
+)
 from tunesmith.blocks.layers.norm import NORMS, adds_bias, norm, norm_slot, norm_weights, zero_weight
 from tunesmith.blocks.layers.poolings import POOLINGS, pooling, positions
 
@@ -30,22 +41,30 @@ __all__ = [
     "adds_bias",
     "bake_weight_norm",
     "batch_norm_from",
+    "data_dependent",
     "data_scale_invariance",
     "eps_of",
     "fold_norms",
+    "gain",
     "initialise",
     "invariances",
+    "lsuv",
     "momentum_from",
     "norm",
     "norm_for",
     "norm_slot",
     "norm_weights",
+    "output_bias_from",
+    "plan",
     "pooling",
     "positions",
+    "set_output_bias",
     "shift_invariance",
+    "signal_report",
     "swap_norm",
     "unbiased_var",
     "weight_scale_invariance",
+    "zero_residual",
     "zero_weight",
 ]
 

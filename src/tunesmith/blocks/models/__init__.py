@@ -87,4 +87,6 @@ def build(name: str, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.
     """The net called `name` ("auto" goes by the inputs), initialised from torch's global generator."""
     if kind == "language":
         raise ModelError("no built-in net predicts the next token; bring a model of your own as the task's model")
+    if recipe.model.init == "lsuv":  # its second half needs rows, and is the training's
+        recipe = revise(recipe, {"model.init": "orthogonal"})
     return MODELS[choose(spec) if name == "auto" else name](recipe, spec, outputs, kind)
