@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tunesmith.blocks import experience
 from tunesmith.blocks.optim import last_layer
 from tunesmith.records import Recipe, RecipeError
 from tunesmith.records.state import State
 
 MEMORY = "clipping"  # its key in `state.progress`: {"norms", "clipped", "updates"}
-OFTEN = 0.5  # the Deep Learning Tuning Playbook: above it the rate is to be lowered instead
 FEWEST = 20  # updates before the share is judged; assumption
 LEAST_WEIGHT = 1e-3  # arXiv:2102.06171, section 4.1: ε, so that weights that start at 0 can move
 
@@ -200,10 +200,12 @@ class Clipping:
         """A sentence, once, when more than half of the updates were clipped; else nothing."""
         memory: dict[str, Any] = state.progress.get(MEMORY, {})
         updates = memory.get("updates", 0)
-        if updates < FEWEST or memory.get("warned") or float(memory["clipped"]) <= OFTEN * updates:
+        if updates < FEWEST or memory.get("warned"):
+            return ""
+        share = float(memory["clipped"]) / updates
+        if not experience.lint({"clip.share": share}):  # reg.clip
             return ""
         memory["warned"] = True
-        share = float(memory["clipped"]) / updates
         return (
             f"{share:.0%} of the {updates} updates so far were clipped: the step is then set by the limit, not by the "
             "gradient; lower optim.lr rather than clip so much"

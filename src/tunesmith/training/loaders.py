@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from tunesmith.blocks import experience
 from tunesmith.records import DataError, Recipe
 from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.generators import generator_states, set_generator_states
@@ -42,11 +43,12 @@ def pins(recipe: Recipe) -> bool:
         return bool(recipe.data.pin_memory) and torch.cuda.is_available()
     if not str(recipe.train.device).startswith("cuda"):
         return False
-    plain, pinned = transfer_seconds(torch.device(recipe.train.device), int(recipe.train.batch_size))
+    rounds = int(experience.number("pin_memory", "batches"))
+    plain, pinned = transfer_seconds(torch.device(recipe.train.device), int(recipe.train.batch_size), rounds)
     return pinned < plain
 
 
-def transfer_seconds(device: torch.device, rows: int, width: int = 4096, rounds: int = 16) -> tuple[float, float]:
+def transfer_seconds(device: torch.device, rows: int, rounds: int, width: int = 4096) -> tuple[float, float]:
     """Median seconds to bring a batch of `rows` x `width` float32 to the device: straight, and copied into locked memory first."""
     batch = torch.zeros(rows, width)
     seconds: tuple[list[float], list[float]] = ([], [])
