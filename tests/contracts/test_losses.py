@@ -271,3 +271,12 @@ def test_a_setting_that_is_no_setting_is_refused_with_the_nearest(name, kind):
 def test_a_loss_that_needs_more_than_a_target_column_says_how_it_is_used(name):
     with pytest.raises(RecipeError, match=r"pass an instance, loss="):
         build(name, kind="multiclass")
+
+
+@pytest.mark.parametrize(("name", "kind"), ADDING)
+def test_no_rows_weigh_nothing(name, kind):
+    outputs, target = batch(name, kind, 4, seed=13)
+
+    result = made(name, kind)(outputs[:0], target[:0])
+
+    assert (float(result.sum), float(result.weight)) == (0.0, 0.0)

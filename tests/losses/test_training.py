@@ -388,3 +388,59 @@ def test_a_recipe_with_arguments_comes_back_from_its_text():
     recipe = as_recipe({"loss.name": "focal", "loss.extra": {"gamma": 1.5, "alpha": [0.5, 1.0, 2.0]}})
 
     assert recipe_from_toml(recipe_to_toml(recipe)).loss == recipe.loss
+
+
+def test_a_quantile_is_chosen_by_its_loss_unless_a_metric_is_named():
+    def run(**changes):
+        settings = {"loss.name": "quantile", "loss.extra": {"quantile": 0.9}, "train.epochs": 60}
+        return trained(SIGNAL + X[:, 3], {**settings, **changes}, "regression")
+
+    plain, named = run(), run(**{"eval.metric": "r2", "train.epochs": 1})
+
+    assert plain.evaluations[-1]["metric"] == "loss"
+    assert named.evaluations[-1]["metric"] == "r2"
+    part = plain.predictions("test")
+    assert (part["target"] < part["values"]).mean() > 0.6
+
+
+@pytest.mark.parametrize("name", ["focal", "hinge", "cross_entropy"])
+@pytest.mark.parametrize("weights", ["balanced", [1.0, 3.0]])
+def test_weights_of_the_classes_reach_it(name, weights):
+    plain, weighed = (
+        trained(TARGETS["binary"], {"loss.name": name, "loss.class_weights": given, "train.epochs": 1})
+        for given in ("none", weights)
+    )
+
+    assert losses_of(plain) != losses_of(weighed)
+
+
+def test_gaps_in_a_loader_of_ones_own():
+    data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(gapped()[:, :]).float())
+    train, val = (
+        torch.utils.data.DataLoader(torch.utils.data.Subset(data, rows), 16) for rows in (range(80), range(80, 120))
+    )
+
+    run = fit(Task(nn.Linear(4, 2), train, val, loss="masked_mse", kind="multi_regression"), QUICK)
+
+    assert all(map(math.isfinite, losses_of(run)))
+    assert math.isfinite(run.evaluations[-1]["score"])
+
+
+class Reader(nn.Module):
+    """Logits (N, L, 6) of tokens (N, L)."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(6, 6)
+
+    def forward(self, tokens):
+        return self.table(tokens)
+
+
+def test_focal_trains_on_tokens():
+    tokens = np.random.default_rng(0).integers(0, 6, (64, 5))
+    target = np.where(np.arange(5) == 4, -100, (tokens + 1) % 6)
+
+    run = fit(Task(Reader(), (tokens, target), loss="focal", kind="language"), QUICK)
+
+    assert losses_of(run)[-1] < losses_of(run)[0]

@@ -29,7 +29,8 @@ class ValidationJudge:
         self.precision = precision
         self.prepared = prepared
         scored = prepared.kind != "language" and getattr(loss, "scored", True)
-        self.name = recipe.eval.metric if scored else "loss"
+        derived = recipe.source("eval.metric").kind == "derived"
+        self.name = "loss" if not scored or (derived and getattr(loss, "judges", False)) else recipe.eval.metric
         self.own = task.metric if callable(task.metric) else None
         self.batch_size = int(recipe.eval.batch_size)
         self.needs_noise = recipe.train.patience is not None

@@ -98,6 +98,13 @@ class Distillation(Member):
         )
         return self._constant(best, labels, teacher, weight)
 
+    def skill(self, outputs: Any, target: Any, weight: Tensor | None = None) -> float:
+        """Loss / no-skill loss, wherever the teacher's logits come from."""
+        student, teacher, labels = self._parted(outputs, target)
+        with torch.no_grad():
+            value = float(self((student, teacher), labels, weight).value)
+        return value / self.no_skill((labels, teacher), weight=weight)
+
     def _constant(self, row: Tensor, labels: Tensor, teacher: Tensor, weight: Tensor | None) -> float:
         with torch.no_grad():
             return float(self(row.expand(len(labels), -1), (labels, teacher), weight).value)

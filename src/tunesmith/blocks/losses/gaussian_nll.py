@@ -34,7 +34,7 @@ class GaussianNll(Member):
     name = "gaussian_nll"
     kinds = ()
     settings = ("eps", "full")
-    whole = True
+    whole = judges = True
 
     def __init__(self, *, eps: float = 1e-6, full: bool = False) -> None:
         if not isinstance(full, bool):

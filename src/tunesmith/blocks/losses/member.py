@@ -19,7 +19,8 @@ class Member(ABC):
 
     `kinds` are the tasks a recipe can name it for, none where it needs more than outputs and a target column; `settings`
     what `loss.extra` may hold. `whole`: it takes all of a model's result, not the first tensor in it. `scored`: metrics
-    apply to the outputs; else a run is judged by the loss. `labels`: the target holds class indices. `takes_missing`:
+    apply to the outputs; else a run is judged by the loss. `judges`: no metric is best where the loss is, so the best weights
+    are those of the least validation loss, unless a metric is asked for. `labels`: the target holds class indices. `takes_missing`:
     a NaN in the target is no answer, and no error.
     """
 
@@ -28,6 +29,7 @@ class Member(ABC):
     settings: ClassVar[tuple[str, ...]]
     opaque = couples = additive = whole = takes_missing = labels = False
     scored = True
+    judges = False
     start: Start
 
     @abstractmethod

@@ -181,7 +181,9 @@ class MultiTask(nn.Module):
             return truth
         return truth.long() if truth.dim() == 1 else truth
 
-    def at_start(self, target: Any, *, bias: Any = "zero", weight: Tensor | None = None) -> float:
+    def at_start(
+        self, target: Any, *, outputs: int | None = None, bias: Any = "zero", weight: Tensor | None = None
+    ) -> float:
         """Σ c_k times what each part expects of its own column of the target; `widths` tell the classes."""
         values = self._expected("at_start", target, bias=bias, weight=weight)
         if self.balance == "start" and bool(self.scale.isnan().any()):
@@ -190,7 +192,12 @@ class MultiTask(nn.Module):
             extra = 0.5 * float(self.log_variance.sum()) if self.balance == "uncertainty" else 0.0
             return float((self._shares(values) * values).sum()) + extra
 
-    def no_skill(self, target: Any, *, weight: Tensor | None = None) -> float:
+    def skill(self, outputs: Any, target: Any, weight: Tensor | None = None) -> float:
+        """Loss / no-skill loss, by the weights as they are."""
+        with torch.no_grad():
+            return float(self(outputs, target, weight).value) / self.no_skill(target, weight=weight)
+
+    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
         """Σ c_k times the least that constants reach for each part."""
         values = self._expected("no_skill", target, weight=weight)
         with torch.no_grad():

@@ -16,7 +16,8 @@ class Quantile(NumberLoss):
 
     At start: q times the positive part of the target plus (1 - q) times the negative part, with zero outputs; the best
     constant is the q-quantile of each column.
-    Use: bounds of an interval, or errors that cost more on one side; r2 and rmse do not judge it, mae neither but for 0.5.
+    Use: bounds of an interval, or errors that cost more on one side. r2, rmse and (but for 0.5) mae are best elsewhere: the
+    best weights of a run are those of the least loss, unless a metric is named.
 
     >>> float(Quantile(quantile=0.9)(torch.zeros(2), torch.tensor([1.0, -1.0])).sum)
     1.0
@@ -28,6 +29,7 @@ class Quantile(NumberLoss):
     def __init__(self, *, kind: str = "regression", quantile: float = 0.5) -> None:
         super().__init__(kind=kind)
         self.quantile = number(quantile, self.name, "quantile", above=0, below=1, usual="0.5, or 0.05 and 0.95,")
+        self.judges = quantile != 0.5
 
     def values(self, guess: Tensor, truth: Tensor) -> Tensor:
         error = truth - guess

@@ -176,6 +176,10 @@ def _descended(value: Callable[[Tensor], Tensor], row: Tensor) -> Tensor:
 
 def as_target(given: Any) -> Tensor:
     """Targets of any kind of array as a tensor on the CPU."""
+    if given is None:
+        raise ModelError(
+            "no target came, one for each sample was expected; where it is not used its rows tell how many"
+        )
     target = torch.as_tensor(given).detach().cpu()
     if not target.numel():
         raise ModelError("the target is empty; give the targets of at least one sample")
