@@ -331,11 +331,12 @@ def test_groups_that_are_not_the_usual_are_shown_with_rate_and_decay() -> None:
 
     told = heard_of(recipe)
 
-    table = next(notice for notice in told if notice.startswith("parameter groups:"))
-    rows = [line.split() for line in table.splitlines()[2:]]
-    assert [(row[-2], row[-1]) for row in rows] == [("0.01", "0.5"), ("0.01", "0"), ("0.1", "0.5"), ("0.1", "0")]
+    rows = [notice.split(" · ")[-2:] for notice in told if notice.startswith("parameter group ")]
+    assert rows == [
+        [f"lr {rate}", f"weight decay {decay}"] for rate, decay in ((0.01, 0.5), (0.01, 0), (0.1, 0.5), (0.1, 0))
+    ]
     assert "weight decay 0.5: L2 in the gradient (sgd)" in told
-    assert not any(notice.startswith("parameter groups:") for notice in heard_of({"train.epochs": 1}))
+    assert not any(notice.startswith("parameter group ") for notice in heard_of({"train.epochs": 1}))
 
 
 def test_the_schedule_keeps_the_ratio_of_the_groups(tmp_path: Path) -> None:

@@ -81,14 +81,14 @@ def unit_norms(tensor: Tensor, unit: int = 0, groups: int = 1) -> Tensor:
     [[5.0], [1.0]]
     """
     if tensor.ndim < 2:
-        return torch.linalg.vector_norm(tensor)
+        return torch.linalg.vector_norm(tensor)  # type: ignore[no-any-return]
     if groups > 1:  # (in, out / groups, ...): the unit (g, o) sees the inputs of group g alone
         parts = tensor.reshape(groups, tensor.shape[0] // groups, *tensor.shape[1:])
-        norms = torch.linalg.vector_norm(parts, dim=(1, *range(3, parts.ndim)), keepdim=True)
-        return norms.expand(-1, parts.shape[1], *[-1] * (parts.ndim - 2)).reshape(
-            tensor.shape[0], tensor.shape[1], *[1] * (tensor.ndim - 2)
-        )
-    return torch.linalg.vector_norm(tensor, dim=[place for place in range(tensor.ndim) if place != unit], keepdim=True)
+        norms: Tensor = torch.linalg.vector_norm(parts, dim=(1, *range(3, parts.ndim)), keepdim=True)
+        single = [1] * (tensor.ndim - 2)
+        return norms.expand(-1, parts.shape[1], -1, *single).reshape(*tensor.shape[:2], *single)
+    others = [place for place in range(tensor.ndim) if place != unit]
+    return torch.linalg.vector_norm(tensor, dim=others, keepdim=True)  # type: ignore[no-any-return]
 
 
 class Adaptive:
@@ -177,7 +177,9 @@ class Clipping:
         memory = state.progress.setdefault(MEMORY, {"norms": [], "clipped": 0, "updates": 0})
         largest = self.threshold(state)
         memory["updates"] += 1
-        if self.percentile is None and norm.device.type != "cpu":  # counted there: nothing waits for the device
+        if (
+            self.percentile is None and largest is not None and norm.device.type != "cpu"
+        ):  # counted there: nothing waits for the device
             memory["clipped"] = torch.as_tensor(memory["clipped"], device=norm.device) + (norm > largest)
             return
         measured = norm.item()

@@ -293,8 +293,9 @@ class LoaderFeed:
         if isinstance(
             loader, torch.utils.data.DataLoader
         ):  # a second reading of one with lasting workers ends the first
-            order = {"batch_sampler": loader.batch_sampler} if loader.batch_sampler else {"sampler": loader.sampler}
-            order |= {} if loader.batch_sampler else {"batch_size": None}
+            order: dict[str, Any] = {"batch_sampler": loader.batch_sampler}
+            if loader.batch_sampler is None:
+                order = {"sampler": loader.sampler, "batch_size": None}
             loader = torch.utils.data.DataLoader(loader.dataset, collate_fn=loader.collate_fn, **order)
         try:
             for item in loader:

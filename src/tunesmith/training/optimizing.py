@@ -71,11 +71,11 @@ def scaled_rate(recipe: Recipe, feed: Feed, notices: list[str]) -> float:
 
 
 def _about_groups(recipe: Recipe, optimizer: torch.optim.Optimizer) -> list[str]:
-    """The table of groups that are not the usual two, and the kind of decay that was asked for."""
+    """Groups that are not the usual two, and the kind of decay that was asked for."""
     told = []
     untouched = Recipe().optim
     if any(getattr(recipe.optim, name) != getattr(untouched, name) for name in GROUPS):
-        told.append("parameter groups:\n" + optim.group_table(optimizer))
+        told += optim.group_lines(optimizer)
     if recipe.optim.decay_kind != "auto" or recipe.source("optim.weight_decay").kind not in ("default", "derived"):
         kind = optim.decay_kind(optimizer)
         if any(group.get("weight_decay") for group in optimizer.param_groups):

@@ -19,7 +19,7 @@ from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
 from tunesmith.blocks.optim.scaling import scale_rate
 from tunesmith.blocks.optim.switching import evaluated, is_schedule_free, switches
-from tunesmith.blocks.optim.table import group_table
+from tunesmith.blocks.optim.table import group_lines, group_table
 from tunesmith.records import Catalog, Recipe, Source, revise
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "evaluated",
     "fastest_kernel",
     "frozen_parameters",
+    "group_lines",
     "group_table",
     "groups",
     "grown_batch",

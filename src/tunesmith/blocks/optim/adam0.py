@@ -87,12 +87,15 @@ class Zero:
     def __call__(self, parts: Groups, lr: float, recipe: Recipe) -> Optimizer:
         optim = recipe.optim
         for name in optim.extra:
-            raise RecipeError(f"optim.extra: adam0 takes no {name!r}{did_you_mean(name, ('beta1', 'beta2'))}")
+            if name != FLAG:
+                raise RecipeError(f"optim.extra: adam0 takes no {name!r}{did_you_mean(name, (FLAG,))}")
         if optim.implementation in ("fused", "foreach"):
             raise RecipeError(
                 f"optim.implementation = {optim.implementation!r}: adam0 has forloop only; set it to 'auto'"
             )
-        return Adam0([dict(part) for part in parts], lr=lr, betas=(optim.beta1, optim.beta2))
+        decoupled = bool(optim.extra.get(FLAG, False))
+        betas = (optim.beta1, optim.beta2)
+        return Adam0([dict(part) for part in parts], lr=lr, betas=betas, decoupled_weight_decay=decoupled)
 
 
 OPTIMIZERS.add("adam0")(Zero())

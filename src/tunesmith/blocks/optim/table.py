@@ -30,6 +30,15 @@ def group_table(optimizer_or_groups: Optimizer | Iterable[Mapping[str, Any]], mo
     )
 
 
+def group_lines(optimizer: Optimizer) -> list[str]:
+    """A sentence for each group, where a table has no room."""
+    rows = [_row(place, part, {}) for place, part in enumerate(optimizer.param_groups)]
+    return [
+        f"parameter group {place}: {names} · tensors {tensors}, numbers {numbers} · lr {rate} · weight decay {decay}"
+        for place, names, tensors, numbers, rate, decay in rows
+    ]
+
+
 def _row(place: int, part: Mapping[str, Any], known: Mapping[int, str]) -> tuple[str, ...]:
     weights = list(part["params"])
     names = list(part.get("names") or part.get("param_names") or [known.get(id(weight), "?") for weight in weights])
