@@ -182,6 +182,18 @@ def test_a_users_own_rule_wins_over_rule_and_measured_default_but_not_over_the_r
     assert (plain.optim.lr, plain.optim.momentum) == (0.02, 0.8)
 
 
+def test_a_run_that_goes_on_is_not_moved_by_rules_that_came_later(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(MINE, encoding="utf-8")
+    for net in (linear(), nn.GRU(4, 8)):
+        begun = resolved(net=net)
+
+        with experience.using(file):
+            again = resolve(begun, kind="binary", rows=5000, defaults={}, origin="", has_val=True, about=about(net))
+
+        assert again == begun
+
+
 def test_fit_starts_from_the_users_own_experience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(MINE, encoding="utf-8")

@@ -20,6 +20,18 @@ ENDS_AT_FLOOR = (
 )  # schedules whose gain comes with their last updates
 
 
+ALWAYS = (  # what every run has settled
+    "optim.name",
+    "optim.lr",
+    "optim.weight_decay",
+    "schedule.name",
+    "train.batch_size",
+    "train.epochs",
+    "train.patience",
+    "train.device",
+    "eval.metric",
+    "eval.batch_size",
+)
 UNMEASURED_RATE = 1e-3  # assumption: of optimizers that no rule of thumb names
 EPOCHS = 20  # assumption
 
@@ -68,6 +80,7 @@ class Choices:
         self.recipe, self.untouched = recipe, Recipe()
         self.values: dict[str, Any] = {}
         self.sources: dict[str, Source] = {}
+        self.complete = all(recipe.get(path) != "auto" for path in ALWAYS)
 
     def get(self, path: str) -> Any:
         """The value chosen, or that of the recipe."""
@@ -79,6 +92,10 @@ class Choices:
         if path in self.values:
             return False
         return value == "auto" or (self.recipe.source(path).kind == "default" and value == self.untouched.get(path))
+
+    def is_open(self, path: str) -> bool:
+        """Whether a rule of thumb may set a field: it is free, and the recipe is not that of a run that goes on."""
+        return self.is_free(path) and (self.recipe.get(path) == "auto" or not self.complete)
 
     def put(self, path: str, value: Any, because: str) -> None:
         """Chooses, also in the place of another choice."""
@@ -130,7 +147,7 @@ def _users_own(chosen: Choices, known: Mapping[str, Any], defaults: Mapping[str,
         if path not in PATHS or path == "train.patience" or (path.startswith("model.") and path not in defaults):
             continue
         found = experience.find(path, **known)
-        if found is not None and found.origin and chosen.is_free(path):
+        if found is not None and found.origin and chosen.is_open(path):
             chosen.put(path, _fitted(path, found.start), found.because)
 
 
@@ -147,7 +164,7 @@ def _optim(chosen: Choices, known: Mapping[str, Any], optimizer: str) -> None:
     wanted = [("optim.clip_norm", all(clip is None for clip in clips)), ("schedule.warmup", open_schedule)]
     for path, asked in wanted:
         found = experience.find(path, **known)
-        if asked and found is not None and found.start and chosen.is_free(path):
+        if asked and found is not None and found.start and chosen.is_open(path):
             chosen.put(path, _fitted(path, found.start), found.because)
 
 
