@@ -8,7 +8,9 @@ import pytest
 from tunesmith.cli import run
 from tunesmith.records import UnknownName
 from tunesmith.records.sections import PATHS
-from tunesmith.verbs.explain import CATALOGUES, catalogue, contents, explain, faults, vocabulary
+from tunesmith.verbs.catalogues import CATALOGUES, catalogue
+from tunesmith.verbs.explain import contents, explain
+from tunesmith.verbs.fault_pages import SOURCE, faults, vocabulary
 
 KINDS = {"cause", "mechanism", "symptom"}
 
@@ -31,8 +33,6 @@ def test_causes_are_faults_and_a_symptom_has_some() -> None:
 
 
 def test_every_source_that_is_cited_is_listed() -> None:
-    from tunesmith.verbs.explain import SOURCE
-
     cited = {short for entry in faults().values() for short in SOURCE.findall(entry["evidence"])}
 
     assert cited <= set(vocabulary()["sources"])

@@ -94,7 +94,7 @@ def test_the_axes_name_round_numbers_and_what_they_count() -> None:
 
     lines = drawing.splitlines()
     assert lines[0] == "rate"
-    assert [line.split()[0] for line in lines if "┤" in line] == ["0.1", "0.05", "0"]
+    assert [line.split()[0] for line in lines if "┤" in line] == ["0.1", "0.08", "0.06", "0.04", "0.02", "0"]
     assert lines[-2].split() == ["0", "200", "400", "600", "800", "1,000"]
     assert lines[-1].strip() == "updates made"
 

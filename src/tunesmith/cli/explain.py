@@ -20,9 +20,14 @@ def explain(
     debug: Debug = False,
 ) -> Answer:
     """Print the manual page of a fault, a setting, a layer …"""
+    import os
+    import sys
+
+    from tunesmith.reports.plot import look_of
     from tunesmith.verbs.explain import contents
     from tunesmith.verbs.explain import explain as explained
 
     width = min(get_terminal_size().columns, WIDEST)
-    text = explained(name, width=width) if name else contents(width)
+    look = look_of(sys.stdout, width, dict(os.environ))
+    text = explained(name, width=width, look=look) if name else contents(width)
     return Answer({"name": name, "text": text}, text)

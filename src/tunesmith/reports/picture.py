@@ -11,7 +11,7 @@ import numpy as np
 
 from tunesmith.records import MissingExtra, RecipeError
 from tunesmith.reports.markup import Html, text
-from tunesmith.reports.svg import HEIGHT, WIDTH, Line, chart
+from tunesmith.reports.svg import HEIGHT, WIDTH, Line, chart, thinned
 
 ENDINGS = (".svg", ".png")
 COLOURS = ("#2f62c9", "#d9702b", "#23906a", "#8450bd")  # those of the page, in light
@@ -124,3 +124,52 @@ def draw_axes(axes: Any, panel: Panel) -> None:
     axes.set(xlabel=panel.labels[0], ylabel=panel.labels[1], title=panel.title, xlim=panel.x_range)
     axes.set_ylim(*(panel.y_range or (None, None)))
     axes.grid(alpha=0.3)
+
+
+SMALL = (240, 72)  # pixels of a picture in a table
+MOST_SMALL = 100  # points of its curve: about one every other pixel
+
+
+def thumbnail(x: np.ndarray, y: np.ndarray) -> str:
+    """A curve without words, with a line where y is 0; tenths of pixels, so that every machine draws the same."""
+    width, height = SMALL
+    x, y = thinned(x, y, MOST_SMALL)
+    low, high = min(float(y.min()), 0.0), float(y.max())
+    across = (x - x[0]) / ((x[-1] - x[0]) or 1.0) * (width - 4) + 2
+    up = height - 4 - (y - low) / ((high - low) or 1.0) * (height - 8)
+    line = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(across, up, strict=True))
+    zero = round(height - 4 + low / ((high - low) or 1.0) * (height - 8))
+    curve = f'<path d="M{line}" fill="none" stroke="{COLOURS[0]}" stroke-width="2"/>'
+    return small(f'<path d="M2 {zero}H{width - 2}" stroke="#98a1ad"/>{curve}')
+
+
+def small_bars(heights: np.ndarray) -> str:
+    """Bars beside each other."""
+    width, height = SMALL
+    step, top = width // len(heights), float(heights.max()) or 1.0
+    bars = "".join(
+        f"M{2 + n * step} {height - 2}v{-round(float(one) / top * (height - 6))}h{step - 1}V{height - 2}z"
+        for n, one in enumerate(heights)
+    )
+    return small(f'<path d="{bars}" fill="{COLOURS[0]}"/>')
+
+
+def small_grid(shares: np.ndarray) -> str:
+    """Squares, filled as far as the shares say; the first is framed."""
+    side = 22
+    squares = "".join(
+        f'<rect x="{2 + c * side}" y="{2 + n * side}" width="{side - 3}" height="{side - 3}" stroke="#98a1ad" '
+        f'fill="{COLOURS[0] if one else "none"}" fill-opacity="{0.4 if 0 < one < 1 else 0.9}"/>'
+        for n, row in enumerate(shares)
+        for c, one in enumerate(row)
+    )
+    frame = (
+        f'<rect x="2" y="2" width="{side - 3}" height="{side - 3}" fill="none" stroke="{COLOURS[1]}" stroke-width="3"/>'
+    )
+    return small(squares + frame)
+
+
+def small(inner: str) -> str:
+    width, height = SMALL
+    box = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return f"<svg {box}>{inner}</svg>\n"

@@ -120,7 +120,7 @@ def curve(
     high = high if high > low else low + 1.0
     left, right = x_range or (float(x[0]), float(x[-1]))
     right = right if right > left else left + 1
-    shown = [value for value in ticks(low, high, max(height // 3, 3)) if low <= value <= high]
+    shown = [value for value in ticks(low, high, max(height // 2, 3)) if low <= value <= high]
     margin = max((len(number(value)) for value in shown), default=0)
     width = max(look.width, LEAST_WIDTH) - margin - 3
     canvas = Canvas(width, height, look)

@@ -29,6 +29,8 @@ class MeanPooling(nn.Module):
     """y = Σ m x / Σ m over the positions, m the mask.
 
     Shape: (N, L, C), mask (N, L) -> (N, C).
+    Use: the first choice; every position counts the same, so a long row of unimportant ones drowns a short
+    important one.
     Source: global average pooling, Lin, Chen & Yan, arXiv:1312.4400, section 3.2.
     """
 
@@ -48,6 +50,7 @@ class MaxPooling(nn.Module):
     """y = max of x over the positions with mask, entry by entry.
 
     Shape: (N, L, C), mask (N, L) -> (N, C).
+    Use: where one position decides, such as a key word or a part of a picture; only that one gets a gradient.
     Source: max over time, Collobert et al., arXiv:1103.0398, section 3.3.2.
     """
 
@@ -66,6 +69,8 @@ class AttentionPooling(nn.Module):
     """y = Σ α x with α = softmax(uᵀ tanh(W x + b)) over the positions with mask.
 
     Shape: (N, L, C), mask (N, L) -> (N, C).
+    Use: where which positions matter depends on what stands there; learns a weight for each, and needs more rows
+    than the mean.
     Source: Yang et al., Hierarchical Attention Networks, NAACL 2016, eq. 5 to 7.
     """
 

@@ -43,24 +43,41 @@ def _macro(values: Array, counts: Tally) -> float:
 
 
 def precision(judged: Judged, weight: Array) -> float:
+    """TP / (TP + FP): of the rows called a class, the share that is one.
+
+    Use: where a false alarm is dear; says nothing of what was missed, so beside recall.
+    """
     counts = tally(judged, weight)
     values = _precision(counts)
     return float(values[judged.positive]) if judged.kind == "binary" else _macro(values, counts)
 
 
 def recall(judged: Judged, weight: Array) -> float:
+    """TP / (TP + FN): of the rows of a class, the share that was found.
+
+    Use: where a miss is dear; calling everything the class makes it 1, so beside precision.
+    """
     counts = tally(judged, weight)
     values = _recall(counts)
     return float(values[judged.positive]) if judged.kind == "binary" else _macro(values, counts)
 
 
 def f1(judged: Judged, weight: Array) -> float:
+    """2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall; `f1:<label>` is that of one class.
+
+    Use: rare classes, where accuracy is high for doing nothing.
+    Source: van Rijsbergen, Information Retrieval, 1979, chapter 7.
+    """
     counts = tally(judged, weight)
     values = _f1(counts)
     return float(values[judged.positive]) if judged.kind == "binary" else _macro(values, counts)
 
 
 def f1_macro(judged: Judged, weight: Array) -> float:
+    """The plain mean of the F1 of every class or label.
+
+    Use: where a rare class matters as much as a common one.
+    """
     counts = tally(judged, weight)
     return _macro(_f1(counts), counts)
 

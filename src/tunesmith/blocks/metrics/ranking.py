@@ -31,10 +31,20 @@ def _average_precision(above: Standing) -> float:
 
 
 def roc_auc(judged: Judged, weight: Array) -> float:
+    """The share of pairs of a yes and a no that the scores put in the right order, ties half.
+
+    Use: how well scores rank, whatever the threshold; flatters where a yes is rare: there average_precision.
+    Source: Hanley & McNeil, Radiology 143, 1982, page 29.
+    """
     return mean(np.array([_area(above) for above in standings(judged, weight)]))
 
 
 def average_precision(judged: Judged, weight: Array) -> float:
+    """Σ (Rₙ - Rₙ₋₁) Pₙ over the distinct scores, without interpolation: the area below precision against recall.
+
+    Use: rankings where a yes is rare; a coin has the share of the yes, not ½.
+    Source: as scikit-learn's average_precision_score.
+    """
     return mean(np.array([_average_precision(above) for above in standings(judged, weight)]))
 
 

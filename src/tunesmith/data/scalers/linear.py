@@ -63,7 +63,10 @@ def _spread(values: Array, mean: Array) -> Array:
 
 @SCALERS.add("standard")
 class Standard(Linear):
-    """
+    """z = (x - mean) / std of each column of the training part.
+
+    Use: the first choice; a few wild values stretch the scale, then take `robust` or `quantile`.
+
     >>> Standard.fit(np.array([[1.0], [3.0]])).transform(np.array([[5.0]]))
     array([[3.]])
     """
@@ -79,7 +82,10 @@ class Standard(Linear):
 
 @SCALERS.add("robust")
 class Robust(Linear):
-    """
+    """z = (x - median) / distance of the quartiles, of each column of the training part.
+
+    Use: columns with wild values, which keep their distance but do not set the scale.
+
     >>> Robust.fit(np.array([[0.0], [1.0], [2.0], [3.0], [100.0]])).transform(np.array([[4.0]]))
     array([[1.]])
     """
@@ -100,7 +106,10 @@ class Robust(Linear):
 
 @SCALERS.add("none")
 class Unscaled(Linear):
-    """
+    """z = x.
+
+    Use: inputs that are scaled already, or whose unit means something.
+
     >>> Unscaled.fit(np.array([[1.0]])).transform(np.array([[5.0]]))
     array([[5.]])
     """

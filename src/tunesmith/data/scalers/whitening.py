@@ -94,7 +94,8 @@ def _refuse_empty(values: Array) -> None:
 
 @SCALERS.add("pca")
 class PCA(Whitening):
-    """
+    """z = (x - μ) V / s: uncorrelated features of variance 1, those of the widest direction first.
+
     Use: correlated columns for a linear model or an MLP; with `eps` where small directions are noise.
 
     >>> scaler = PCA.fit(np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
@@ -123,7 +124,8 @@ class PCA(Whitening):
 
 @SCALERS.add("zca")
 class ZCA(Whitening):
-    """
+    """z = (x - μ) V / s Vᵀ: of all uncorrelated features of variance 1 the nearest to the columns.
+
     Use: as pca, where feature j must stay near column j: pictures and signals as arrays.
 
     >>> scaler = ZCA.fit(np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
