@@ -1,12 +1,13 @@
 import copy
 import math
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from tunesmith.blocks.optim import OPTIMIZERS, build, needs_closure, unused_fields
-from tunesmith.records import ModelError, Recipe, RecipeError, UnknownName, revise
+from tunesmith.records import MissingExtra, ModelError, Recipe, RecipeError, UnknownName, revise
 
 
 def recipe(**changes):
@@ -173,3 +174,15 @@ def test_each_optimizer_lowers_a_loss_and_goes_on_from_its_state(name):
     assert math.isfinite(closure().item())
     assert closure().item() < first
     assert torch.equal(model.weight, expected)
+
+
+@pytest.mark.parametrize("name", ["schedulefree_sgd", "schedulefree_adamw", "schedulefree_radam"])
+def test_without_the_package_the_extra_is_named(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "schedulefree", None)
+
+    with pytest.raises(MissingExtra, match=r"pip install 'tunesmith\[optimizers\]'"):
+        build(recipe(name=name), net(), 0.1)
+
+
+def test_names_of_other_trainers_for_schedule_free_optimizers_are_taken():
+    assert revise(Recipe(), {"optim": "schedule_free_adamw"}).optim.name == "schedulefree_adamw"

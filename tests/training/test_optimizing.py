@@ -15,9 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 import tunesmith as ts
 from tests.training.test_resume import final, same
 from tunesmith.records import RecipeError
+from tunesmith.records.state import State
 from tunesmith.reports import QuietDisplay
 from tunesmith.runs import Run
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.guards import Action, Guard, Measured
 
 ROWS = 120
 
@@ -345,6 +347,27 @@ def test_the_schedule_keeps_the_ratio_of_the_groups(tmp_path: Path) -> None:
     groups = final(tmp_path / "run")["snapshot"]["optimizer"]["param_groups"]
     assert {round(group["lr"] / groups[0]["lr"], 9) for group in groups} == {1.0, 10.0}
     assert groups[0]["lr"] < 0.01
+
+
+class Change(Guard):
+    """Changes rate and decay after the third update."""
+
+    def after_step(self, state: State, measured: Measured) -> Action | None:
+        return (
+            Action(change={"optim.lr": 0.02, "optim.weight_decay": 0.4}, because="a test") if state.step == 3 else None
+        )
+
+
+def test_a_change_on_the_way_keeps_the_ratios_of_the_groups(tmp_path: Path) -> None:
+    recipe = {"optim.rates": {"*": 2.0, "4.*": 10.0}, "optim.decays": {"4.weight": 3.0}, "optim.weight_decay": 0.1}
+
+    fit({**recipe, "optim.lr": 0.01, "schedule.name": "constant"}, folder=tmp_path / "run", guards=[Change()])
+
+    groups = final(tmp_path / "run")["snapshot"]["optimizer"]["param_groups"]
+    rates = {name: group["lr"] for group in groups for name in group["names"]}
+    decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    assert (rates["0.weight"], rates["4.weight"]) == pytest.approx((0.04, 0.2))
+    assert (decays["0.weight"], decays["4.weight"], decays["4.bias"]) == pytest.approx((0.4, 1.2, 0.0))
 
 
 def test_an_l1_penalty_ends_at_the_optimum_with_exact_zeros(tmp_path: Path) -> None:

@@ -91,6 +91,9 @@ OPTIMIZERS = {
     "fusedadam": "adamw",
     "momentum": "sgd",
     "rmsprop_torch": "rmsprop",
+    "schedule_free_adamw": "schedulefree_adamw",
+    "schedule_free_radam": "schedulefree_radam",
+    "schedule_free_sgd": "schedulefree_sgd",
 }
 
 

@@ -423,7 +423,7 @@ class Loop:
                 case "optim.weight_decay":
                     for group in self.state.optimizer.param_groups:
                         if group.get("weight_decay"):
-                            group["weight_decay"] = float(value)
+                            group["weight_decay"] = float(value) * group.get("decay_share", 1.0)
                 case "optim.clip_norm":
                     plan.update.clip_norm = value
                 case "optim.clip_value":

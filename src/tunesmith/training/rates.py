@@ -75,9 +75,9 @@ class Rates:
                 group["betas"] = (value, *group["betas"][1:])
 
     def rescale(self, peak: float) -> None:
-        """A new peak for the first group; the others keep their ratio to it."""
+        """A new peak, of which the first group has its factor (`rate`); the others keep their ratio to it."""
         first = self.optimizer.param_groups[0]
-        ratio = peak / first.setdefault("initial_lr", first["lr"])
+        ratio = peak * first.get("rate", 1.0) / first.setdefault("initial_lr", first["lr"])
         for group in self.optimizer.param_groups:
             group["initial_lr"] = group.setdefault("initial_lr", group["lr"]) * ratio
 
