@@ -11,7 +11,7 @@ from tunesmith.records.sections import PATHS, SECTIONS
 from tunesmith.reports.plot import Look
 from tunesmith.verbs.catalogues import CATALOGUES, catalogue
 from tunesmith.verbs.fault_pages import fault_page, faults
-from tunesmith.verbs.words import beside
+from tunesmith.verbs.words import beside, entries
 
 EXPERIENCE = "experience"  # the family of the rules of thumb
 
@@ -61,7 +61,7 @@ def field_page(name: str, width: int) -> str:
 
 def fitted(page: str, width: int) -> str:
     """A page of labels and texts beside them, in lines that fit."""
-    return "\n".join(beside(line, width) for line in page.splitlines())
+    return "\n".join(beside(entry, width) for entry in entries(page))
 
 
 def other_trainers(name: str, width: int) -> str:
