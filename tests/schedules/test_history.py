@@ -72,6 +72,14 @@ def test_until_is_joined_in_every_way(how, expected):
     assert [schedule(step, ERRORS) for step in (199, 200, 205)] == pytest.approx(expected)
 
 
+def test_the_line_to_the_end_of_a_warm_up_does_not_foresee_evaluations():
+    schedule = join(WARMUPS["linear"](20, start=0.0), SCHEDULES["plateau"](patience=0, factor=0.5), 20, "composite")
+    entries = [Judged(5, 1.0), Judged(15, 1.0)]
+
+    assert [schedule(step, entries) for step in (10, 14, 15, 20)] == pytest.approx([0.5, 0.7, 0.375, 0.5])
+    assert schedule(10, entries[:1]) == schedule(10, entries)
+
+
 def test_a_condition_that_never_comes_ends_with_the_warm_up():
     schedule = WARMUPS["until"](300, below=0.5)
 

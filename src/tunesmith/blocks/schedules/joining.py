@@ -12,6 +12,7 @@ from tunesmith.blocks.schedules.history import (
     asking,
     counted_from,
     momentum_of,
+    seen,
     watches_of,
 )
 from tunesmith.blocks.schedules.units import length, one_of
@@ -70,6 +71,7 @@ def join(warmup: Schedule, schedule: Schedule, at: int, how: How = "after") -> S
         return m.either(t < start, lambda: between(t, start, history), lambda: down(t, history))
 
     def between(t: Steps, start: int, history: History) -> Value:
+        history = seen(history, t) if history else ()  # c(W) lies ahead, what will be found until then does not count
         first = up(0, history)
         gone = (up(t, history) - first) / (1 - first) if first < 1 else t / start
         low = first * down(0, history)
