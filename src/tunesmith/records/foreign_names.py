@@ -132,21 +132,20 @@ SCHEDULES = {
     "warmup_stable_decay": "wsd",
     "inverse_sqrt_with_warmup": "inverse_sqrt",
     "constantlr": "constant",
+    "cosineannealingwarmrestarts": "cosine_restarts",
+    "cycliclr": "cyclic",
     "warmuplr": "constant",  # DeepSpeed: warm-up, then constant
     "warmupdecaylr": "linear",  # DeepSpeed: warm-up, then linear to 0
     "warmupcosinelr": "cosine",
 }
 
 
-ELSEWHERE_ONLY = (
-    "cosine_with_restarts",
-    "cosineannealingwarmrestarts",
-    "cycliclr",
-    "lambdalr",
-    "multiplicativelr",
-    "sequentiallr",
-    "plateau",
-)
+ELSEWHERE_ONLY = {  # names that do not say the whole curve, and what to write instead
+    "cosine_with_restarts": "take schedule.name = 'cosine_restarts' with t_mul = 1 and first = updates / cycles in schedule.extra",
+    "lambdalr": "give the function as the task's schedule: Task(schedule=…)",
+    "multiplicativelr": "give the function as the task's schedule: Task(schedule=…)",
+    "sequentiallr": "join two parts by schedule.warmup and schedule.warmup_kind, or give Task(schedule=from_torch(…))",
+}
 
 
 def schedule(value: Any) -> Any:
@@ -156,9 +155,7 @@ def schedule(value: Any) -> Any:
     name = value.rpartition(".")[2].lower()
     found = SCHEDULES.get(name, name)
     if found in ELSEWHERE_ONLY:
-        raise RecipeError(
-            f"the schedule {value!r} has no counterpart here yet; take schedule.name = 'cosine' or another of the catalogue"
-        )
+        raise RecipeError(f"the schedule {value!r} has no counterpart of that name here; {ELSEWHERE_ONLY[found]}")
     return found
 
 

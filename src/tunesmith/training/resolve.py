@@ -13,10 +13,15 @@ from tunesmith.records.sections import PATHS
 
 ENDS_AT_FLOOR = (
     "cosine",
+    "cosine_hold",
     "linear",
+    "linear_cosine",
+    "noisy_linear_cosine",
     "one_cycle",
     "polynomial",
+    "timm_cosine",
     "wsd",
+    "wsd_minicpm",
 )  # schedules whose gain comes with their last updates
 
 
