@@ -44,15 +44,16 @@ def test_every_schedule_is_drawn_at_every_width(said, width):
     )
 
 
-def test_the_list_has_a_curve_for_each(said):
-    code, text, _ = said(width=100)
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_list_has_a_curve_for_each(said, width):
+    code, text, _ = said(width=width)
     _, told, _ = said("--json")
 
-    rows = {line.split()[0]: line for line in text.splitlines()[2:]}
+    rows = {line.split()[0]: line for line in text.splitlines()[3:]}
     assert code == 0
     assert list(rows) == list(SCHEDULES) == json.loads(told)["schedules"]
     assert all("█" in rows[name] for name in DRAWN)
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_the_numbers_are_those_of_the_recipe(said):

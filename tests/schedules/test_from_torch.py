@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import (
 )
 from torch.optim.swa_utils import SWALR
 
+import tunesmith as ts
 from tunesmith.blocks.schedules.history import Judged
 from tunesmith.blocks.schedules.imports import from_torch
 from tunesmith.records import RecipeError
@@ -299,3 +300,18 @@ def test_a_plateau_listens_to_what_it_is_told_to():
     assert schedule(3, rising) == pytest.approx(0.1**3)
     with pytest.raises(RecipeError, match="StepLR goes by the step alone"):
         from_torch(StepLR(made, 3), watches="val_loss")
+
+
+def test_a_training_takes_the_rates_of_a_scheduler(tmp_path):
+    made = optimizer((0.1,))
+    schedule = from_torch(SequentialLR(made, [LinearLR(made, 0.1, 1.0, 3), StepLR(made, 2, 0.5)], [3]))
+    X, y = np.random.default_rng(0).normal(size=(48, 3)).astype(np.float32), np.arange(48) % 2
+
+    run = ts.fit(
+        ts.Task(lambda: torch.nn.Linear(3, 2), (X, y), schedule=schedule),
+        {"train.steps": 6, "train.batch_size": 8, "optim.name": "sgd", "optim.lr": 0.2},
+        folder=tmp_path / "run",
+    )
+
+    steps, rates = run.signals.read("lr")
+    np.testing.assert_allclose(rates, [0.2 * schedule(int(t) - 1) for t in steps], rtol=1e-6)

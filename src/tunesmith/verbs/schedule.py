@@ -104,7 +104,8 @@ def listed(width: int = 100, *, plain: bool = False) -> str:
     """Every schedule with its curve in one line, and what it is."""
     longest = max(map(len, SCHEDULES))
     rows = [
-        f"{len(SCHEDULES)} schedules; draw one with `tunesmith schedule NAME`, read about it with `tunesmith explain NAME`",
+        f"{len(SCHEDULES)} schedules; `tunesmith schedule NAME` draws one,",
+        "`tunesmith explain schedule.NAME` says what it is for",
         "",
     ]
     for name, member in SCHEDULES.items():
