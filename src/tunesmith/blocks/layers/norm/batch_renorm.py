@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tunesmith.blocks.layers.norm import NORMS, Dims, about
 from tunesmith.blocks.layers.norm.channels import ChannelNorm, beside, others, wide
@@ -78,30 +79,27 @@ class BatchRenorm(ChannelNorm):
 
     def _train(self, x: Tensor) -> Tensor:
         assert self.running_mean is not None
-        over, kind = others(x), wide(x.dtype)
-        mean = x.mean(over, dtype=kind)
-        centred = x - beside(mean, x)
-        std = (centred.square().mean(over) + self.eps).sqrt()
         rmax, dmax = self.limits_now()
         with torch.no_grad():
-            r = torch.maximum(torch.minimum(std / self.running_std, rmax), 1 / rmax).to(kind)
-            d = torch.maximum(torch.minimum((mean - self.running_mean) / self.running_std, dmax), -dmax).to(kind)
+            over = others(x)
+            mean = x.mean(over, dtype=wide(x.dtype))
+            length = torch.linalg.vector_norm(x - beside(mean, x), dim=over)
+            std = (length.square() / (x.numel() // self.num_features) + self.eps).sqrt()
+            r = (std / self.running_std).clamp(1 / rmax, rmax)
+            d = ((mean - self.running_mean) / self.running_std).clamp(-dmax, dmax)
         rate = self._rate()
         self._move(self.running_mean, mean, rate)
         self._move(self.running_std, std, rate)
-        return self._scaled(centred, r / std, d)
+        if self.affine:
+            r, d = self.weight * r, torch.addcmul(self.bias.to(d.dtype), self.weight, d)
+        # γ (x̂ r + d) + β is a batch norm with gain γ r and bias γ d + β
+        return functional.batch_norm(x, None, None, r.to(mean.dtype), d.to(mean.dtype), True, 0.0, self.eps)
 
     def _evaluate(self, x: Tensor) -> Tensor:
         assert self.running_mean is not None
-        return self._scaled(x - beside(self.running_mean, x).to(wide(x.dtype)), 1 / self.running_std, None)
-
-    def _scaled(self, centred: Tensor, factor: Tensor, shift: Tensor | None) -> Tensor:
-        if self.affine:
-            factor = self.weight * factor
-            shift = self.bias if shift is None else torch.addcmul(self.bias, self.weight, shift)
-        factor = beside(factor.to(centred.dtype), centred)
-        return (
-            centred * factor
-            if shift is None
-            else torch.addcmul(beside(shift.to(centred.dtype), centred), centred, factor)
-        )
+        factor = 1 / self.running_std
+        factor = beside((self.weight * factor if self.affine else factor).to(wide(x.dtype)), x)
+        centred = x - beside(self.running_mean, x).to(factor.dtype)
+        if not self.affine:
+            return centred * factor
+        return torch.addcmul(beside(self.bias.to(factor.dtype), x), centred, factor)

@@ -1,6 +1,7 @@
 """What norms with statistics by channel share: the shape checks, the running averages, the half-precision rule."""
 
-from typing import Any
+import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +24,39 @@ def beside(values: Tensor, x: Tensor) -> Tensor:
 def wide(dtype: torch.dtype) -> torch.dtype:
     """The type of statistics: float32 for half-precision inputs, else that of the input."""
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+class _MeanSquare(torch.autograd.Function):
+    """mean(x²) in one pass over x, forward and backward; `x.square().mean()` takes two, and a copy of x."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, over: tuple[int, ...]) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(x, dim=over, keepdim=True, dtype=wide(x.dtype))
+        return length.square() / _count(x, over)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, over = inputs
+        ctx.save_for_backward(x)
+        ctx.share = 2 / _count(x, over)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return (x * (gradients[0] * ctx.share)).to(x.dtype), None  # of x and the gradient: differentiable again
+
+
+def mean_square(x: Tensor, over: tuple[int, ...]) -> Tensor:
+    """mean(x²) over dimensions that are kept with length 1, in float32 for half precision; 0 where there are no entries."""
+    if torch.compiler.is_compiling():  # which fuses the passes by itself
+        return x.to(wide(x.dtype)).square().sum(over, keepdim=True) / _count(x, over)
+    return cast(Tensor, _MeanSquare.apply(x, over))  # type: ignore[no-untyped-call]
+
+
+def _count(x: Tensor, over: tuple[int, ...]) -> int:
+    return max(math.prod([x.shape[dim] for dim in over]), 1)
 
 
 class ChannelNorm(_BatchNorm):
@@ -71,10 +105,7 @@ class ChannelNorm(_BatchNorm):
 
     def _move(self, average: Tensor | None, value: Tensor, rate: float | Tensor) -> None:
         assert average is not None
-        average.add_((value.detach().to(average.dtype) - average) * rate)
+        average.mul_(1 - rate).add_(value.detach() * rate)
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, dims={self.dims}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *rest)

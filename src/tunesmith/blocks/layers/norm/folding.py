@@ -143,6 +143,7 @@ class _Uses(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.of: Counter[int] = Counter()
+        self.held: list[Tensor] = []  # an id means one tensor only as long as that lives
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outputs = func(*args, **(kwargs or {}))
@@ -150,6 +151,7 @@ class _Uses(TorchFunctionMode):
             for leaf in tree_leaves((args, kwargs or {})):
                 if isinstance(leaf, Tensor):
                     self.of[id(leaf)] += 1
+                    self.held.append(leaf)
         return outputs
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks.layers.norm import NORMS, Dims, about
-from tunesmith.blocks.layers.norm.channels import beside, wide
+from tunesmith.blocks.layers.norm.channels import beside, mean_square
 
 
 class RMSNorm(nn.Module):
@@ -16,8 +16,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(features)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        over, kind = tuple(range(1, x.dim())), wide(x.dtype)
-        scale = (x.to(kind).square().mean(over, keepdim=True) + self.eps).rsqrt()
+        over = tuple(range(1, x.dim()))
+        scale = (mean_square(x, over) + self.eps).rsqrt()
         factor: Tensor = scale if self.weight is None else scale * beside(self.weight, x)
         return (x * factor).to(x.dtype)
 

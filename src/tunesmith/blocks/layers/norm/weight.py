@@ -1,7 +1,7 @@
 """Weight normalisation. Salimans & Kingma, arXiv:1602.07868, eq. 2."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,29 @@ def has_weight_norm(layer: nn.Module) -> bool:
     return parametrize.is_parametrized(layer, "weight")
 
 
+class _Fused(torch.autograd.Function):
+    """g v / ‖v‖ by torch's kernels, which have no rule under vmap and no right second derivative: that is written out."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, g: Tensor) -> Tensor:
+        found, lengths = torch._weight_norm_interface(v, g, 0)
+        ctx.save_for_backward(v, g, lengths)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (w,) = gradients
+        v, g, lengths = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return cast(
+                tuple[Tensor, Tensor], torch.ops.aten._weight_norm_interface_backward(w.contiguous(), v, g, lengths, 0)
+            )
+        over = tuple(range(1, v.dim()))
+        inverse = torch.linalg.vector_norm(v, dim=over, keepdim=True).reciprocal()
+        along = (w * v * inverse).sum(over, keepdim=True)
+        return g * inverse * (w - v * inverse * along), along
+
+
 class _WeightNorm(nn.Module):  # of torch's own name, by which optimizers know g
     """w = g v / ‖v‖. Shapes: g (out, 1, …), v that of the weight; transposed with groups: g (groups, 1, out / groups, …)."""
 
@@ -62,6 +85,9 @@ class _WeightNorm(nn.Module):  # of torch's own name, by which optimizers know g
         self.groups = layer.groups if isinstance(layer, _ConvTransposeNd) else 0  # 0: units come first
 
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
+        half = v.dtype in (torch.float16, torch.bfloat16)
+        if not (self.groups or half or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()):
+            return cast(Tensor, _Fused.apply(v, g))  # type: ignore[no-untyped-call]
         parts = self._parted(v)
         scale = g.to(wide(v.dtype)) / self.lengths(v)
         return (parts * scale).to(v.dtype).reshape(v.shape)
