@@ -359,3 +359,30 @@ def test_half_precision_models_are_traced_and_filled():
 
     assert model[0].weight.dtype == torch.bfloat16
     assert model[0].weight.float().std().item() == pytest.approx(math.sqrt(2 / 64), rel=0.06)
+
+
+def test_a_compiled_model_is_read_through_its_wrapper():
+    model = torch.compile(Between(torch.tanh), backend="eager")
+
+    assert initialise(model, batch=X) is model
+    assert before(model, X) == {"first": "tanh", "last": "identity"}
+
+
+def test_packed_sequences_and_recurrent_nets():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.out = nn.GRU(6, 5), nn.Linear(5, 2)
+
+        def forward(self, packed):
+            _, last = self.rnn(packed)
+            return self.out(last[0])
+
+    packed = nn.utils.rnn.pack_sequence([torch.randn(4, 6), torch.randn(2, 6)])
+
+    rows = plan(Recurrent(), batch=(packed,))
+
+    assert [(row.layer, row.rule) for row in rows] == [
+        ("rnn", "xavier_uniform, orthogonal"),
+        ("out", "lecun_normal"),
+    ]

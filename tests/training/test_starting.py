@@ -92,6 +92,23 @@ def test_the_first_squared_error_is_the_variance_of_the_target():
     assert first_loss(run) == pytest.approx(y.var(), rel=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["poisson_nll", "masked_mse", "quantile"])
+def test_losses_with_another_constant_start_from_it(loss):
+    x, y = regression()
+    y = np.round(y)
+    y[:3] = np.nan if loss == "masked_mse" else y[:3]
+
+    run = fit((x, y), {"model.output_bias": "data", "data.scale_target": "none", "loss.name": loss}, kind="regression")
+
+    mean = np.nanmean(y.astype(np.float64))
+    expected = {
+        "poisson_nll": np.mean(mean - y * np.log(mean)),
+        "masked_mse": np.nanvar(y),
+        "quantile": np.mean(np.abs(y - mean)) / 2,
+    }
+    assert first_loss(run) == pytest.approx(expected[loss], rel=1e-4)
+
+
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_a_model_of_ones_own(outputs):
     x = np.random.default_rng(0).normal(size=(66, 4)).astype(np.float32)

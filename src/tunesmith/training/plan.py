@@ -86,7 +86,7 @@ def make(
     trial = tried(model, train, prepared, precision)
     loss = chosen_loss(task, recipe, prepared, trial, device, precision)
     weights = class_weights(recipe, prepared, device, precision) if not callable(task.loss) else None
-    notices += started(model, recipe, prepared, train, trial, weights, bool(name))
+    notices += started(model, recipe, prepared, train, trial, loss, weights, bool(name))
     findings += unbalanced(model, loss, trial)
     if loss.opaque:
         notices.append(

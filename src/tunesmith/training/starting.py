@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
+from tunesmith.blocks.losses import Loss
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import DataError, ModelError, Recipe
 from tunesmith.records.state import random_state, set_random_state
@@ -29,6 +30,7 @@ def started(
     prepared: Prepared,
     train: Any,
     trial: Trial,
+    loss: Loss,
     class_weights: Tensor | None,
     built_in: bool,
 ) -> list[str]:
@@ -50,10 +52,12 @@ def started(
     if chosen.output_bias == "data":
         layer = "head" if built_in else None
         targets, weight, shift = seen(prepared, recipe, class_weights)
+        constant = usual(loss, prepared.kind, targets, weight)
+        wanted, kind = (targets, prepared.kind) if constant is None else (constant, None)
         name = _tried(
             "model.output_bias = 'data'",
             lambda: layers.set_output_bias(
-                model, targets, kind=prepared.kind, layer=layer, batch=batch, weights="zero", weight=weight, shift=shift
+                model, wanted, kind=kind, layer=layer, batch=batch, weights="zero", weight=weight, shift=shift
             ),
         )
         told.append(f"the bias of {name} starts at the best constant for the training targets, its weights at 0")
@@ -74,6 +78,18 @@ def _tried(field: str, act: Callable[[], Any]) -> Any:
         return act()
     except (ModelError, DataError) as error:
         raise type(error)(f"{field}: {error}") from error
+
+
+def usual(loss: Loss, kind: str, targets: Array, weight: Array | None) -> Tensor | None:
+    """The constant that a loss over numbers starts from, where it says so: the mean, the log of it for rates, over what is
+    not missing; None for classes and for losses of the user's own."""
+    start = getattr(loss, "start", None)
+    if start is None or kind not in ("regression", "multi_regression"):
+        return None
+    each = None if weight is None else torch.as_tensor(np.asarray(weight), dtype=torch.float64)
+    cases, weights = start.cases(torch.as_tensor(targets), each)
+    constant: Tensor = start.usual(cases, weights, None)
+    return constant.reshape(-1)
 
 
 def seen(prepared: Prepared, recipe: Recipe, class_weights: Tensor | None) -> tuple[Array, Array | None, Array | None]:

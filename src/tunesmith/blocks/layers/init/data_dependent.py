@@ -8,7 +8,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from tunesmith.blocks.layers.init.filling import is_weight_normed, length_of
 from tunesmith.blocks.layers.init.lsuv import heard, in_order
-from tunesmith.blocks.layers.init.passing import called, refuse_empty, refuse_lazy, untouched
+from tunesmith.blocks.layers.init.passing import called, plain, refuse_empty, refuse_lazy, untouched
 from tunesmith.records import ModelError
 
 
@@ -24,6 +24,7 @@ def data_dependent(model: nn.Module, batch: Any) -> list[str]:
     Source: arXiv:1602.07868, eq. 5 and 6; the deviation is the biased one.
     """
     refuse_empty(batch)
+    model = plain(model)
     refuse_lazy(model)
     found = {name: called for name, called in in_order(model, batch).items() if is_weight_normed(called[0])}
     if not found:

@@ -15,7 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from tunesmith.blocks.layers.init.catalogue import DEVIATIONS, INITS
 from tunesmith.blocks.layers.init.filling import fill_weight, held_by, set_weight, weight_of
 from tunesmith.blocks.layers.init.orthogonal import deviation, orthogonal
-from tunesmith.blocks.layers.init.passing import called, refuse_empty, refuse_lazy, untouched
+from tunesmith.blocks.layers.init.passing import called, plain, refuse_empty, refuse_lazy, untouched
 from tunesmith.records import ModelError
 
 TOL = 0.1  # paper, section 2; the authors' code has 0.02
@@ -63,6 +63,7 @@ def lsuv(
             f"lsuv got tol = {tol} and max_iterations = {max_iterations}; expected 0 < tol < 1 and at least one iteration"
         )
     refuse_empty(batch)
+    model = plain(model)
     refuse_lazy(model)
     called_in_order = in_order(model, batch)
     if orthonormal:

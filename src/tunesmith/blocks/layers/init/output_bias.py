@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight, weight_of
 from tunesmith.blocks.layers.init.following import graph_of
-from tunesmith.blocks.layers.init.passing import refuse_lazy
+from tunesmith.blocks.layers.init.passing import plain, refuse_lazy
 from tunesmith.blocks.layers.init.vocabulary import WEIGHTED
 from tunesmith.records import DataError, ModelError, UnknownName, did_you_mean
 
@@ -87,6 +87,7 @@ def set_output_bias(
     stands between it and the output that a bias does not pass unchanged (a norm, a ReLU).
     Source: Karpathy, 2019; initial loss H(prior): the cross-entropy of the prior against itself.
     """
+    model = plain(model)
     refuse_lazy(model)
     name, module = _named(model, layer) if layer is not None else _found(model, batch)
     bias = _bias_of(name, module)

@@ -46,6 +46,12 @@ def _copied(held: Tensor | None) -> Tensor | None:
     return None if held is None else held.detach().clone()
 
 
+def plain(model: nn.Module) -> nn.Module:
+    """The model itself, of one that `torch.compile` wraps."""
+    inner = getattr(model, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else model
+
+
 def refuse_lazy(model: nn.Module) -> None:
     """Raises `ModelError` where a layer does not know its shape yet."""
     for name, parameter in model.named_parameters():
@@ -79,6 +85,8 @@ def placed(tree: Any, device: torch.device) -> Any:
         tree = torch.from_numpy(tree)
     if isinstance(tree, Tensor):
         return tree.to(device)
+    if isinstance(tree, nn.utils.rnn.PackedSequence):
+        return tree.to(str(device))  # type: ignore[arg-type]  # its lengths stay on the CPU
     if isinstance(tree, Mapping):
         return {key: placed(value, device) for key, value in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):

@@ -21,7 +21,7 @@ from tunesmith.blocks.layers.init.following import Following, following, graph_o
 from tunesmith.blocks.layers.init.gains import parsed, rule_for
 from tunesmith.blocks.layers.init.graph import Graph
 from tunesmith.blocks.layers.init.lsuv import lsuv
-from tunesmith.blocks.layers.init.passing import refuse_lazy
+from tunesmith.blocks.layers.init.passing import plain, refuse_lazy
 from tunesmith.blocks.layers.init.residual import start_at_zero
 from tunesmith.blocks.layers.init.table import table
 from tunesmith.blocks.layers.init.vocabulary import EMBEDDINGS, is_norm
@@ -82,9 +82,11 @@ def initialise(
     Linear and convolution weights by `rule`, biases 0. "auto" takes `rule_for` of the activation that follows each layer,
     through norms, dropout, pooling, reshapes and sums: the one given for all, else the one seen when `batch` goes through
     the model once (functional ones too), else the one torch.fx or the order of the modules shows. Layers that no
-    activation follows, the last ones among them, get LeCun's law. Embeddings by `embeddings` ("default" leaves them) with
-    the padding row at 0, attention projections by Glorot as three matrices, recurrent input weights by Glorot and hidden
-    ones orthogonal gate by gate, biases 0 but the forget gate of an LSTM at 1 (Jozefowicz et al., ICML 2015, section 5).
+    activation follows, the last ones among them, get LeCun's law. A named rule takes the same activation for its gain.
+
+    Embeddings by `embeddings` ("default" leaves them) with the padding row at 0, attention projections by Glorot as three
+    matrices, recurrent input weights by Glorot and hidden ones orthogonal gate by gate, biases 0 but the forget gate of an
+    LSTM at 1 (Jozefowicz et al., ICML 2015, section 5).
 
     A layer without gradient (frozen) stays as it is, a weight that several layers share is set once, and modules not
     named here stay as they are, norm layers too unless `norms="reset"` (gains 1, biases 0). `zero_residual` makes every
@@ -97,12 +99,13 @@ def initialise(
     """
     if rule == "lsuv" and batch is None:
         raise ModelError("the initialiser lsuv goes by data and got no batch; give one, as in initialise(…, batch=x)")
-    jobs, graph = _jobs(model, rule, activation, batch, embeddings, norms, needs_graph=zero_residual)
+    inner = plain(model)
+    jobs, graph = _jobs(inner, rule, activation, batch, embeddings, norms, needs_graph=zero_residual)
     for job in jobs:
         job.fill()
     if rule == "lsuv":
-        lsuv(model, batch)
-    zeroed = start_at_zero(model, graph) if zero_residual and graph is not None else ()
+        lsuv(inner, batch)
+    zeroed = start_at_zero(inner, graph) if zero_residual and graph is not None else ()
     if report is not None:
         report(
             str(Rows((job.row for job in jobs), graph.reason if graph is not None else ""))
@@ -126,7 +129,7 @@ def plan(
     >>> [(row.layer, row.activation, row.rule, round(row.std, 3)) for row in plan(net)]
     [('0', 'relu', 'he_normal', 0.5), ('2', 'identity', 'lecun_normal', 0.5)]
     """
-    jobs, graph = _jobs(model, rule, activation, batch, embeddings, norms)
+    jobs, graph = _jobs(plain(model), rule, activation, batch, embeddings, norms)
     return Rows((job.row for job in jobs), graph.reason if graph is not None else "")
 
 

@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from tunesmith.blocks.layers.init.filling import held_by, is_weight_normed, length_of, set_weight, weight_of
 from tunesmith.blocks.layers.init.following import graph_of
 from tunesmith.blocks.layers.init.graph import Graph, Step
+from tunesmith.blocks.layers.init.passing import plain
 from tunesmith.blocks.layers.init.symbolic import IN_A_ROW
 from tunesmith.records import ModelError
 
@@ -27,7 +28,8 @@ def zero_residual(model: nn.Module, batch: Any = None) -> list[str]:
     Raises `ModelError` where there is no such branch, or only layers that are frozen.
     Source: arXiv:1706.02677, section 5.1; arXiv:1901.09321, section 3.
     """
-    return start_at_zero(model, graph_of(model, batch))
+    inner = plain(model)
+    return start_at_zero(inner, graph_of(inner, batch))
 
 
 def start_at_zero(model: nn.Module, graph: Graph) -> list[str]:

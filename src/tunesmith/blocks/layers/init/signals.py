@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunesmith.blocks.layers.init.passing import called, placed, refuse_empty, refuse_lazy, untouched
+from tunesmith.blocks.layers.init.passing import called, placed, plain, refuse_empty, refuse_lazy, untouched
 from tunesmith.blocks.layers.init.table import table
 from tunesmith.blocks.layers.init.vocabulary import EMBEDDINGS, WEIGHTED, tensors_in
 from tunesmith.records import ModelError
@@ -81,6 +81,7 @@ def signal_report(model: nn.Module, batch: Any, loss: Callable[[Any], Tensor] | 
     Source: arXiv:1502.01852, section 2.2; AISTATS 2010, section 4.2.
     """
     refuse_empty(batch)
+    model = plain(model)
     refuse_lazy(model)
     batch = placed(batch, next(model.parameters(), torch.empty(0)).device)
     kept: list[tuple[str, Tensor]] = []
