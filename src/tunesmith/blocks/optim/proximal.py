@@ -18,10 +18,10 @@ from tunesmith.records import RecipeError
 def soft_threshold(weights: Iterable[Tensor], amount: float) -> None:
     """w ← sign(w) max(|w| - amount, 0) in place: the proximal operator of amount · |w|₁.
 
-    >>> weight = torch.tensor([0.5, -0.25, 0.125])
+    >>> weight = torch.tensor([0.5, -0.5, 0.125])
     >>> soft_threshold([weight], 0.25)
     >>> weight.tolist()
-    [0.25, 0.0, 0.0]
+    [0.25, -0.25, 0.0]
     """
     for weight in weights:
         weight.copy_(nn.functional.softshrink(weight, amount))
