@@ -5,8 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tunesmith.blocks import models
 from tunesmith.blocks.layers import initialise, zero_residual
-from tunesmith.records import ModelError
+from tunesmith.data.spec import Tokens
+from tunesmith.records import ModelError, Recipe
 
 X = torch.randn(4, 6, 5, 5, generator=torch.Generator().manual_seed(0))
 
@@ -154,13 +156,25 @@ class NoResidual(nn.Module):
                 return gate * torch.tanh(self.b(x)) + (1 - gate) * x
             case "position":
                 return self.a(x) + self.table(torch.arange(len(x)))
+            case "recurrence":
+                state = torch.zeros(len(x), 6)
+                for _ in range(3):
+                    state = torch.tanh(self.a(x) + self.b(state))
+                return state
+            case "recurrence of parts":
+                state = torch.zeros(2, 6)
+                for part in self.a(x).chunk(2):
+                    state = torch.tanh(part + self.b(state))
+                return state
             case "a constant":
                 return self.a(x) + 1 + torch.ones_like(x)
             case _:
                 return self.a(x)
 
 
-@pytest.mark.parametrize("how", ["two branches", "highway", "position", "a constant", "nothing"])
+@pytest.mark.parametrize(
+    "how", ["two branches", "highway", "position", "recurrence", "recurrence of parts", "a constant", "nothing"]
+)
 def test_other_sums_are_no_residuals(how):
     model, x = NoResidual(how), torch.randn(4, 6)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -187,3 +201,27 @@ def test_the_order_of_modules_shows_no_branches():
 
     with pytest.raises(ModelError, match="cannot be told from the order of the modules; give a batch"):
         zero_residual(Stubborn(6, 6))
+
+
+def test_blocks_that_share_their_layers_start_as_their_skip():
+    class Universal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(6, 8), nn.Linear(8, 6)
+
+        def forward(self, x):
+            for _ in range(3):
+                x = x + self.two(torch.relu(self.one(x)))
+            return x
+
+    model, x = Universal(), torch.randn(4, 6)
+
+    assert zero_residual(model, x) == ["two"]
+    assert torch.equal(model(x), x)
+
+
+def test_the_built_in_recurrent_net_has_no_branch():
+    net = models.build("lstm", Recipe(), {"tokens": Tokens(50, 9)}, 3, "multiclass")
+
+    with pytest.raises(ModelError, match="no residual branch of the LSTM can start at zero"):
+        zero_residual(net, torch.randint(1, 50, (4, 9)))

@@ -54,7 +54,15 @@ def _read(model: nn.Module, graph: Graph) -> dict[str, Following]:
 def _beside(modules: dict[str, nn.Module], path: str, step: Step, functional: bool, source: str) -> tuple[str, str]:
     """Where the order of modules shows no activation: the one its parent holds, or ReLU in a net that shows none at all."""
     parent = modules[path.rpartition(".")[0]]
-    near = [name for child in parent.children() if (name := activation_of(child))]
-    if near and not isinstance(parent, nn.Sequential):
-        return near[0], source
+    children = list(parent.children())
+    near = [i for i, child in enumerate(children) if activation_of(child)]
+    # behind a convolution its block's one activation usually stands twice; behind the second linear layer of an MLP not
+    passed = (
+        isinstance(step.module, nn.Linear)
+        and step.module in children
+        and near
+        and near[0] < children.index(step.module)
+    )
+    if near and not passed and not isinstance(parent, nn.Sequential):
+        return activation_of(children[near[0]]), source
     return ("relu", "assumed") if functional else ("identity", source)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from tunesmith.blocks.layers.init.vocabulary import PRODUCTS
+
 SPLITS = ("chunk", "split", "tensor_split", "unbind", "getitem", "unsafe_chunk", "split_with_sizes", "narrow", "select")
 SCALAR = ("mul", "add", "sub", "rsub", "div", "truediv", "rtruediv", "neg", "pow", "square", "sqrt")
 PASS_A_BIAS = (  # after which the bias of a layer still stands in the output, or under its own link function
@@ -39,6 +41,7 @@ class Step:
     layer: str = ""  # path of the module, or of the parameter where no module holds the call
     module: nn.Module | None = None
     floating: bool = True
+    several: bool = False  # it gave more than one tensor, of which a reader takes any
 
     @property
     def plain(self) -> str:
@@ -175,9 +178,21 @@ class Graph:
             operands = tuple(dict.fromkeys(step.inputs))
             if step.name == "add" and step.kind == "" and len(operands) == 2 and step.floating:
                 branch = self._branch(*operands)
-                if branch is not None:
-                    found.append((step, self._end(branch)))
+                end = None if branch is None else self._end(branch)
+                skip = operands[branch == operands[0]]
+                if branch is not None and not self._recurs(end, skip, branch):
+                    found.append((step, end))
         return found
+
+    def _recurs(self, end: Step | None, skip: int, branch: int) -> bool:
+        """Whether a layer is one of a recurrence, called again and again beside an input: its zero is no residual's.
+
+        Blocks that share their layers differ: what they skip is what the branch starts from.
+        """
+        if end is None or end.module is None:
+            return False
+        again = sum(step.module is end.module for step in self.steps) > 1
+        return again and (skip not in self.before(branch) or self.steps[skip].several)
 
     def _branch(self, one: int, other: int) -> int | None:
         """Which operand is the branch: the one with more weights back to what both come from."""
@@ -210,7 +225,7 @@ class Graph:
         """The last norm with a gain, or weight, of a branch whose zero is the zero of the branch."""
         step = self.steps[number]
         if step.kind == "weight":
-            return step if step.module is not None else None
+            return step if step.module is not None and step.name not in PRODUCTS else None
         if step.kind == "norm":
             gain = getattr(step.module, "weight", None)
             return step if gain is not None else next((end for b in step.inputs if (end := self._end(b))), None)

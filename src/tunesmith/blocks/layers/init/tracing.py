@@ -87,7 +87,8 @@ class Recorder(TorchFunctionMode):
     def add(self, name: str, data: Sequence[int], kind: str, outputs: Sequence[Tensor], **about: Any) -> None:
         """One more step, which gave these tensors."""
         floating = any(output.is_floating_point() for output in outputs)
-        step = Step(len(self.steps), name, tuple(data), kind, floating=floating, **about)
+        several = len(outputs) > 1
+        step = Step(len(self.steps), name, tuple(data), kind, floating=floating, several=several, **about)
         self.steps.append(step)
         for output in outputs:
             self.origin[output] = step.number
