@@ -95,6 +95,15 @@ def test_focal_is_finite_where_a_chance_is_0_or_1(gamma, size):
     assert bool(gradient.isfinite().all())
 
 
+def test_focal_takes_classes_that_are_masked_out():
+    for logits in ([[0.0, -math.inf]], [[0.0, -math.inf, 1.0]]):
+        leaf = torch.tensor(logits, requires_grad=True)
+        value = build("focal", kind="multiclass")(leaf, torch.tensor([0])).value
+        (gradient,) = torch.autograd.grad(value, leaf)
+        assert math.isfinite(value.item())
+        assert bool(gradient.isfinite().all())
+
+
 def test_a_sure_right_answer_costs_nothing():
     sure = torch.tensor([[1e4, -1e4]])
 

@@ -289,3 +289,18 @@ def test_wrong_questions_get_a_sentence():
         loss.at_start([])
     with pytest.raises(ModelError, match="counts none"):
         loss.at_start(torch.tensor([-100, -100]))
+
+
+def test_skill_of_losses_of_several_outputs():
+    generator = torch.Generator().manual_seed(0)
+    views = torch.randn(9, 2, 4, generator=generator)
+    labels, teacher = torch.tensor([0, 2, 1]), torch.tensor([[3.0, 0, 0], [0, 0, 3.0], [0, 3.0, 0]])
+    both = MultiTask({"a": nn.MSELoss(), "b": nn.MSELoss()})
+    numbers = torch.stack([NUMBERS, NUMBERS * 2], dim=1)
+
+    assert InfoNce().skill(torch.ones(9, 2, 4), torch.zeros(9)) == pytest.approx(1.0, rel=1e-6)
+    assert InfoNce().skill(views[:, :1].expand(9, 2, 4), torch.zeros(9)) < 0.5
+    assert Distillation().skill((teacher, teacher), labels) < 0.5
+    assert both.skill(numbers.mean(0).expand_as(numbers), numbers) == pytest.approx(1.0, rel=1e-9)
+    with pytest.raises(ModelError, match="no target came"):
+        InfoNce().skill(views, None)

@@ -102,9 +102,9 @@ class Focal(Member):
         kept = labels != ignored
         places = labels.where(kept, 0).unsqueeze(1)
         right = logits.log_softmax(1).gather(1, places).squeeze(1)
-        others = logits.masked_fill(
-            torch.arange(logits.shape[1], device=logits.device).reshape(self._column(logits)) == places, -torch.inf
-        )
+        own = torch.arange(logits.shape[1], device=logits.device).reshape(self._column(logits)) == places
+        least = torch.finfo(logits.dtype).min  # in place of -inf, whose gradient is NaN where no class is left beside
+        others = logits.clamp(min=least).masked_fill(own, least)
         wrong = others.logsumexp(1) - logits.logsumexp(1)  # log(1 - p_t), exact where p_t is near 1
         values = -(self.gamma * wrong).exp() * right * mass
         if self.alpha is not None:

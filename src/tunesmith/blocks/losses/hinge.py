@@ -14,6 +14,7 @@ from tunesmith.blocks.losses.start import Answers, Classes, Start, minimised
 from tunesmith.records import RecipeError
 
 SOFT = (1.0, 0.1, 0.01, 1e-3)  # widths of the rounded bend, in margins, on the way to the best constant; assumption
+MANY = 100  # classes up to which the best constant is sought to the end; assumption: pairs cost C² in each step
 
 
 @LOSSES.add("hinge")
@@ -97,18 +98,21 @@ class Hinge(Member):
 
         The loss of constants depends on differences alone and bends where they are whole margins, so it is the mean of
         its values at the constants rounded down to whole margins above any offset: the best of these is not worse.
+        Beyond `MANY` classes not all offsets are tried: the constant then is a good one, perhaps not the best.
         """
         if self.power == 2:
             return super()._best(cases, each, outputs)
         start, near = self._start(outputs), copy.copy(self)
         row = start.usual(cases, each, outputs).clamp(-self.margin, self.margin)
-        for near._soft in (share * self.margin for share in SOFT):
-            row = minimised(lambda point: near._at(point, cases, each, outputs), row)
+        few = row.numel() <= MANY
+        for near._soft in (share * self.margin for share in (SOFT if few else SOFT[1:2])):
+            row = minimised(lambda point: near._at(point, cases, each, outputs), row, steps=500 if few else 20)
         if not isinstance(start, Classes):  # single answers bend at one margin on either side of 0
             return torch.where(row >= 0, self.margin, -self.margin)
         whole = row / self.margin
         offsets = sorted(set((whole - whole.floor()).tolist()))
-        rows = [self.margin * (whole - offset + 1e-9).floor() for offset in offsets]
+        chosen = offsets if few else offsets[:: 1 + len(offsets) // 20]
+        rows = [self.margin * (whole - offset + 1e-9).floor() for offset in chosen]
         values = [self._valued(point, cases, each, outputs) for point in rows]
         least: Tensor = rows[values.index(min(values))]
         return least

@@ -151,16 +151,16 @@ def log_odds(yes: Tensor, no: Tensor) -> Tensor:
     return share.log() - (-share).log1p()
 
 
-def minimised(value: Callable[[Tensor], Tensor], *rows: Tensor) -> Tensor:
+def minimised(value: Callable[[Tensor], Tensor], *rows: Tensor, steps: int = 500) -> Tensor:
     """The best row by L-BFGS in float64 from each of `rows`, for losses without a closed form."""
-    found = [_descended(value, row) for row in rows]
+    found = [_descended(value, row, steps) for row in rows]
     return min(found, key=lambda row: float(value(row)))
 
 
-def _descended(value: Callable[[Tensor], Tensor], row: Tensor) -> Tensor:
+def _descended(value: Callable[[Tensor], Tensor], row: Tensor, steps: int) -> Tensor:
     point = row.clone().requires_grad_()
     search = torch.optim.LBFGS(
-        [point], max_iter=500, tolerance_grad=1e-13, tolerance_change=1e-16, line_search_fn="strong_wolfe"
+        [point], max_iter=steps, tolerance_grad=1e-13, tolerance_change=1e-16, line_search_fn="strong_wolfe"
     )
 
     def closure() -> Tensor:
