@@ -441,3 +441,13 @@ def test_a_measured_kernel_is_told_and_a_resume_keeps_it(tmp_path: Path) -> None
     kernel = "fused" if before["fused"] else "foreach" if before["foreach"] else "forloop"
     assert told.startswith(f"optimizer kernel {kernel}, measured")
     assert (after["fused"], after["foreach"]) == (before["fused"], before["foreach"])
+
+
+@pytest.mark.parametrize("option", ["schedulefree_sgd", "ema with norms", "lookahead"])
+def test_a_run_that_pauses_before_it_was_judged_shows_the_evaluated_weights(tmp_path: Path, option: str) -> None:
+    run = fit(OPTIONS[option], folder=tmp_path / "run", until="4 steps")
+
+    held = final(tmp_path / "run")["snapshot"]
+    assert not run.evaluations
+    assert same(dict(run.model.state_dict()), held["average"]["weights"])
+    assert not torch.equal(held["average"]["weights"]["0.weight"], held["model"]["0.weight"])
