@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from tunesmith.blocks.layers.norm import NORMS, norm
+from tunesmith.blocks.layers import bake_weight_norm
+from tunesmith.blocks.layers.norm import NORMS, norm, norm_weights
 from tunesmith.blocks.layers.norm.group import groups_of
 from tunesmith.records import ModelError, UnknownName
 
@@ -123,3 +125,89 @@ def test_batch_norm_under_vmap_with_shared_averages_raises():
 
     with pytest.raises(RuntimeError, match="running"):
         torch.vmap(layer)(x)
+
+
+@pytest.mark.parametrize(("groups", "inputs", "units"), [(1, 4, 6), (2, 4, 6), (3, 3, 3)])
+def test_weight_norm_of_a_transposed_convolution_is_by_output_unit(groups, inputs, units):
+    layer = nn.ConvTranspose2d(inputs, units, 3, groups=groups).double()
+    x = torch.randn(2, inputs, 5, 5, dtype=torch.float64)
+    expected = layer(x)
+
+    normed = NORMS["weight"](layer)
+    torch.testing.assert_close(normed(x), expected)
+    with torch.no_grad():
+        normed.parametrizations.weight.original1.mul_(7.0)  # the scale of v is free
+        normed.parametrizations.weight.original0[0, 0, 0] = 0  # g of the first unit
+    silent = normed(x) - normed.bias.reshape(1, -1, 1, 1)
+    torch.testing.assert_close(silent[:, 1:], (expected - layer.bias.reshape(1, -1, 1, 1))[:, 1:])
+    assert silent[:, 0].abs().max() == 0
+
+
+def test_weight_norm_baked_is_the_plain_layer_again():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    x = torch.randn(3, 4)
+    norm_weights(model, "weight")
+    with torch.no_grad():
+        model[0].parametrizations.weight.original0.mul_(2.0)
+    expected = model(x)
+
+    bake_weight_norm(model)
+
+    assert [type(part) for part in model] == [nn.Linear, nn.ReLU, nn.Linear]
+    assert set(model.state_dict()) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_a_unit_without_direction_is_refused_by_weight_norm():
+    layer = nn.Linear(3, 2)
+    nn.init.zeros_(layer.weight)
+
+    with pytest.raises(ModelError, match="has no direction"):
+        NORMS["weight"](layer)
+
+
+def test_cosines_of_transposed_convolutions_are_refused():
+    with pytest.raises(ModelError, match="no one vector to divide by"):
+        NORMS["cosine"](nn.ConvTranspose2d(2, 2, 3))
+
+
+def test_a_shared_layer_is_wrapped_once_and_shared_still():
+    layer = nn.Linear(3, 3)
+    model = norm_weights(nn.Sequential(layer, nn.ReLU(), layer), "cosine")
+
+    assert model[0] is model[2]
+    assert model[0].weight is layer.weight
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NORMS if name not in ("weight", "cosine", "none", "rms", "layer", "group")]
+)
+def test_an_input_of_another_layout_is_refused_with_a_way_out(name):
+    with pytest.raises(ValueError, match="expected"):
+        norm(name, 8, dims=2)(torch.randn(4, 8, 5))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, in a formula of its own
+def test_derivatives_forward_over_reverse_exist():
+    layer = norm("rms", 4, dims=1).double()
+    x = torch.randn(2, 4, 3, dtype=torch.float64)
+
+    def total(x):
+        return layer(x).pow(3).sum()
+
+    forward = torch.func.jacfwd(torch.func.grad(total))(x)
+    reverse = torch.func.jacrev(torch.func.grad(total))(x)
+
+    torch.testing.assert_close(forward, reverse)
+
+
+@pytest.mark.parametrize("name", ["frn", "rms", "batch_renorm", "batch_mean_only"])
+def test_second_derivatives_at_a_constant_map_are_finite(name):
+    x = torch.zeros(3, 4, 5, dtype=torch.float64, requires_grad=True)
+    layer = norm(name, 4, dims=1).double()
+
+    (gradient,) = torch.autograd.grad(layer(x).sin().sum(), x, create_graph=True)
+    (gradient.square().sum() + x.sum()).backward()
+
+    assert torch.isfinite(x.grad).all()

@@ -196,7 +196,12 @@ class _Text:
             f"{self.refer('nn', nn)}.Module" if base is nn.Module else self.refer(base.__name__, base) for base in above
         ]
         scope = scope_of(cls)
-        members = [self._written(node, lines, scope) for place, node in enumerate(tree.body) if self._kept(node, place)]
+        whole = issubclass(cls, torch.autograd.Function)  # torch itself calls its methods
+        members = [
+            self._written(node, lines, scope)
+            for place, node in enumerate(tree.body)
+            if whole or self._kept(node, place)
+        ]
         head = f"class {name}({', '.join(bases)}):" if bases else f"class {name}:"
         piece = _Class(head, [textwrap.indent(member, "    ") for member in members], above == [nn.Module])
         self.classes[cls] = piece

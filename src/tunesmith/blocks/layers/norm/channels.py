@@ -40,6 +40,8 @@ class _MeanSquare(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, over = inputs
         ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+        ctx.over = over
         ctx.share = 2 / _count(x, over)
 
     @staticmethod
@@ -47,11 +49,17 @@ class _MeanSquare(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         return (x * (gradients[0] * ctx.share)).to(x.dtype), None  # of x and the gradient: differentiable again
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (x,) = ctx.saved_tensors
+        found: Tensor = (x * tangents[0]).sum(ctx.over, keepdim=True) * ctx.share
+        return found
+
 
 def mean_square(x: Tensor, over: tuple[int, ...]) -> Tensor:
     """mean(x²) over dimensions that are kept with length 1, in float32 for half precision; 0 where there are no entries."""
-    if torch.compiler.is_compiling():  # which fuses the passes by itself
-        return x.to(wide(x.dtype)).square().sum(over, keepdim=True) / _count(x, over)
+    if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and x.requires_grad):
+        return x.to(wide(x.dtype)).square().sum(over, keepdim=True) / _count(x, over)  # a compiler fuses the passes
     return cast(Tensor, _MeanSquare.apply(x, over))  # type: ignore[no-untyped-call]
 
 

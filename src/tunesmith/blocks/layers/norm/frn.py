@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tunesmith.blocks.layers.norm import NORMS, Dims, about
 from tunesmith.blocks.layers.norm.channels import beside, mean_square, wide
+from tunesmith.records import ModelError
 
 EPS = 1e-6  # section 3.1
 EPS_OF_ONE_POSITION = 1e-4  # section 3.1: where maps are 1 x 1, ε is learnt from here
@@ -44,6 +45,7 @@ class FilterResponseNorm(nn.Module):
             self.register_buffer("eps", start)
 
     def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
         kind = wide(x.dtype)
         weight, bias, threshold = (self._placed(one, x, kind) for one in (self.weight, self.bias, self.threshold))
         square = mean_square(x, tuple(range(2, x.dim()))) if self.dims else x.to(kind).square()
@@ -54,6 +56,16 @@ class FilterResponseNorm(nn.Module):
             return torch.addcmul(bias, x.to(kind), factor).to(x.dtype)
         # max(z, τ) as relu(z - τ) + τ: its gradient takes a third of the passes
         return (torch.addcmul(bias - threshold, x.to(kind), factor).relu() + threshold).to(x.dtype)
+
+    def _check(self, x: Tensor) -> None:
+        place = 1 if self.dims else -1
+        if (self.dims and x.dim() != self.dims + 2) or x.shape[place] != self.features:
+            expected = (
+                f"(N, {self.features}, …) with {self.dims} dimensions of positions"
+                if self.dims
+                else f"(…, {self.features})"
+            )
+            raise ModelError(f"norm 'frn' got an input of shape {tuple(x.shape)}, expected {expected}")
 
     def _placed(self, values: Tensor | None, x: Tensor, kind: torch.dtype) -> Tensor | None:
         if values is None:

@@ -108,9 +108,9 @@ class _WeightNorm(nn.Module):  # of torch's own name, by which optimizers know g
 
 
 def bake_weight_norm(model: nn.Module) -> nn.Module:
-    """Makes each weight under weight normalisation a plain parameter w = g v / ‖v‖ again, in place; returns the model."""
+    """Makes each weight under the norm `weight` a plain parameter w = g v / ‖v‖ again, in place; returns the model."""
     for module in list(model.modules()):
-        if has_weight_norm(module) and type(module.parametrizations.weight[0]).__name__ == _WeightNorm.__name__:  # type: ignore[index, union-attr]
+        if has_weight_norm(module) and isinstance(module.parametrizations.weight[0], _WeightNorm):  # type: ignore[index, union-attr]
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return model
 
@@ -121,7 +121,7 @@ def wrapped_inside(model: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> 
         return wrap(model)
     done: dict[int, nn.Module] = {}
     for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
+        for name, child in list(parent._modules.items()):  # a shared one under each of its names
             if isinstance(child, nn.Linear | _ConvNd):
                 if id(child) not in done:
                     done[id(child)] = wrap(child)
