@@ -45,7 +45,7 @@ EXTRA: Mapping[str, str] = {  # where a recipe gives a member its arguments
 GIVEN: Mapping[str, tuple[str, ...]] = {  # of the families whose arguments a user sets, those that are set elsewhere
     "activation": (),
     "init": ("weight", "activation", "generator"),
-    "loss": ("kind",),
+    "loss": ("kind", "class_weights", "label_smoothing"),
     "norm": ("features", "dims", "layer"),
     "optimizer": ("params", "lr", "weight_decay", "momentum", "betas", "foreach", "fused", "base"),
     "pooling": ("features",),
@@ -149,12 +149,22 @@ def plain_facts(member: Any) -> dict[str, str]:
 
 
 def recipe_words(family: str, name: str) -> str:
-    """How a recipe asks for the member."""
+    """How a recipe asks for the member; how a task does, where a recipe cannot."""
     path = PATH_OF.get(family)
+    if not in_a_recipe(family, name):
+        room, members = CATALOGUES[family]
+        return f"cannot name it; Task({family}={members}[{name!r}](…)) with `from {room} import {members}`"
     return f"--set {path}={name}" if path in PATHS else ""
 
 
-def extra_of(family: str) -> str:
+def in_a_recipe(family: str, name: str) -> bool:
+    """Whether plain data can ask for the member: not where it takes a function, or more than outputs and a target."""
+    if family == "loss":
+        return bool(catalogue(family)[name].kinds)
+    return (family, name) != ("schedule", "lambda")
+
+
+def extra_of(family: str, name: str) -> str:
     """Where a recipe gives a member its arguments; "" where it cannot."""
     path = EXTRA.get(family, "")
-    return path if path in PATHS else ""
+    return path if path in PATHS and in_a_recipe(family, name) else ""

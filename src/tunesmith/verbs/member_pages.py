@@ -21,7 +21,7 @@ def member_page(family: str, name: str, width: int, look: Look) -> str:
     blocks += bullets_together([wrapped(one, width) for one in said.body])
     rows = [(label, said.rows[label]) for label in LABELS if label in said.rows] + list(plain_facts(member).items())
     blocks.append("\n".join(row(label, text, width) for label, text in rows))
-    blocks.append("\n".join(argument_lines(listed_arguments(family, name), width, extra_of(family))))
+    blocks.append("\n".join(argument_lines(listed_arguments(family, name), width, extra_of(family, name))))
     if said.example and max(map(len, said.example)) <= width:
         blocks.append("\n".join(said.example))
     recipe = recipe_words(family, name)

@@ -100,8 +100,9 @@ def set_output_bias(
     if shift is not None:
         values = values + torch.as_tensor(shift, dtype=torch.float64).cpu()
     if values.numel() != bias.numel():
+        hint = "; name their kind ('multiclass', 'regression', 'auto' …) if they are targets" if kind is None else ""
         raise ModelError(
-            f"the bias has {values.numel()} numbers, but {name} gives {bias.numel()} outputs; give one an output"
+            f"the bias has {values.numel()} numbers, but {name} gives {bias.numel()} outputs; give one an output{hint}"
         )
     if not bool(torch.isfinite(values).all()):
         raise ModelError(f"the bias holds {int((~torch.isfinite(values)).sum())} values that are not finite")
