@@ -61,7 +61,10 @@ class CosineConv(nn.Module):
         super().__init__()
         self.weight = layer.weight
         self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
-        self.padding = tuple(layer._reversed_padding_repeated_twice)
+        sides = tuple(layer._reversed_padding_repeated_twice)  # low and high, the last dimension first
+        by_kernel = layer.padding_mode == "zeros" and not centred and sides[::2] == sides[1::2]
+        self.zeros = sides[::2][::-1] if by_kernel else (0,) * (len(sides) // 2)  # that the convolution adds by itself
+        self.padding = (0,) * len(sides) if by_kernel else sides
         self.padding_mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         self.centred, self.eps = centred, eps
 
@@ -88,16 +91,16 @@ class CosineConv(nn.Module):
 
     def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
         call: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[weight.dim() - 3]
-        return cast(Tensor, call(x, weight, None, self.stride, 0, self.dilation, self.groups))
+        return cast(Tensor, call(x, weight, None, self.stride, self.zeros, self.dilation, self.groups))
 
     def _summed(self, x: Tensor, weight: Tensor) -> Tensor:
         """Sums over each patch. Shape: (N, groups, *positions) -> (N, groups, *positions of the output)."""
         kernel = weight.shape[2:]
-        if math.prod(kernel) == 1 and all(step == 1 for step in self.stride):
+        if math.prod(kernel) == 1 and all(step == 1 for step in self.stride) and not any(self.zeros):
             return x
         call: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[weight.dim() - 3]
         ones = torch.ones(1, 1, *kernel, dtype=x.dtype, device=x.device)
-        summed = call(x.flatten(0, 1).unsqueeze(1), ones, None, self.stride, 0, self.dilation)
+        summed = call(x.flatten(0, 1).unsqueeze(1), ones, None, self.stride, self.zeros, self.dilation)
         return cast(Tensor, summed.reshape(x.shape[:2] + summed.shape[2:]))
 
     def extra_repr(self) -> str:
