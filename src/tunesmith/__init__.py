@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from tunesmith.blocks.layers import initialise, lsuv, norm_for, output_bias_from, swap_norm
+    from tunesmith.blocks.schedules import from_torch, to_torch
     from tunesmith.records import (
         Evidence,
         Finding,
@@ -51,6 +53,8 @@ _PLACES = {
         ),
         "tunesmith.records",
     ),
+    **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
+    **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
     "Run": "tunesmith.runs",
     "explain": "tunesmith.verbs.explain",
     "export": "tunesmith.verbs.export",
@@ -77,11 +81,18 @@ __all__ = [
     "explain",
     "export",
     "fit",
+    "from_torch",
+    "initialise",
     "load",
+    "lsuv",
+    "norm_for",
+    "output_bias_from",
     "predict",
     "report",
     "revise",
     "schedule",
+    "swap_norm",
+    "to_torch",
 ]
 
 
