@@ -5,7 +5,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from tunesmith.blocks.experience import number
 from tunesmith.blocks.layers import NORMS, norm, norm_for
+from tunesmith.blocks.layers.norm.advice import FEWEST
+from tunesmith.blocks.layers.norm.group import MOST_GROUPS
 from tunesmith.records import ModelError
 
 CNN = nn.Sequential(nn.Conv2d(3, 24, 3), nn.ReLU(), nn.Conv2d(24, 48, 3))
@@ -72,3 +75,8 @@ def test_a_loader_is_not_drawn_from():
 def test_an_unknown_kind_names_the_nearest():
     with pytest.raises(ModelError, match="did you mean 'picture'"):
         norm_for("pictur")
+
+
+def test_the_numbers_are_those_of_the_rules_of_thumb():
+    assert number("norm.choice", "batch_least") == FEWEST
+    assert number("norm.choice", "groups") == MOST_GROUPS
