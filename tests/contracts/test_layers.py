@@ -166,7 +166,7 @@ def test_a_compiled_norm_computes_the_same(name, dims):
 
 
 @pytest.mark.slow
-@every_norm
+@each_norm
 def test_a_norm_compiled_to_machine_code_computes_the_same(name, dims):
     layer, x = a_layer(name, dims)
     x.requires_grad_()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from tunesmith.blocks.experience import number
 from tunesmith.blocks.layers import batch_norm_from, eps_of, momentum_from, norm, unbiased_var
 from tunesmith.records import ModelError, UnknownName
 
@@ -19,6 +20,15 @@ def test_a_momentum_of_the_old_value_moves_the_average_as_torch_does(framework):
 
 def test_torch_states_the_weight_of_the_new_value():
     assert momentum_from("torch", 0.1) == 0.1
+
+
+def test_the_numbers_are_those_of_the_rules_of_thumb():
+    assert (eps_of("tf"), eps_of("torch")) == (
+        number("norm.consts", "eps_tensorflow"),
+        number("norm.consts", "eps_torch"),
+    )
+    assert norm("batch", 2).momentum == number("norm.consts", "momentum_torch")
+    assert float(norm("frn", 2, dims=1).eps) == pytest.approx(number("norm.consts", "eps_frn"))
 
 
 def test_eps_differs_by_framework():
