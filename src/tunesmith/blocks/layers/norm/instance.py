@@ -1,6 +1,8 @@
 """Instance normalisation. Ulyanov, Vedaldi & Lempitsky, arXiv:1607.08022, eq. 3."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tunesmith.blocks.layers.norm import NORMS, Dims, about
 from tunesmith.records import ModelError
@@ -27,6 +29,8 @@ class InstanceNorm(nn.GroupNorm):
                 f"norm 'instance' in training got one value for each channel, input {tuple(input.shape)}: its output would "
                 "be β whatever came; use 'layer', 'batch' or 'frn' on maps of one position"
             )
+        if torch.compiler.is_compiling():  # which fuses torch's own formula better
+            return functional.instance_norm(input, None, None, self.weight, self.bias, eps=self.eps)
         return super().forward(input)
 
     def extra_repr(self) -> str:
