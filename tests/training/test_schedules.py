@@ -1,5 +1,7 @@
 """Every schedule inside a real training: the rates are those of its formula, also after a stop, under accumulation and skips."""
 
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+import tunesmith as ts
 from tests.training.test_fit import blobs, fit
 from tests.training.test_resume import same
 from tunesmith.blocks.schedules import SCHEDULES, WARMUPS, Judged, build, factor_at, momentum_of, rates
 from tunesmith.records import Recipe, RecipeError, revise
 from tunesmith.records.state import State
+from tunesmith.reports import QuietDisplay
 from tunesmith.training.guards import Action, Guard, Measured
 
 NEEDS: dict[str, dict[str, Any]] = {  # settings that make them move within so few updates
@@ -271,3 +275,24 @@ def test_the_noise_of_a_loss_is_that_of_its_rows() -> None:
     assert noise == pytest.approx(exact, rel=4 / np.sqrt(2 * 31))  # 32 groups: 4 standard errors of a deviation
     assert np.isnan(loss_noise(losses.build("mse", kind="regression"), Evaluated(0.0, error[:1], error[:1], None)))
     assert torch.is_grad_enabled()
+
+
+def test_the_time_to_go_counts_from_where_this_attempt_began(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()  # a clock that moves by one each time it is read
+
+    class Clocked(QuietDisplay):
+        def __init__(self) -> None:
+            self.left: dict[int, tuple[float, int]] = {}
+
+        def evaluation(self, row: Any) -> None:
+            self.left[row["step"]] = (row["eta_seconds"], next(ticks))
+
+    recipe = SMALL | {"train.epochs": 40, "eval.every": None}
+    fit(recipe, a_net, folder=tmp_path / "run", until="180 steps")
+    monkeypatch.setattr("tunesmith.training.loop.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    began, clocked = next(ticks), Clocked()
+
+    ts.fit(ts.Task(a_net, train=blobs()), None, folder=tmp_path / "run", resume=True, display=clocked)
+
+    left, now = clocked.left[189]  # 9 of the 180 updates to go are made, not 189 of 360
+    assert left == pytest.approx((now - began) / 9 * 171, rel=0.2)

@@ -107,6 +107,7 @@ class Loop:
         self.cpu = plan.update.precision.device.type == "cpu"
         self.accumulate = plan.feed.accumulate  # before the schedule lets the batch grow
         self.due = 0  # the step that the schedule is asked for, of the window in hand
+        self.first = plan.rates.clock(plan.state, plan.feed.length)  # where this attempt begins
         self._ask_before = overriding(plan.guards, "after_backward")
         self._ask_after = overriding(plan.guards, "after_step")
         self._ask_evaluation = overriding(plan.guards, "after_evaluation")
@@ -357,8 +358,8 @@ class Loop:
     def _clock(self, *, settle: bool = False) -> dict[str, float]:
         """Seconds since the last evaluation, memory and time to go: of this machine, not of the run's result."""
         now = time.monotonic()
-        done = self.state.step - self.state.progress.get("first_step", 0)
-        left = max(0, self.plan.steps - self.state.step)
+        at = self.plan.rates.clock(self.state, self.plan.feed.length)
+        done, left = at - self.first, max(0, self.plan.steps - at)
         told = {
             "seconds": now - self._evaluated_at,
             "memory_mb": _memory_mb(self.plan.update.precision.device),
