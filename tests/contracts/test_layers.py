@@ -166,7 +166,9 @@ def test_a_compiled_norm_computes_the_same(name, dims):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's compiler imports its own old parts
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit.script:DeprecationWarning"
+)  # torch's compiler imports its own old parts
 @each_norm
 def test_a_norm_compiled_to_machine_code_computes_the_same(name, dims):
     layer, x = a_layer(name, dims)
