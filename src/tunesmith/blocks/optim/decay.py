@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from tunesmith.blocks.optim.eager import plain_step
 from tunesmith.blocks.optim.switching import switches
+from tunesmith.blocks.optim.wrapper import Wrapper
 from tunesmith.records import RecipeError
 
 DecayKind = Literal["decoupled", "l2", "none", "unknown"]
@@ -21,19 +22,11 @@ DECOUPLED = ("adafactor", "muon", "adamwschedulefree", "radamschedulefree")
 L2 = ("sgd", "asgd", "adagrad", "adadelta", "adamax", "rmsprop", "sgdschedulefree")
 
 
-class Decoupled(Optimizer):
+class Decoupled(Wrapper):
     """w ← w - lr λ w, then the step of `base` without its own decay: SGDW and its like.
 
     Only parameters that have a gradient decay. Groups and state are those of `base`: one state_dict holds everything.
     """
-
-    def __init__(self, base: Optimizer) -> None:
-        super().__init__(base.param_groups, base.defaults)
-        self.base = base
-        self._share()
-
-    def _share(self) -> None:
-        self.state, self.param_groups = self.base.state, self.base.param_groups
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -50,26 +43,6 @@ class Decoupled(Optimizer):
             for group, decay in zip(self.param_groups, decays, strict=True):
                 group["weight_decay"] = decay
         return loss
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        if "base" not in self.__dict__:  # the groups of `base`, while this is made
-            super().add_param_group(param_group)
-            return
-        self.base.add_param_group(param_group)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.base.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.base.load_state_dict(state_dict)
-        self._share()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "base": self.base}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._share()
 
 
 def decay_kind(optimizer: Optimizer) -> DecayKind:

@@ -11,10 +11,11 @@ from tunesmith.blocks.optim import OPTIMIZERS
 from tunesmith.blocks.optim.eager import plain_step
 from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, base_name, base_recipe
+from tunesmith.blocks.optim.wrapper import Wrapper
 from tunesmith.records import Recipe, RecipeError
 
 
-class Lookahead(Optimizer):
+class Lookahead(Wrapper):
     """After every `k` steps of `base`: φ ← φ + α (θ - φ), θ ← φ; the slow weights φ are those to evaluate.
 
     `eval()` puts the slow weights into the model and `train()` the fast ones back, bit for bit. The base keeps its own
@@ -26,14 +27,10 @@ class Lookahead(Optimizer):
     def __init__(self, base: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1 or not 0 < alpha <= 1:
             raise RecipeError(f"lookahead got k = {k!r} and alpha = {alpha!r}; k is at least 1 and alpha in (0, 1]")
-        super().__init__(base.param_groups, base.defaults)
-        self.base, self.k, self.alpha, self.taken = base, k, alpha, 0
+        super().__init__(base)
+        self.k, self.alpha, self.taken = k, alpha, 0
         self.slow: dict[Tensor, Tensor] = {}
         self.fast: dict[Tensor, Tensor] = {}  # while the slow weights are in the model
-        self._share()
-
-    def _share(self) -> None:
-        self.state, self.param_groups = self.base.state, self.base.param_groups
 
     def _weights(self) -> list[Tensor]:
         return [weight for group in self.param_groups for weight in group["params"]]
@@ -70,24 +67,17 @@ class Lookahead(Optimizer):
             weight.copy_(fast)
         self.fast = {}
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        if "base" not in self.__dict__:  # the groups of `base`, while this is made
-            super().add_param_group(param_group)
-            return
-        self.base.add_param_group(param_group)
-
     def state_dict(self) -> dict[str, Any]:
         order = {weight: place for place, weight in enumerate(self._weights())}
         held = {
             name: {str(order[weight]): value for weight, value in part.items()}
             for name, part in (("slow", self.slow), ("fast", self.fast))
         }
-        return {**self.base.state_dict(), "lookahead": {"taken": self.taken, **held}}
+        return {**super().state_dict(), "lookahead": {"taken": self.taken, **held}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         own = state_dict["lookahead"]
-        self.base.load_state_dict({key: value for key, value in state_dict.items() if key != "lookahead"})
-        self._share()
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "lookahead"})
         weights = self._weights()
         self.taken = int(own["taken"])
         self.slow, self.fast = (
@@ -96,14 +86,13 @@ class Lookahead(Optimizer):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("base", "k", "alpha", "taken")}
+        own = {name: getattr(self, name) for name in ("k", "alpha", "taken")}
         pairs = {name: list(getattr(self, name).items()) for name in ("slow", "fast")}
         return {**super().__getstate__(), **own, **pairs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.slow, self.fast = dict(state["slow"]), dict(state["fast"])  # copied weights have places of their own
-        self._share()
 
 
 class Ahead:

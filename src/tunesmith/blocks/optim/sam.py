@@ -15,13 +15,14 @@ from tunesmith.blocks.optim import OPTIMIZERS
 from tunesmith.blocks.optim.eager import plain_step
 from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, base_name, base_recipe
+from tunesmith.blocks.optim.wrapper import Wrapper
 from tunesmith.records import Recipe, RecipeError
 
 RADIUS = "sam_rho"  # its key in a group; adadelta has a "rho" of its own
 TINY = 1e-12  # keeps a zero gradient from dividing by zero
 
 
-class SAM(Optimizer):
+class SAM(Wrapper):
     """Climbs `rho` along the gradient, takes the gradient there, and lets `base` step with it from where it stood.
 
     The climb is e = rho g / |g|, the norm over all parameters; `adaptive`: e = rho w² g / |w g|, which does not change
@@ -34,13 +35,8 @@ class SAM(Optimizer):
     def __init__(self, base: Optimizer, rho: float = 0.05, adaptive: bool = False) -> None:
         if not rho > 0:
             raise RecipeError(f"sam got rho = {rho!r}, a radius above 0 was expected; 0.05 is that of the paper")
-        super().__init__(base.param_groups, {**base.defaults, RADIUS: rho})
+        super().__init__(base, {RADIUS: rho})
         self.adaptive = adaptive
-        self.base = base
-        self._share()
-
-    def _share(self) -> None:
-        self.state, self.param_groups = self.base.state, self.base.param_groups
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
@@ -68,25 +64,8 @@ class SAM(Optimizer):
             weight.add_(weight.grad * scale * (weight.abs().square() if self.adaptive else 1.0))
         return moved
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        if "base" not in self.__dict__:  # the groups of `base`, while this is made
-            super().add_param_group(param_group)
-            return
-        self.base.add_param_group({RADIUS: self.defaults[RADIUS], **param_group})
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.base.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.base.load_state_dict(state_dict)
-        self._share()
-
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "base": self.base, "adaptive": self.adaptive}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._share()
+        return {**super().__getstate__(), "adaptive": self.adaptive}
 
 
 class Sharp:
