@@ -1,17 +1,18 @@
 """Every option trains, and what it changes is what it says."""
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import tunesmith as ts
 from tests.training.test_resume import same
-from tunesmith.records import Signal
+from tunesmith.records import Signal, TunesmithError
 from tunesmith.records.state import State
 from tunesmith.reports import QuietDisplay
 from tunesmith.training.guards import Action, Guard, Measured
@@ -468,3 +469,40 @@ def test_the_norm_logged_is_that_before_clipping() -> None:
     clipped = fit({"optim.clip_norm": 1e-6, "train.epochs": 1})
 
     assert clipped.signals.read("grad_norm")[1].min() > 1e-3
+
+
+class Stream(IterableDataset[Any]):
+    """Rows that come one after the other, of a number nobody knows."""
+
+    def __iter__(self) -> Any:
+        inputs, labels = blobs()
+        yield from zip(torch.from_numpy(inputs[:100]), torch.from_numpy(labels[:100]), strict=True)
+
+
+def test_a_stream_trains_for_a_number_of_updates_and_resumes(tmp_path: Any) -> None:
+    about = {"val": blobs(seed=1), "loss": nn.CrossEntropyLoss(), "data": DataLoader(Stream(), batch_size=10)}
+    whole = fit({"train.steps": 25}, **about)
+
+    fit({"train.steps": 25}, **about, folder=tmp_path / "run", until="14 steps")
+    cut = fit({"train.steps": 25}, **about, folder=tmp_path / "run", resume=True)
+
+    assert [row["epoch"] for row in whole.evaluations] == [1, 2, 2]
+    assert same(cut.signals.read("loss"), whole.signals.read("loss"))
+    assert same(dict(cut.model.state_dict()), dict(whole.model.state_dict()))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ({}, "has no length, so the run has no end; set train.steps"),
+        ({"train.steps": 25, "schedule.warmup": "1ep"}, "schedule.warmup = '1ep' needs the length of an epoch"),
+        ({"train.steps": 25, "schedule.grow_batch": 4.0}, "schedule.grow_batch = 4.0 needs the length of an epoch"),
+        (
+            {"train.steps": 25, "schedule.name": "step", "schedule.extra": {"every": "1ep"}},
+            "how many updates an epoch has is not known",
+        ),
+    ],
+)
+def test_a_stream_is_not_counted_in_epochs(recipe: dict[str, Any], words: str) -> None:
+    with pytest.raises(TunesmithError, match=re.escape(words)):
+        fit(recipe, data=DataLoader(Stream(), batch_size=10), val=blobs(seed=1), loss=nn.CrossEntropyLoss())

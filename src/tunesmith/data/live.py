@@ -216,7 +216,10 @@ def _parts(task: Task, recipe: Recipe, notices: list[str]) -> tuple[Any, Any, An
 def _mark(data: Any, labels: Array) -> str:
     """A hash of what can be seen of live data without reading all of them: type, length, the targets looked at."""
     digest = hashlib.blake2b(digest_size=16)
-    length = len(data) if hasattr(data, "__len__") else -1
+    try:
+        length = len(data)
+    except TypeError:  # also a `DataLoader` over a stream, whose `__len__` raises
+        length = -1
     digest.update(f"{type(data).__name__} {length} {labels.dtype.str} {labels.shape}".encode())
     digest.update(np.ascontiguousarray(labels).tobytes())
     return digest.hexdigest()

@@ -25,6 +25,7 @@ class Feed(Protocol):
     batch_size: int
     accumulate: int
     length: int  # of an epoch, in the unit of `state.position`: rows, or batches of a loader
+    sized: bool  # whether that is known
 
     def updates(self) -> int:
         """Optimizer updates in an epoch."""
@@ -85,6 +86,8 @@ class Rows:
 
 class MemoryFeed:
     """Batches sliced from rows in memory; the order of an epoch is a pure function of the seed and the epoch."""
+
+    sized = True
 
     def __init__(
         self,
@@ -231,19 +234,28 @@ class _Slices(torch.utils.data.Dataset[Batch]):
 
 
 class LoaderFeed:
-    """Batches of a `DataLoader`, as it is. Inside an epoch a resume replays the loader from the generators' state at its start."""
+    """Batches of a `DataLoader`, as it is. Inside an epoch a resume replays the loader from the generators' state at its start.
 
-    def __init__(self, loader: Any, *, device: torch.device, dtype: torch.dtype, accumulate: int) -> None:
+    Of a loader that does not know its length, `steps` are the updates of the whole run.
+    """
+
+    def __init__(
+        self, loader: Any, *, device: torch.device, dtype: torch.dtype, accumulate: int, steps: int | None = None
+    ) -> None:
         self.loader = loader
         self.device = device
         self.dtype = dtype
         self.batch_size = int(getattr(loader, "batch_size", None) or 0)
         self.accumulate = accumulate
         self._iterator: Iterator[Any] = iter(())
+        self.steps = steps
         self.length = batches_in(loader) or 1
+        self.sized = batches_in(loader) is not None
 
     def updates(self) -> int:
         batches = batches_in(self.loader)
+        if batches is None and self.steps is not None:
+            return self.steps
         if batches is None:
             raise DataError(
                 "the data loader has no length, so the run has no end; set train.steps to the number of updates wanted"

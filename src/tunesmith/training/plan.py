@@ -267,6 +267,7 @@ def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module
             device=torch.device(recipe.train.device),
             dtype=torch.float64 if recipe.train.precision == "fp64" else torch.float32,
             accumulate=recipe.train.accumulate,
+            steps=recipe.train.steps,
         )
         notices.extend(resume_promise(train))
         return feed

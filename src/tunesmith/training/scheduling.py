@@ -25,11 +25,13 @@ def chosen_rates(
 ) -> Rates:
     """The rates of a run of `steps` updates. Raises `RecipeError` for a schedule that this run cannot follow."""
     per_epoch, batch = feed.updates(), max(1, feed.batch_size * feed.accumulate)
+    _check_sized(recipe, feed)
     schedule: Any = task.schedule
     if schedule is None:
         warmup = updates_of(recipe.schedule.warmup, total=steps, per_epoch=per_epoch, effective_batch=batch)
         section = directed(recipe, judge).schedule
-        schedule = schedules.build(section, steps, warmup, per_epoch=per_epoch, effective_batch=batch)
+        known = per_epoch if feed.sized else None
+        schedule = schedules.build(section, steps, warmup, per_epoch=known, effective_batch=batch)
     if watched := schedules.watches_of(schedule):
         judge.listen(watched, feed)
     growth = None
@@ -62,6 +64,17 @@ def cycled(recipe: Recipe, schedule: Any, optimizer: torch.optim.Optimizer, noti
         raise RecipeError(f"{lacks}; take sgd or adamw, or leave schedule.cycle_momentum out")
     notices.append(f"{lacks}: it moves the rate alone")
     return False
+
+
+def _check_sized(recipe: Recipe, feed: Feed) -> None:
+    """What is counted in epochs needs to know how long one is."""
+    section = recipe.schedule
+    field = "warmup" if str(section.warmup).endswith("ep") else "grow_batch" if section.grow_batch is not None else ""
+    if field and not feed.sized:
+        raise RecipeError(
+            f"schedule.{field} = {getattr(section, field)!r} needs the length of an epoch, which the data loader does not know; "
+            'give updates or a share of the run such as "0.05dur", or leave it out'
+        )
 
 
 def directed(recipe: Recipe, judge: ValidationJudge) -> Recipe:

@@ -384,7 +384,7 @@ def opening(made: "Made", prepared: "Prepared", task: TaskType, start: Any) -> d
         "columns": [column_to_json(column) for column in prepared.columns],
         "layers": made.layers,
         "rows": rows,
-        "epochs": plan.epochs,
+        "epochs": plan.epochs if plan.feed.sized else None,
         "steps_per_epoch": plan.feed.updates(),
         "resumed_at": None if start is None else start[0]["step"],
     }

@@ -19,11 +19,10 @@ def confusion(facts: Facts) -> Section | None:
     if not cells:
         return None
     matrix = np.array(cells)
-    shown = named(matrix, facts.classes) if len(matrix) <= MOST_NAMED else drawn(matrix)
+    labels = facts.classes or tuple(map(str, range(len(matrix))))  # of a stream they are not known: their indices
+    shown = named(matrix, labels) if len(matrix) <= MOST_NAMED else drawn(matrix)
     words = f"Rows are the truth, columns the prediction ({PARTS[facts.judged]}); the colour is the share of the row."
-    return section(
-        "confusion", "Confusion matrix", tag("p", words, class_="aside"), shown, pairs(matrix, facts.classes)
-    )
+    return section("confusion", "Confusion matrix", tag("p", words, class_="aside"), shown, pairs(matrix, labels))
 
 
 def named(matrix: Array, classes: tuple[str, ...]) -> Html:
