@@ -307,6 +307,33 @@ def test_an_activation_under_vmap_equals_a_loop(name):
     torch.testing.assert_close(alone, together)
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_gradient_of_an_activation_is_that_of_finite_differences(name):
+    x = normal(3, 7).mul(2)
+    x = torch.where(x.abs() < 0.05, 0.05, x).requires_grad_()  # none at a kink
+
+    assert torch.autograd.gradcheck(ACTIVATIONS[name](), (x,))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_an_activation_computes_the_same_compiled(name, backend):
+    torch.compiler.reset()  # or the frames compiled before count against its limit
+    x = normal(4, 5)
+
+    found = torch.compile(ACTIVATIONS[name](), backend=backend, fullgraph=True)(x)
+
+    torch.testing.assert_close(found, ACTIVATIONS[name]()(x))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_the_same_in_evaluation_and_keeps_nothing(name):
+    layer, x = ACTIVATIONS[name](), normal(4, 5)
+
+    assert torch.equal(layer.train()(x), layer.eval()(x))
+    assert dict(layer.state_dict()) == {}
+
+
 NOTHING_DRAWN = {"identity"}
 TWINS = [("he_normal", "he_uniform"), ("xavier_normal", "xavier_uniform"), ("lecun_normal", "lecun_uniform")]
 
@@ -410,3 +437,37 @@ def test_a_pooling_gives_one_vector_a_row_under_vmap_as_alone(name, masked):
 
     assert alone.shape == (3, 4, 6)
     torch.testing.assert_close(alone, together)
+
+
+def a_pooling(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return POOLINGS[name](6).double()
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_the_gradient_of_a_pooling_is_that_of_finite_differences(name):
+    mask = torch.arange(5) < torch.tensor([[5], [2], [1]])
+
+    assert torch.autograd.gradcheck(lambda x: a_pooling(name)(x, mask), (normal(3, 5, 6).requires_grad_(),))
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_pooling_computes_the_same_compiled(name, backend):
+    torch.compiler.reset()
+    layer, x, mask = a_pooling(name), normal(3, 5, 6), torch.arange(5) < torch.tensor([[5], [2], [1]])
+
+    found = torch.compile(layer, backend=backend)(x, mask)
+
+    torch.testing.assert_close(found, layer(x, mask))
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_the_state_of_a_pooling_goes_there_and_back(name):
+    layer, x = a_pooling(name), normal(3, 5, 6)
+    other = POOLINGS[name](6).double()
+
+    other.load_state_dict(layer.state_dict())
+
+    assert torch.equal(other(x), layer(x))
+    assert torch.equal(layer.train()(x), layer.eval()(x))
