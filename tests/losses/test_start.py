@@ -31,6 +31,7 @@ def test_classes_begin_at_ln_c_and_at_the_entropy_of_the_prior():
 
     assert loss.at_start(LABELS) == pytest.approx(math.log(3), rel=1e-12)
     assert loss.at_start(LABELS, outputs=50257) == pytest.approx(10.8249, abs=1e-4)
+    assert loss.at_start(LABELS, outputs=torch.zeros(2, 50257)) == pytest.approx(10.8249, abs=1e-4)
     assert loss.at_start(LABELS, bias="data") == pytest.approx(entropy(SHARES), rel=1e-12)
     assert loss.at_start(LABELS, bias=torch.tensor(SHARES).log()) == pytest.approx(entropy(SHARES), rel=1e-6)
     assert loss.no_skill(LABELS) == pytest.approx(entropy(SHARES), rel=1e-12)

@@ -36,12 +36,14 @@ class Member(ABC):
     def __call__(self, outputs: Any, target: Any, weight: Tensor | None = None) -> Reduced: ...
 
     def at_start(
-        self, target: Any, *, outputs: int | None = None, bias: Bias = "zero", weight: Tensor | None = None
+        self, target: Any, *, outputs: int | Tensor | None = None, bias: Bias = "zero", weight: Tensor | None = None
     ) -> float:
         """The loss of constant outputs on these targets: all zero, set from the data as a final bias is, or given.
 
-        `outputs` is the number of classes where the target may not hold them all. `weight`: one number a sample.
+        `outputs` is the number of classes, or a batch of outputs that has them, where the target may not hold them all.
+        `weight`: one number a sample.
         """
+        outputs = self._width(outputs) if isinstance(outputs, Tensor) else outputs
         start = self._start(outputs)
         cases, each = start.cases(as_target(target), weight)
         if isinstance(bias, Tensor):
@@ -54,8 +56,9 @@ class Member(ABC):
             raise ModelError(f"bias = {bias!r}: 'zero', 'data' or a tensor of outputs was expected")
         return self._valued(row, cases, each, outputs)
 
-    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
+    def no_skill(self, target: Any, *, outputs: int | Tensor | None = None, weight: Tensor | None = None) -> float:
         """The least loss that constant outputs reach on these targets: what a model that sees no input could do."""
+        outputs = self._width(outputs) if isinstance(outputs, Tensor) else outputs
         cases, each = self._start(outputs).cases(as_target(target), weight)
         return self._valued(self._best(cases, each, outputs), cases, each, outputs)
 
