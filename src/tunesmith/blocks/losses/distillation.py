@@ -75,7 +75,7 @@ class Distillation(Member):
         return student, teacher, labels.reshape(len(student)).long()
 
     def at_start(
-        self, target: Any, *, outputs: int | None = None, bias: Bias = "zero", weight: Tensor | None = None
+        self, target: Any, *, outputs: int | Tensor | None = None, bias: Bias = "zero", weight: Tensor | None = None
     ) -> float:
         """The loss of zero logits, of the log shares of the labels, or of given ones; `target`: (labels, t), or packed."""
         labels, teacher = _taught(target)
@@ -89,7 +89,7 @@ class Distillation(Member):
             row = torch.zeros(teacher.shape[1]).double()
         return self._constant(row, labels, teacher, weight)
 
-    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
+    def no_skill(self, target: Any, *, outputs: int | Tensor | None = None, weight: Tensor | None = None) -> float:
         """The least loss of constant logits, by descent."""
         labels, teacher = _taught(target)
         best = minimised(

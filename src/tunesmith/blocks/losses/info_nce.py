@@ -54,11 +54,11 @@ class InfoNce(Member):
         return reduced(values, None, weight, self.name)
 
     def at_start(
-        self, target: Any, *, outputs: int | None = None, bias: Bias = "zero", weight: Tensor | None = None
+        self, target: Any, *, outputs: int | Tensor | None = None, bias: Bias = "zero", weight: Tensor | None = None
     ) -> float:
         """ln N: equal outputs make all pairs alike, whatever the bias."""
         return math.log(len(as_target(target)))
 
-    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
+    def no_skill(self, target: Any, *, outputs: int | Tensor | None = None, weight: Tensor | None = None) -> float:
         """ln N."""
         return math.log(len(as_target(target)))

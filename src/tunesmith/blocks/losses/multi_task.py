@@ -182,7 +182,7 @@ class MultiTask(nn.Module):
         return truth.long() if truth.dim() == 1 else truth
 
     def at_start(
-        self, target: Any, *, outputs: int | None = None, bias: Any = "zero", weight: Tensor | None = None
+        self, target: Any, *, outputs: int | Tensor | None = None, bias: Any = "zero", weight: Tensor | None = None
     ) -> float:
         """Σ c_k times what each part expects of its own column of the target; `widths` tell the classes."""
         values = self._expected("at_start", target, bias=bias, weight=weight)
@@ -197,7 +197,7 @@ class MultiTask(nn.Module):
         with torch.no_grad():
             return float(self(outputs, target, weight).value) / self.no_skill(target, weight=weight)
 
-    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
+    def no_skill(self, target: Any, *, outputs: int | Tensor | None = None, weight: Tensor | None = None) -> float:
         """Σ c_k times the least that constants reach for each part."""
         values = self._expected("no_skill", target, weight=weight)
         with torch.no_grad():

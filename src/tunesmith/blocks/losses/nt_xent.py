@@ -52,11 +52,11 @@ class NtXent(Member):
         return reduced(values.reshape(2, -1).mean(0), None, weight, self.name)
 
     def at_start(
-        self, target: Any, *, outputs: int | None = None, bias: Bias = "zero", weight: Tensor | None = None
+        self, target: Any, *, outputs: int | Tensor | None = None, bias: Bias = "zero", weight: Tensor | None = None
     ) -> float:
         """ln(2 N - 1): equal outputs make all pairs alike, whatever the bias."""
         return math.log(2 * len(as_target(target)) - 1)
 
-    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
+    def no_skill(self, target: Any, *, outputs: int | Tensor | None = None, weight: Tensor | None = None) -> float:
         """ln(2 N - 1)."""
         return self.at_start(target)

@@ -58,11 +58,11 @@ class Triplet(Member):
         return (left - right).square().sum(1)
 
     def at_start(
-        self, target: Any, *, outputs: int | None = None, bias: Bias = "zero", weight: Tensor | None = None
+        self, target: Any, *, outputs: int | Tensor | None = None, bias: Bias = "zero", weight: Tensor | None = None
     ) -> float:
         """The margin: equal outputs are equally far."""
         return self.margin
 
-    def no_skill(self, target: Any, *, outputs: int | None = None, weight: Tensor | None = None) -> float:
+    def no_skill(self, target: Any, *, outputs: int | Tensor | None = None, weight: Tensor | None = None) -> float:
         """The margin."""
         return self.margin
