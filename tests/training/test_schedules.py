@@ -296,3 +296,21 @@ def test_the_time_to_go_counts_from_where_this_attempt_began(tmp_path: Any, monk
 
     left, now = clocked.left[189]  # 9 of the 180 updates to go are made, not 189 of 360
     assert left == pytest.approx((now - began) / 9 * 171, rel=0.2)
+
+
+def test_steps_that_the_loss_scaler_skips_do_not_move_the_schedule_also_over_a_stop(tmp_path: Any) -> None:
+    X, _ = blobs()
+    wide = (X, (30 * X[:, 0]).astype(np.float32))  # gradients near 10: times 65536 they overflow in half precision
+    recipe = recipe_of("cosine") | {"train.precision": "fp16", "optim.lr": 1e-4, "data.scale_target": "none"}
+    net = lambda: nn.Linear(4, 1)  # noqa: E731
+
+    whole = fit(recipe, net, data=wide)
+    fit(recipe, net, data=wide, folder=tmp_path / "run", until="3 steps")
+    cut = fit(recipe, net, data=wide, folder=tmp_path / "run", resume=True)
+
+    skipped = whole.kept.snapshot["progress"]["scaler_skips"]
+    assert skipped >= 1
+    assert len(lr_of(whole)) == 18 - skipped
+    np.testing.assert_allclose(lr_of(whole), 1e-4 * rates(SCHEDULES["cosine"](18), 18 - skipped), rtol=1e-12)
+    assert lr_of(cut) == lr_of(whole)
+    assert same(dict(cut.model.state_dict()), dict(whole.model.state_dict()))
