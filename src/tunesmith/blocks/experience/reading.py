@@ -4,6 +4,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def contradictions_of(text: str, name: str) -> tuple[Contradiction, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=2)  # rules and contradictions stand in one text
 def _nested(text: str, name: str) -> dict[str, Any]:
     try:
         nested = tomllib.loads(text)

@@ -4,22 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.blocks.layers.activations import ACTIVATIONS, activation
-from tunesmith.blocks.layers.init import (
-    INITS,
-    data_dependent,
-    gain,
-    initialise,
-    lsuv,
-    output_bias_from,
-    plan,
-    set_output_bias,
-    signal_report,
-    zero_residual,
-)
+from tunesmith.blocks.layers.init import INITS, gain
 from tunesmith.blocks.layers.norm import NORMS, adds_bias, norm, norm_slot, norm_weights, zero_weight
 from tunesmith.blocks.layers.poolings import POOLINGS, pooling, positions
 
 if TYPE_CHECKING:
+    from tunesmith.blocks.layers.init.data_dependent import data_dependent
+    from tunesmith.blocks.layers.init.lsuv import lsuv
+    from tunesmith.blocks.layers.init.output_bias import output_bias_from, set_output_bias
+    from tunesmith.blocks.layers.init.planning import initialise, plan
+    from tunesmith.blocks.layers.init.residual import zero_residual
+    from tunesmith.blocks.layers.init.signals import signal_report
     from tunesmith.blocks.layers.norm.advice import norm_for
     from tunesmith.blocks.layers.norm.convention import batch_norm_from, eps_of, momentum_from, unbiased_var
     from tunesmith.blocks.layers.norm.folding import fold_norms
@@ -68,23 +63,31 @@ __all__ = [
     "zero_weight",
 ]
 
-NORM_TOOLS = {  # read when first asked for: nothing that trains a net needs them
-    "bake_weight_norm": "weight",
-    "batch_norm_from": "convention",
-    "data_scale_invariance": "invariance",
-    "eps_of": "convention",
-    "fold_norms": "folding",
-    "invariances": "invariance",
-    "momentum_from": "convention",
-    "norm_for": "advice",
-    "shift_invariance": "invariance",
-    "swap_norm": "swapping",
-    "unbiased_var": "convention",
-    "weight_scale_invariance": "invariance",
+LATE = {  # read when first asked for: a net with torch's own weights needs none of them
+    "bake_weight_norm": "norm.weight",
+    "batch_norm_from": "norm.convention",
+    "data_dependent": "init.data_dependent",
+    "data_scale_invariance": "norm.invariance",
+    "eps_of": "norm.convention",
+    "fold_norms": "norm.folding",
+    "initialise": "init.planning",
+    "invariances": "norm.invariance",
+    "lsuv": "init.lsuv",
+    "momentum_from": "norm.convention",
+    "norm_for": "norm.advice",
+    "output_bias_from": "init.output_bias",
+    "plan": "init.planning",
+    "set_output_bias": "init.output_bias",
+    "shift_invariance": "norm.invariance",
+    "signal_report": "init.signals",
+    "swap_norm": "norm.swapping",
+    "unbiased_var": "norm.convention",
+    "weight_scale_invariance": "norm.invariance",
+    "zero_residual": "init.residual",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in NORM_TOOLS:
+    if name not in LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.norm.{NORM_TOOLS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)

@@ -16,7 +16,7 @@ from tunesmith.records import Catalog, ModelError, Recipe, Source, revise
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["DEFAULTS", "MODELS", "Spec", "batch_for", "build", "choose", "defaults", "epochs_for", "settle"]
+__all__ = ["DEFAULTS", "MODELS", "Spec", "batch_for", "build", "choose", "defaults", "epochs_for", "settle", "start"]
 
 Spec = Mapping[str, Any]  # what each input looks like: numbers, categories, tokens, pictures or x
 
@@ -90,3 +90,11 @@ def build(name: str, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.
     if recipe.model.init == "lsuv":  # its second half needs rows, and is the training's
         recipe = revise(recipe, {"model.init": "orthogonal"})
     return MODELS[choose(spec) if name == "auto" else name](recipe, spec, outputs, kind)
+
+
+def start(net: nn.Module, rule: str, activation: str) -> None:
+    """Fills the weights by the rule; "default" leaves them as torch made them, and reads nothing for it."""
+    if rule != "default":
+        from tunesmith.blocks import layers
+
+        layers.initialise(net, rule, activation)

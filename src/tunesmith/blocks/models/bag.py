@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle, start
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.blocks.models.mlp import plain_layers
 from tunesmith.blocks.models.ngrams import BUCKETS, with_ngrams
@@ -58,7 +58,7 @@ def bag(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     require("bag", spec, takes=("tokens", "numbers", "categories"), needs=("tokens",))
     settled = settle(recipe, "bag", spec)
     net = Bag(spec, outputs, kind, settled)
-    layers.initialise(net, settled.model.init, settled.model.activation)
+    start(net, settled.model.init, settled.model.activation)
     layers.norm_weights(net.trunk, settled.model.norm)
     return net
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, settle, start
 from tunesmith.blocks.models.inputs import finish, named, require
 from tunesmith.records import ModelError, Recipe
 
@@ -87,7 +87,7 @@ class CNN(nn.Module):
         return finish(self.head(self.dropout(features)), self.kind)
 
     def initialise(self, rule: str, activation: str, norm: str) -> None:
-        layers.initialise(self, rule, activation)
+        start(self, rule, activation)
         if rule != "default":
             nn.init.normal_(self.head.weight, std=HEAD_STD)
         for part in (self.stem, self.stages):

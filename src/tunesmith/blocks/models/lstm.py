@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle, start
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import ModelError, Recipe
 
@@ -107,7 +107,7 @@ def lstm(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     settled = settle(recipe, "lstm", spec)
     _check(settled)
     net = LSTM(spec, outputs, kind, settled)
-    layers.initialise(net, settled.model.init, "identity")
+    start(net, settled.model.init, "identity")
     for module in net.modules():
         if isinstance(module, Direction):
             module.initialise()

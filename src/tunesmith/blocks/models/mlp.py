@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle, start
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import Recipe
 from tunesmith.records.sections import ModelSection
@@ -78,7 +78,7 @@ def mlp(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     )
     settled = settle(recipe, "mlp", spec)
     net = MLP(spec, outputs, kind, settled)
-    layers.initialise(net, settled.model.init, settled.model.activation)
+    start(net, settled.model.init, settled.model.activation)
     layers.norm_weights(net.trunk, settled.model.norm)
     return net
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks import layers
-from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle
+from tunesmith.blocks.models import DEFAULTS, MODELS, Spec, batch_for, epochs_for, settle, start
 from tunesmith.blocks.models.inputs import Columns, finish, named, require
 from tunesmith.records import ModelError, Recipe
 from tunesmith.records.sections import ModelSection
@@ -112,7 +112,7 @@ def transformer(recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Modul
     settled = settle(recipe, "transformer", spec)
     _check(settled)
     net = Transformer(spec, outputs, kind, settled)
-    layers.initialise(net, settled.model.init, settled.model.activation)
+    start(net, settled.model.init, settled.model.activation)
     layers.norm_weights(net.blocks, settled.model.norm)
     return net
 

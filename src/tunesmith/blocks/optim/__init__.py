@@ -3,24 +3,34 @@
 A member is called with parameter groups, a rate and the recipe: `OPTIMIZERS["adamw"](groups, lr, recipe)`.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.optim import Optimizer
 
-from tunesmith.blocks.optim.batch_laws import best_batch, best_rate, critical_batch, grown_batch, noise_scale, sgd_noise
 from tunesmith.blocks.optim.closure import needs_closure
 from tunesmith.blocks.optim.decay import decay_kind
 from tunesmith.blocks.optim.depth import last_layer, layer_depths, layer_rates
 from tunesmith.blocks.optim.eager import plain_step, without_compiler
 from tunesmith.blocks.optim.groups import frozen_parameters, groups, layer_table, missing_parameters, unfreeze
-from tunesmith.blocks.optim.kernels import fastest_kernel
 from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
-from tunesmith.blocks.optim.scaling import scale_rate
 from tunesmith.blocks.optim.switching import evaluated, is_schedule_free, switches
-from tunesmith.blocks.optim.table import group_lines, group_table
 from tunesmith.records import Catalog, Recipe, Source, revise
+
+if TYPE_CHECKING:
+    from tunesmith.blocks.optim.batch_laws import (
+        best_batch,
+        best_rate,
+        critical_batch,
+        grown_batch,
+        noise_scale,
+        sgd_noise,
+    )
+    from tunesmith.blocks.optim.kernels import fastest_kernel
+    from tunesmith.blocks.optim.scaling import scale_rate
+    from tunesmith.blocks.optim.table import group_lines, group_table
 
 __all__ = [
     "OPTIMIZERS",
@@ -55,6 +65,23 @@ __all__ = [
     "unused_fields",
     "without_compiler",
 ]
+
+LATE = {  # read when first asked for: few trainings need them
+    **dict.fromkeys(
+        ("best_batch", "best_rate", "critical_batch", "grown_batch", "noise_scale", "sgd_noise"), "batch_laws"
+    ),
+    "fastest_kernel": "kernels",
+    "group_lines": "table",
+    "group_table": "table",
+    "scale_rate": "scaling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
+
 
 OPTIMIZERS: Catalog[Member] = Catalog("optimizer")
 OPTIMIZERS.load(__path__, __name__)
@@ -116,6 +143,8 @@ def measured_kernel(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Recipe
     chosen = member(recipe)
     if recipe.optim.implementation != "measure" or sparse_layers(model):
         return recipe, ""
+
+    from tunesmith.blocks.optim.kernels import fastest_kernel
 
     def make(parts: Groups, kernel: str) -> Optimizer:
         return made(chosen, parts, lr, revise(recipe, {"optim.implementation": kernel}))

@@ -8,19 +8,23 @@ run, whole updates, or an amount such as "0.1dur".
 """
 
 from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunesmith.blocks.schedules.building import build
 from tunesmith.blocks.schedules.catalogue import SCHEDULES, Schedule
 from tunesmith.blocks.schedules.curve import Curve, as_array, values
-from tunesmith.blocks.schedules.exports import to_torch
 from tunesmith.blocks.schedules.growing import batch_steps, grow
 from tunesmith.blocks.schedules.history import History, Judged, Watched, factor_at, momentum_of, watches_of
-from tunesmith.blocks.schedules.imports import from_torch
 from tunesmith.blocks.schedules.joining import join, multiplied, warmup_of
 from tunesmith.blocks.schedules.units import decay_factor, updates
 from tunesmith.blocks.schedules.warmups import WARMUPS
+
+if TYPE_CHECKING:
+    from tunesmith.blocks.schedules.exports import to_torch
+    from tunesmith.blocks.schedules.imports import from_torch
 
 __all__ = [
     "SCHEDULES",
@@ -48,6 +52,14 @@ __all__ = [
 ]
 
 SCHEDULES.load(__path__, __name__)
+
+LATE = {"from_torch": "imports", "to_torch": "exports"}  # no training of ours needs them
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
 
 
 def rates(schedule: Schedule, steps: int | Iterable[int], history: History = ()) -> np.ndarray:

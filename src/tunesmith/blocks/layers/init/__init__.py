@@ -5,26 +5,27 @@ from torch's global generator or the one given. Legend: n_in = in / groups x ker
 positions; torch's n_out ignores groups, and so does this one.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tunesmith.blocks.layers.init.catalogue import DEVIATIONS, INITS, Fan, fan, fans
-from tunesmith.blocks.layers.init.data_dependent import data_dependent
 from tunesmith.blocks.layers.init.gains import gain, rule_for
-from tunesmith.blocks.layers.init.lsuv import lsuv
-from tunesmith.blocks.layers.init.output_bias import output_bias_from, set_output_bias
-from tunesmith.blocks.layers.init.planning import initialise, plan
-from tunesmith.blocks.layers.init.residual import zero_residual
-from tunesmith.blocks.layers.init.signals import SignalReport, signal_report
+
+if TYPE_CHECKING:
+    from tunesmith.blocks.layers.init.output_bias import output_bias_from, set_output_bias
+    from tunesmith.blocks.layers.init.planning import initialise, plan
+    from tunesmith.blocks.layers.init.residual import zero_residual
+    from tunesmith.blocks.layers.init.signals import SignalReport, signal_report
 
 __all__ = [
     "DEVIATIONS",
     "INITS",
     "Fan",
     "SignalReport",
-    "data_dependent",
     "fan",
     "fans",
     "gain",
     "initialise",
-    "lsuv",
     "output_bias_from",
     "plan",
     "rule_for",
@@ -32,3 +33,19 @@ __all__ = [
     "signal_report",
     "zero_residual",
 ]
+
+LATE = {  # read when first asked for; `lsuv` and `data_dependent`, which are files here too, are in `layers`
+    "SignalReport": "signals",
+    "initialise": "planning",
+    "output_bias_from": "output_bias",
+    "plan": "planning",
+    "set_output_bias": "output_bias",
+    "signal_report": "signals",
+    "zero_residual": "residual",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
