@@ -187,3 +187,28 @@ def test_a_closure_sees_the_same_dropout_each_time() -> None:
 
     assert len(seen) > 1
     assert all(torch.equal(mask, seen[0]) for mask in seen)
+
+
+@pytest.mark.parametrize("implementation", ["fused", "foreach", "forloop"])
+def test_an_overflow_before_the_first_step_leaves_no_momentum(implementation: str) -> None:
+    def trained(kernel: str) -> list[Tensor]:
+        torch.manual_seed(0)
+        model, loss = nn.Linear(4, 1), losses.build("mse", kind="regression")
+        switches = {name: name == kernel for name in ("fused", "foreach")}
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, **switches)
+        precision = Precision("fp16", torch.device("cpu"))
+        update = Update(model, optimizer, loss, precision)
+        state = State(model=model, optimizer=optimizer, scaler=precision.scaler)
+        inputs = torch.randn(20, 4)
+        target = 30 * inputs[:, :1]
+        outcomes = [update(state, (Batch(inputs, target, None, 20),), permit)[1] for _ in range(12)]
+        assert outcomes == sorted(outcomes)  # skipped until the scale fits, then made
+        assert not outcomes[0]
+        assert outcomes[-1]
+        return [parameter.detach().clone() for parameter in model.parameters()]
+
+    junk = [torch.full((size,), 7e5) for size in (1, 4) for _ in range(100)]
+    del junk  # what torch's fused kernel would take for a momentum
+
+    for one, plain in zip(trained(implementation), trained("forloop"), strict=True):
+        torch.testing.assert_close(one, plain)

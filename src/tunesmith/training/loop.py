@@ -333,7 +333,8 @@ class Loop:
             state.progress["reference"] = row["score"]
         state.progress["waited"] = 0 if beyond else state.progress.get("waited", 0) + 1
         row = {
-            "epoch": state.epoch + (round(state.position / plan.feed.length, 4) if plan.feed.sized else 0),
+            "epoch": state.epoch
+            + (round(state.position / plan.feed.length, 4) if state.position and plan.feed.sized else 0),
             "step": state.step,
             "train_loss": sums["sum"] / sums["weight"] if sums["weight"] else math.nan,
             **row,

@@ -104,8 +104,10 @@ class Update:
         )  # the loss itself, not its scaled gradient: no scale mends that
         if not overflow:
             self.clipping(state, found, gradient.norm)
-        made = (not overflow or broken) and permit(state, gradient)
-        if made or overflow:
+        made = (not overflow or broken) and permit(state, gradient) and not overflow
+        if (
+            made
+        ):  # never called to skip: torch's fused SGD then leaves a momentum of whatever lay in memory (docs/log.md)
             scaler.step(self.optimizer)
         scaler.update()
         return made
