@@ -210,7 +210,8 @@ def imported(command: list[str], environment: dict[str, str], folder: Path) -> t
 def table(rows: Any) -> str:
     lines = []
     for group in by_case(rows):
-        case, measured = group[-1]["case"], group[-1]["measured"]
+        newest = max(group, key=lambda row: row["date"])  # each row holds the medians of a round of its own
+        case, measured = newest["case"], newest["measured"]
         bar = BARS[case["what"]]
         against = (
             "import torch"
