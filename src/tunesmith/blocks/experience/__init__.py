@@ -9,7 +9,6 @@ this one, a test compares. A user's own file of the same form goes on top and wi
 """
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.blocks.experience.context import KEYS, KINDS, kind_of, optimizer_of
@@ -23,6 +22,7 @@ from tunesmith.blocks.experience.experience import (
 )
 from tunesmith.blocks.experience.lint import Note, lint, lint_schedule
 from tunesmith.blocks.experience.rule import Bound, Contradiction, Factor, Rule, Start
+from tunesmith.records.late import late
 
 if TYPE_CHECKING:
     from tunesmith.blocks.experience.pages import contradictions_page, overview, rule_page, rules_of_path
@@ -62,12 +62,7 @@ __all__ = [
 LATE = dict.fromkeys(
     ("contradictions_page", "overview", "rule_page", "rules_of_path"), "pages"
 )  # no training needs them
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
+__getattr__ = late(__name__, LATE)
 
 
 class _InForce(Mapping[str, Rule]):

@@ -1,12 +1,12 @@
 """The parts of networks, by name: norms, initialisers, activations, poolings."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunesmith.blocks.layers.activations import ACTIVATIONS, activation
 from tunesmith.blocks.layers.init import INITS, gain
 from tunesmith.blocks.layers.norm import NORMS, adds_bias, norm, norm_slot, norm_weights, zero_weight
 from tunesmith.blocks.layers.poolings import POOLINGS, pooling, positions
+from tunesmith.records.late import late
 
 if TYPE_CHECKING:
     from tunesmith.blocks.layers.init.data_dependent import data_dependent
@@ -85,9 +85,4 @@ LATE = {  # read when first asked for: a net with torch's own weights needs none
     "weight_scale_invariance": "norm.invariance",
     "zero_residual": "init.residual",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
+__getattr__ = late(__name__, LATE)

@@ -3,7 +3,6 @@
 A member is called with parameter groups, a rate and the recipe: `OPTIMIZERS["adamw"](groups, lr, recipe)`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -18,6 +17,7 @@ from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
 from tunesmith.blocks.optim.switching import evaluated, is_schedule_free, switches
 from tunesmith.records import Catalog, Recipe, Source, revise
+from tunesmith.records.late import late
 
 if TYPE_CHECKING:
     from tunesmith.blocks.optim.batch_laws import (
@@ -75,12 +75,7 @@ LATE = {  # read when first asked for: few trainings need them
     "group_table": "table",
     "scale_rate": "scaling",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
+__getattr__ = late(__name__, LATE)
 
 
 OPTIMIZERS: Catalog[Member] = Catalog("optimizer")

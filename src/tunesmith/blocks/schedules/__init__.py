@@ -8,8 +8,7 @@ run, whole updates, or an amount such as "0.1dur".
 """
 
 from collections.abc import Iterable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from tunesmith.blocks.schedules.history import History, Judged, Watched, factor_
 from tunesmith.blocks.schedules.joining import join, multiplied, warmup_of
 from tunesmith.blocks.schedules.units import decay_factor, updates
 from tunesmith.blocks.schedules.warmups import WARMUPS
+from tunesmith.records.late import late
 
 if TYPE_CHECKING:
     from tunesmith.blocks.schedules.exports import to_torch
@@ -54,12 +54,7 @@ __all__ = [
 SCHEDULES.load(__path__, __name__)
 
 LATE = {"from_torch": "imports", "to_torch": "exports"}  # no training of ours needs them
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
+__getattr__ = late(__name__, LATE)
 
 
 def rates(schedule: Schedule, steps: int | Iterable[int], history: History = ()) -> np.ndarray:

@@ -5,11 +5,11 @@ from torch's global generator or the one given. Legend: n_in = in / groups x ker
 positions; torch's n_out ignores groups, and so does this one.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunesmith.blocks.layers.init.catalogue import DEVIATIONS, INITS, Fan, fan, fans
 from tunesmith.blocks.layers.init.gains import gain, rule_for
+from tunesmith.records.late import late
 
 if TYPE_CHECKING:
     from tunesmith.blocks.layers.init.output_bias import output_bias_from, set_output_bias
@@ -43,9 +43,4 @@ LATE = {  # read when first asked for; `lsuv` and `data_dependent`, which are fi
     "signal_report": "signals",
     "zero_residual": "residual",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LATE[name]}"), name)
+__getattr__ = late(__name__, LATE)
