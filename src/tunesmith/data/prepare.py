@@ -117,6 +117,18 @@ def _from_pictures(path: Path, task: Task, recipe: Recipe) -> Gathered:
     return from_pictures(task, recipe, train, found.name, *others)
 
 
+def planned_split(gathered: Gathered, task: Task, recipe: Recipe) -> Split:
+    """How a training would divide these rows, without encoding them: row numbers of the source. Raises `DataError`."""
+    for part in PARTS:
+        rows = getattr(gathered, part)
+        if rows is not None:
+            setattr(gathered, part, _with_targets(rows, gathered, [], asked.takes_missing(task, recipe)))
+    _take_parts(gathered)
+    target, _ = _target(gathered, task)
+    split = _divided(gathered, target, task, recipe, [], [])
+    return _numbered(split, *(_part_rows(gathered, part, getattr(split, part)) for part in PARTS))  # type: ignore[arg-type]
+
+
 def assembled(gathered: Gathered, task: Task, recipe: Recipe) -> Prepared:
     """Rows divided, blocks fitted, parts encoded."""
     findings, notices = list(gathered.findings), list(gathered.notices)

@@ -1,6 +1,8 @@
 """The records everything stands on. Imports no torch."""
 
 from tunesmith.records.catalog import Catalog
+from tunesmith.records.check import CHEAP, DEAR, PASS, Check, Findings, Inapplicable, examine
+from tunesmith.records.clock import Clock, OutOfTime
 from tunesmith.records.derived import Derived, derived, updates_of
 from tunesmith.records.errors import (
     CheckpointError,
@@ -36,15 +38,23 @@ from tunesmith.records.task import Task
 from tunesmith.records.trial import Trial
 
 __all__ = [
+    "CHEAP",
+    "DEAR",
+    "PASS",
     "Catalog",
+    "Check",
     "CheckpointError",
+    "Clock",
     "DataError",
     "Derived",
     "DeviceError",
     "Evidence",
     "Finding",
+    "Findings",
+    "Inapplicable",
     "MissingExtra",
     "ModelError",
+    "OutOfTime",
     "Program",
     "Recipe",
     "RecipeError",
@@ -63,6 +73,7 @@ __all__ = [
     "apply",
     "derived",
     "did_you_mean",
+    "examine",
     "explain_field",
     "healthy",
     "import_foreign",
