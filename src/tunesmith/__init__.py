@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunesmith.records import (
         Evidence,
         Finding,
+        Findings,
         Program,
         Recipe,
         Remedy,
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
         revise,
     )
     from tunesmith.runs import Run
+    from tunesmith.verbs.audit import audit
     from tunesmith.verbs.explain import explain
     from tunesmith.verbs.export import export
     from tunesmith.verbs.fit import fit
     from tunesmith.verbs.predict import load, predict
+    from tunesmith.verbs.preflight import preflight
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
 
@@ -39,6 +42,7 @@ _PLACES = {
         (
             "Evidence",
             "Finding",
+            "Findings",
             "Program",
             "Recipe",
             "Remedy",
@@ -56,11 +60,13 @@ _PLACES = {
     **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
     **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
     "Run": "tunesmith.runs",
+    "audit": "tunesmith.verbs.audit",
     "explain": "tunesmith.verbs.explain",
     "export": "tunesmith.verbs.export",
     "fit": "tunesmith.verbs.fit",
     "load": "tunesmith.verbs.predict",
     "predict": "tunesmith.verbs.predict",
+    "preflight": "tunesmith.verbs.preflight",
     "report": "tunesmith.verbs.report",
     "schedule": "tunesmith.verbs.schedule",
 }
@@ -68,6 +74,7 @@ _PLACES = {
 __all__ = [
     "Evidence",
     "Finding",
+    "Findings",
     "Program",
     "Recipe",
     "Remedy",
@@ -78,6 +85,7 @@ __all__ = [
     "Task",
     "Trial",
     "TunesmithError",
+    "audit",
     "explain",
     "export",
     "fit",
@@ -88,6 +96,7 @@ __all__ = [
     "norm_for",
     "output_bias_from",
     "predict",
+    "preflight",
     "report",
     "revise",
     "schedule",

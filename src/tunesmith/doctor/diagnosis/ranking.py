@@ -1,0 +1,125 @@
+"""The order of findings: the most likely cause first, what it explains after it.
+
+Graver findings come before lighter ones; among equals confirmed ones, then those further upstream in the order data, outputs and
+loss, model, start values, optimizer, schedule, regularisation, budget; then by confidence. A finding whose fault follows from that of
+another one, of warning or error, stands after it whatever its gravity (`caused_by`). Of several findings of one fault the first
+stands in this order and the others after all that are as grave.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from tunesmith.records import Finding
+
+UPSTREAM = ("data", "output", "loss", "numerics", "model", "init", "act", "optim", "lr", "batch", "reg", "fit", "run")
+KINDS = ("cause", "mechanism", "symptom")
+GRAVITY = ("error", "warning", "note")
+
+# What a fault brings about that is a fault of its own name elsewhere: the first explains the second away.
+# From diagnosis order data -> output/loss -> model -> init -> optimizer -> schedule, and the causes in faults.toml.
+BRINGS: Mapping[str, tuple[str, ...]] = {
+    "data.nonfinite": (
+        "numerics.unsafe_op",
+        "lr.too_high",
+        "init.bad_scale",
+        "model.too_small",
+        "model.bad_normalization",
+    ),
+    "data.label_out_of_range": ("output.wrong_width",),
+    "data.unscaled_inputs": (
+        "lr.too_high",
+        "lr.too_low",
+        "init.bad_scale",
+        "act.unsuitable",
+        "model.too_small",
+        "numerics.unsafe_op",
+    ),
+    "data.unscaled_targets": (
+        "lr.too_high",
+        "lr.too_low",
+        "init.bad_scale",
+        "output.wrong_activation",
+        "model.too_small",
+        "loss.mismatch",
+    ),
+    "data.outliers": ("lr.too_high", "data.unscaled_inputs"),
+    "output.wrong_activation": (
+        "lr.too_low",
+        "lr.too_high",
+        "init.bad_scale",
+        "model.too_small",
+        "loss.mismatch",
+        "numerics.unsafe_op",
+    ),
+    "output.wrong_width": ("model.too_small", "loss.mismatch"),
+    "loss.shape_broadcast": ("model.too_small", "loss.mismatch", "data.no_signal", "lr.too_low"),
+    "loss.wrong_reduction": ("lr.too_high", "lr.too_low"),
+    "loss.mismatch": ("model.too_small", "lr.too_high", "lr.too_low", "data.no_signal"),
+    "model.batch_leak": ("model.train_eval_mode", "data.no_signal", "model.too_small"),
+    "init.bad_scale": ("lr.too_high", "lr.too_low", "act.unsuitable", "model.too_small", "optim.bad_hyperparameters"),
+    "init.symmetric": ("model.too_small", "lr.too_low"),
+    "act.unsuitable": ("lr.too_low", "model.too_small"),
+    "optim.unregistered_params": ("model.too_small", "lr.too_low", "fit.too_few_epochs"),
+    "optim.missing_zero_grad": ("lr.too_high",),
+    "optim.bad_hyperparameters": ("lr.too_low", "lr.too_high", "model.too_small"),
+    "lr.too_high": ("model.too_small",),
+    "lr.too_low": ("model.too_small", "fit.too_few_epochs"),
+    "lr.bad_schedule": ("lr.too_low", "fit.too_few_epochs"),
+    "reg.too_strong": ("model.too_small", "lr.too_low"),
+    "batch.too_large": ("fit.too_few_epochs", "lr.too_low"),
+}
+
+
+def ranked(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in order. `caused_by` is set where another finding explains one."""
+    left = list(findings)
+    explained = [_explained(finding, left) for finding in left]
+    ordered = sorted(explained, key=_place)
+    first: dict[str, Finding] = {}
+    for finding in ordered:
+        first.setdefault(finding.fault, finding)
+    leads = [finding for finding in ordered if first[finding.fault] is finding]
+    rest = [finding for finding in ordered if first[finding.fault] is not finding]
+    return sorted([*leads, *rest], key=lambda finding: (_tier(finding), first[finding.fault] is not finding))
+
+
+def _explained(finding: Finding, others: list[Finding]) -> Finding:
+    if finding.caused_by is not None:
+        return finding
+    causes = [other.fault for other in others if other.severity != "note" and _brings(other.fault, finding.fault)]
+    return replace(finding, caused_by=min(causes, key=_stream)) if causes else finding
+
+
+def _brings(cause: str, effect: str) -> bool:
+    if cause == effect or effect in BRINGS.get(cause, ()):
+        return cause != effect
+    return cause in vocabulary().get(effect, {}).get("causes", ())
+
+
+def _tier(finding: Finding) -> int:
+    """0 an unexplained error … 5 an explained note."""
+    late = finding.caused_by is not None and finding.severity != "note"
+    refuted = finding.status == "refuted"
+    return GRAVITY.index(finding.severity) + (2 if refuted else 0) + (1 if late else 0)
+
+
+def _place(finding: Finding) -> tuple[int, int, int, float, int]:
+    kind = vocabulary().get(finding.fault, {}).get("kind", "cause")
+    sure = 0 if finding.status == "confirmed" else 1
+    return (_tier(finding), KINDS.index(kind), sure, -round(finding.confidence, 1), _stream(finding.fault))
+
+
+def _stream(fault: str) -> int:
+    family = fault.partition(".")[0]
+    return UPSTREAM.index(family) if family in UPSTREAM else len(UPSTREAM)
+
+
+@cache
+def vocabulary() -> Mapping[str, Mapping[str, Any]]:
+    """The fault list by id."""
+    text = (files("tunesmith.records") / "faults.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text))
