@@ -2,6 +2,8 @@
 
 import typer
 
+from tunesmith.cli.audit import audit
+from tunesmith.cli.check import check
 from tunesmith.cli.clean import clean
 from tunesmith.cli.demo import demo
 from tunesmith.cli.doctor import doctor
@@ -14,11 +16,11 @@ from tunesmith.cli.report import report
 from tunesmith.cli.schedule import schedule
 
 app = typer.Typer(
-    help="Trains neural networks on your data: exact, resumable, judged on rows they have not seen.",
+    help="Looks at data and program, trains exactly and resumably, judges on rows not seen.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, predict, export, report, init, doctor, explain, schedule, clean, demo):
+for command in (fit, audit, check, predict, export, report, init, doctor, explain, schedule, clean, demo):
     app.command()(command)
 
 

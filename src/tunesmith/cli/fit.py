@@ -7,7 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunesmith.cli.answers import Answer
-from tunesmith.cli.options import Debug, Json, Language, Quiet, Settings
+from tunesmith.cli.options import (
+    Columns,
+    Data,
+    Debug,
+    Drop,
+    Group,
+    Json,
+    Kind,
+    Labels,
+    Language,
+    Model,
+    Positive,
+    Quiet,
+    RecipeFile,
+    Settings,
+    SplitBy,
+    Target,
+    TaskObject,
+    Test,
+    Time,
+    Val,
+    Weight,
+)
 
 if TYPE_CHECKING:
     from tunesmith.records import Recipe, Task
@@ -17,46 +39,21 @@ Words = list[str] | None
 
 
 def fit(
-    data: Annotated[
-        Text,
-        typer.Argument(
-            metavar="DATA",
-            help="Training data: .csv, .parquet, .jsonl (each also .gz), .npz, an idx file, a folder or .zip of pictures.",
-            show_default=False,
-        ),
-    ] = None,
-    target: Annotated[Words, typer.Option(metavar="COLUMN", help="What to predict. Repeatable.")] = None,
-    test: Annotated[
-        Text, typer.Option(metavar="DATA|SHARE", help="Test data, or the share of rows kept for the test.")
-    ] = None,
-    val: Annotated[
-        Text, typer.Option(metavar="DATA|SHARE", help="Validation data, or the share of rows kept for validation.")
-    ] = None,
-    split: Annotated[Text, typer.Option(metavar="METHOD", help="random, stratified, group or time.")] = None,
-    group: Annotated[
-        Text, typer.Option(metavar="COLUMN", help="Column whose rows of equal value stay in one part.")
-    ] = None,
-    time: Annotated[
-        Text, typer.Option(metavar="COLUMN", help="Column to split by time: the newest rows are the test.")
-    ] = None,
-    drop: Annotated[Words, typer.Option(metavar="COLUMN", help="Column to leave out. Repeatable.")] = None,
-    weight: Annotated[Text, typer.Option(metavar="COLUMN", help="Column with the weight of each row.")] = None,
-    positive: Annotated[Text, typer.Option(metavar="LABEL", help="Which of two classes is the positive one.")] = None,
-    labels: Annotated[
-        Text, typer.Option(metavar="FILE", help="File of labels that belongs to an idx file of pictures.")
-    ] = None,
-    column: Annotated[
-        Words, typer.Option(metavar="NAME=KIND", help="Overrule the kind of a column, e.g. zip=category. Repeatable.")
-    ] = None,
-    kind: Annotated[
-        Text, typer.Option(metavar="KIND", help="multiclass, binary, multilabel, regression, multi_regression.")
-    ] = None,
-    model: Annotated[
-        Text, typer.Option(metavar="NAME", help="Built-in model: mlp, cnn, bag, lstm, transformer.")
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recipe file, as `tunesmith init` writes it.")
-    ] = None,
+    data: Data = None,
+    target: Target = None,
+    test: Test = None,
+    val: Val = None,
+    split: SplitBy = None,
+    group: Group = None,
+    time: Time = None,
+    drop: Drop = None,
+    weight: Weight = None,
+    positive: Positive = None,
+    labels: Labels = None,
+    column: Columns = None,
+    kind: Kind = None,
+    model: Model = None,
+    recipe: RecipeFile = None,
     settings: Settings = None,
     epochs: Annotated[int | None, typer.Option(metavar="NUMBER", help="Passes over the training rows.")] = None,
     folder: Annotated[
@@ -68,9 +65,7 @@ def fit(
     until: Annotated[
         Text, typer.Option(metavar="WHEN", help="Pause then, e.g. '3 epochs', '200 steps', '30 seconds'.")
     ] = None,
-    task: Annotated[
-        Text, typer.Option(metavar="MODULE:OBJECT", help="Your own Task, or a function that returns one.")
-    ] = None,
+    task: TaskObject = None,
     language: Language = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -206,11 +201,24 @@ def task_of(task: Text, data: Text, **about: Any) -> "Task":
 
 
 def imported(name: str) -> "Task":
-    """The task behind `module:object`; the module is also looked for where the user stands."""
+    """The task behind `module:object`. Raises `DataError` for anything else."""
+    from tunesmith.records import DataError, Task
+
+    made = called(name, Task)
+    if not isinstance(made, Task):
+        raise DataError(
+            f"--task {name!r} is a {type(made).__name__}; expected a tunesmith.Task or a function that returns one"
+        )
+    return made
+
+
+def called(name: str, *kinds: type) -> Any:
+    """What stands behind `module:object`, called where it is a function and none of `kinds`; the module is also looked for
+    where the user stands."""
     import sys
     from importlib import import_module
 
-    from tunesmith.records import DataError, Task, did_you_mean
+    from tunesmith.records import DataError, did_you_mean
 
     module_name, colon, wanted = name.partition(":")
     if not colon or not module_name or not wanted:
@@ -225,12 +233,7 @@ def imported(name: str) -> "Task":
     if not hasattr(module, wanted):
         raise DataError(f"--task {name!r}: {module_name} has no {wanted!r}{did_you_mean(wanted, public(module))}")
     found = getattr(module, wanted)
-    made = found() if callable(found) and not isinstance(found, Task) else found
-    if not isinstance(made, Task):
-        raise DataError(
-            f"--task {name!r} is a {type(made).__name__}; expected a tunesmith.Task or a function that returns one"
-        )
-    return made
+    return found() if callable(found) and not isinstance(found, kinds) else found
 
 
 def public(module: object) -> Sequence[str]:

@@ -10,6 +10,8 @@ from tunesmith.records.fields import owners
 from tunesmith.records.sections import PATHS, SECTIONS
 from tunesmith.reports.plot import Look
 from tunesmith.verbs.catalogues import CATALOGUES, catalogue
+from tunesmith.verbs.check_pages import found_page
+from tunesmith.verbs.check_pages import names as check_names
 from tunesmith.verbs.fault_pages import fault_page, faults
 from tunesmith.verbs.words import beside, entries
 
@@ -47,6 +49,8 @@ def explain(name: str, *, width: int = 100, look: Look | None = None) -> str:
         raise UnknownName(
             f"{name!r} stands in several catalogues; ask for {' or '.join(f'{one}.{name}' for one in found)}"
         )
+    if (page := found_page(name, width)) is not None:
+        return page
     if name in experience.RULES and not owners(name):  # `depth` is a field first, and its page names the rule
         return experience.rule_page(name, width)
     return other_trainers(name, width)
@@ -82,6 +86,7 @@ def all_names() -> Iterator[str]:
     yield from faults()
     yield from PATHS
     yield from SECTIONS
+    yield from check_names()
     yield EXPERIENCE
     for rule in experience.RULES:
         yield f"{EXPERIENCE}.{rule}"
@@ -108,6 +113,8 @@ def contents(width: int = 100) -> str:
             "",
             "Catalogues and their members (tunesmith explain schedule, tunesmith explain schedule.cosine):",
             families,
+            "",
+            "Audits of the data and checks of the program (tunesmith explain audit, tunesmith explain check)",
             "",
             "Rules of thumb (tunesmith explain experience, tunesmith explain lr.adam)",
         ]

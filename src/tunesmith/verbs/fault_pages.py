@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from tunesmith.verbs.check_pages import seen_by
 from tunesmith.verbs.words import row
 
 SOURCE = re.compile(r"\[([A-Za-z]+)\]")
@@ -31,6 +32,7 @@ def fault_page(name: str, width: int) -> str:
     rows = [("What", entry["definition"]), ("Evidence", entry["evidence"]), ("Remedy", entry.get("remedy", ""))]
     rows.append(("Causes", ", ".join(entry.get("causes", ()))))
     rows.append(("Seen as", ", ".join(effects)))
+    rows.append(("Found by", ", ".join(seen_by(name))))
     cited = dict.fromkeys(
         SOURCE.findall(" ".join(str(entry.get(field, "")) for field in ("definition", "evidence", "remedy")))
     )
