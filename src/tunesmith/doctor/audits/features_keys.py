@@ -19,7 +19,8 @@ def mixed(values: Array) -> Array:
     with np.errstate(over="ignore"):
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    found: Array = values ^ (values >> np.uint64(31))
+    return found
 
 
 def row_keys(table: Mapping[str, Array]) -> Array:
