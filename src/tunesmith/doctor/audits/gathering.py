@@ -261,6 +261,7 @@ def material_of_arrays(
         for key, values in views["train"].table.items()
     }
     made = Material(name, "arrays", "", views, (), ("y",), columns)
+    made.as_is = task is None or not isinstance(task.model, str)
     asked = task if task is not None else Task(train=(np.zeros((1, 1)), np.zeros(1)), kind=kind)  # type: ignore[arg-type]
     target = made.train.target
     if target is not None and target.dtype.kind in "fiubO" and (target.ndim == 1 or target.ndim == 2):
@@ -272,6 +273,7 @@ def _live(task: Task) -> Material:
     """The first rows of a Dataset or a DataLoader, read out."""
     pairs = {part: _read_out(data) for part, data in _given(task).items()}
     made = material_of_arrays(pairs, name=type(task.train).__name__, task=task)
+    made.as_is = True
     if len(made.train) >= READ_OUT:
         made.notices.append(f"the audits looked at the first {len(made.train)} rows of the {made.name}")
     return made
