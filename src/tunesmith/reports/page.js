@@ -48,3 +48,33 @@ for (const svg of document.querySelectorAll("svg[data-hover]")) {
     rule.remove();
   });
 }
+
+// Sorts and filters the samples of a check.
+const form = document.getElementById("controls");
+if (form) {
+  const cards = document.getElementById("cards");
+  const all = [...cards.children];
+  const field = (name) => document.getElementById(name);
+  const show = () => {
+    const by = field("sort").value;
+    const value = (card) => (by === "label" ? card.dataset.label : Number(card.dataset[by]));
+    const up = by === "label" || by === "suspicion" || by === "row" ? 1 : -1;
+    const compare = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) * up;
+    let count = 0;
+    for (const card of all) {
+      const data = card.dataset;
+      const kept =
+        (!field("by-label").value || data.label === field("by-label").value) &&
+        (!field("by-fault").value || data.found.split(" ").includes(field("by-fault").value)) &&
+        (!field("wrong").checked || data.wrong === "1") &&
+        (field("least").value === "" || Number(data.loss) >= Number(field("least").value)) &&
+        (field("shortest").value === "" || Number(data.size) >= Number(field("shortest").value));
+      card.hidden = !kept;
+      count += kept;
+    }
+    cards.replaceChildren(...all.sort(compare));
+    field("count").textContent = `${count} of ${all.length} rows`;
+  };
+  form.addEventListener("input", show);
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
