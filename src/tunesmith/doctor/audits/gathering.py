@@ -264,7 +264,11 @@ def material_of_arrays(
     made.as_is = task is None or not isinstance(task.model, str)
     asked = task if task is not None else Task(train=(np.zeros((1, 1)), np.zeros(1)), kind=kind)  # type: ignore[arg-type]
     target = made.train.target
-    if target is not None and target.dtype.kind in "fiubO" and (target.ndim == 1 or target.ndim == 2):
+    if target is not None and target.ndim == 2:
+        made.targets = tuple(f"y{place}" for place in range(target.shape[1]))
+    if asked.kind == "language" or (target is not None and target.ndim > 2):
+        made.kind = "language" if asked.kind == "language" else ""
+    elif target is not None and target.dtype.kind in "fiubO":
         _understand_target(made, asked)
     return made
 
