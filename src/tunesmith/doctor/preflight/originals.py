@@ -88,12 +88,33 @@ class Originals:
     def copy(self) -> tuple[Any, Any, Any, Any]:
         """Model, loss, optimizer and scheduler, copied together so that they still belong together."""
         program = self.program
-        made = copy.deepcopy((program.model, program.loss_fn, program.optimizer, program.scheduler))
+        memo: dict[int, Any] = {}
+        made = copy.deepcopy((program.model, program.loss_fn, program.optimizer, program.scheduler), memo)
+        carry_over(program.optimizer, made[2], memo)
         for holder, original in zip((made[0], made[1]), (program.model, program.loss_fn), strict=True):
             if isinstance(holder, nn.Module):
                 for mine, theirs in zip(holder.parameters(), original.parameters(), strict=True):
                     mine.grad = None if theirs.grad is None else theirs.grad.clone()
         return made
+
+
+def carry_over(original: Any, made: Any, memo: dict[int, Any]) -> None:
+    """What a copy of an optimizer of torch leaves behind: attributes of its own (LBFGS keeps its parameters in one), and the mark
+    that a scheduler sets on `step` to see the order of the calls."""
+    for name, value in vars(original).items():
+        if name not in vars(made) and not callable(value):
+            setattr(made, name, copy.deepcopy(value, memo))
+    if not hasattr(getattr(original, "step", None), "_wrapped_by_lr_sched"):
+        return
+    plain = type(made).step
+
+    @functools.wraps(plain)
+    def step(*args: Any, **named: Any) -> Any:
+        made._opt_called = True
+        return plain(made, *args, **named)
+
+    step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
+    made.step = step
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
