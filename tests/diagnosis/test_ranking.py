@@ -1,0 +1,69 @@
+"""The order of findings."""
+
+import itertools
+
+from tunesmith.doctor.diagnosis import ranked
+from tunesmith.records import Finding
+
+
+def finding(fault, severity="warning", confidence=0.8, status="suspected"):
+    return Finding(fault=fault, severity=severity, message=fault, confidence=confidence, status=status)
+
+
+def faults(findings):
+    return [one.fault for one in ranked(findings)]
+
+
+def test_the_grave_come_first_and_notes_last():
+    found = [finding("data.constant", "note"), finding("lr.too_low"), finding("data.label_out_of_range", "error")]
+
+    for order in itertools.permutations(found):
+        assert faults(order) == ["data.label_out_of_range", "lr.too_low", "data.constant"]
+
+
+def test_a_symptom_stands_after_what_causes_it_whatever_its_gravity():
+    found = [finding("run.crash", "error"), finding("output.wrong_width", "error")]
+
+    order = ranked(found)
+
+    assert [one.fault for one in order] == ["output.wrong_width", "run.crash"]
+    assert order[1].caused_by == "output.wrong_width"
+
+
+def test_an_upstream_cause_explains_what_it_brings_about():
+    found = [finding("lr.too_high", confidence=0.9), finding("data.unscaled_inputs"), finding("act.dead_relu")]
+
+    order = ranked(found)
+
+    assert order[0].fault == "data.unscaled_inputs"
+    assert {one.fault: one.caused_by for one in order[1:]} == {
+        "lr.too_high": "data.unscaled_inputs",
+        "act.dead_relu": "data.unscaled_inputs",
+    }
+
+
+def test_a_note_explains_nothing():
+    order = ranked([finding("data.unscaled_inputs", "note"), finding("lr.too_high")])
+
+    assert [one.fault for one in order] == ["lr.too_high", "data.unscaled_inputs"]
+    assert order[0].caused_by is None
+
+
+def test_other_faults_come_before_the_second_finding_of_one():
+    found = [
+        finding("data.leakage", confidence=0.9),
+        finding("data.leakage", confidence=0.85),
+        finding("init.symmetric"),
+    ]
+
+    assert faults(found) == ["data.leakage", "init.symmetric", "data.leakage"]
+
+
+def test_the_surer_comes_first_and_the_refuted_last():
+    found = [
+        finding("init.symmetric", status="refuted"),
+        finding("model.batch_leak", status="suspected"),
+        finding("optim.missing_zero_grad", status="confirmed"),
+    ]
+
+    assert faults(found) == ["optim.missing_zero_grad", "model.batch_leak", "init.symmetric"]
