@@ -1,0 +1,67 @@
+"""What every audit and every check keeps."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tunesmith.doctor.audits import AUDITS
+from tunesmith.doctor.preflight import CHECKS
+from tunesmith.records.messages import templates
+from tunesmith.verbs.check_pages import COSTS, HEADINGS, pages
+from tunesmith.verbs.explain import explain
+from tunesmith.verbs.fault_pages import faults
+
+ROOT = Path(__file__).resolve().parents[2]
+FAMILIES = {"audit": (AUDITS, "audits"), "check": (CHECKS, "preflight")}
+MEMBERS = [(family, name) for family, (catalogue, _) in FAMILIES.items() for name in catalogue]
+FILES = sorted((ROOT / "src/tunesmith/doctor").rglob("*.py"))
+
+
+@pytest.mark.parametrize(("family", "name"), MEMBERS)
+def test_the_page_says_what_is_seen_why_what_to_do_how_far_and_from_where(family, name):
+    page = pages(family)[name]
+
+    for width in (80, 120):
+        lines = explain(f"{family}.{name}", width=width).splitlines()
+        assert lines[0].startswith(f"{family}.{name}")
+        assert max(map(len, lines)) <= width
+    assert len(page.title.split()) >= 3
+    for heading in HEADINGS:
+        assert len(page.rows.get(heading, "").split()) >= 3, heading
+
+
+@pytest.mark.parametrize(("family", "name"), MEMBERS)
+def test_what_the_file_says_is_what_the_catalogue_holds(family, name):
+    member, page = FAMILIES[family][0][name], pages(family)[name]
+
+    assert page.faults == member.faults
+    assert page.cost in COSTS
+    assert Path(member.look.__code__.co_filename).stem == name
+    assert set(member.faults) <= set(faults())
+    assert f"{family}.{name}" in explain(member.faults[0], width=200).replace("\n", " ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_page_stands_without_its_member(family):
+    assert list(pages(family)) == list(FAMILIES[family][0])
+
+
+@pytest.mark.parametrize(("family", "name"), MEMBERS)
+def test_every_member_is_under_test(family, name):
+    written = [file.read_text() for file in (ROOT / "tests" / FAMILIES[family][1]).glob("test_*.py")]
+
+    assert any(name in text for text in written)
+
+
+def test_every_message_has_its_template():
+    known = templates("en")
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.keyword) and node.arg in ("message", "title"):
+                said = [
+                    one for one in ast.walk(node.value) if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                ]
+                for one in said:
+                    if "." in one.value and " " not in one.value:
+                        assert one.value in known, f"{file.name}:{node.value.lineno}"
