@@ -1,13 +1,11 @@
 """What every audit and every check keeps."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
 from tunesmith.doctor.audits import AUDITS
 from tunesmith.doctor.preflight import CHECKS
-from tunesmith.records.messages import templates
 from tunesmith.verbs.check_pages import COSTS, HEADINGS, pages
 from tunesmith.verbs.explain import explain
 from tunesmith.verbs.fault_pages import faults
@@ -15,7 +13,6 @@ from tunesmith.verbs.fault_pages import faults
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {"audit": (AUDITS, "audits"), "check": (CHECKS, "preflight")}
 MEMBERS = [(family, name) for family, (catalogue, _) in FAMILIES.items() for name in catalogue]
-FILES = sorted((ROOT / "src/tunesmith/doctor").rglob("*.py"))
 
 
 @pytest.mark.parametrize(("family", "name"), MEMBERS)
@@ -52,16 +49,3 @@ def test_every_member_is_under_test(family, name):
     written = [file.read_text() for file in (ROOT / "tests" / FAMILIES[family][1]).glob("test_*.py")]
 
     assert any(name in text for text in written)
-
-
-def test_every_message_has_its_template():
-    known = templates("en")
-    for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.keyword) and node.arg in ("message", "title"):
-                said = [
-                    one for one in ast.walk(node.value) if isinstance(one, ast.Constant) and isinstance(one.value, str)
-                ]
-                for one in said:
-                    if "." in one.value and " " not in one.value:
-                        assert one.value in known, f"{file.name}:{node.value.lineno}"
