@@ -1,0 +1,155 @@
+"""What cheap models reach on the same rows: the score that a training should at least come to. A tool of the checks.
+
+A linear model, nearest neighbours and a small forest, cross-validated on at most `ROWS` training rows; the best of them counts.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunesmith.doctor.preflight.bench import Bench
+from tunesmith.records.check import Inapplicable
+
+Array = np.ndarray[Any, Any]
+ROWS = 1000  # assumption: a share is known to 1.6 points
+WIDEST = 200_000  # numbers a row; assumption
+FOLDS = 3  # assumption: each fit sees two thirds
+VOCABULARY = 2000  # tokens that are counted apart; assumption
+FEWEST = 60  # rows; assumption: fewer say nothing about a score
+
+
+@dataclass(frozen=True, slots=True)
+class Attainable:
+    """Cross-validated scores: share of right labels, the mean over the classes; or R²."""
+
+    best: str  # the model that reached most
+    score: float
+    noise: float  # standard error of that score
+    chance: float  # of the best constant answer, on the same rows
+    rows: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def signal(self) -> bool:
+        """Whether the inputs tell more than nothing: beyond three standard errors."""
+        return self.score > self.chance + 3 * self.noise
+
+    @property
+    def gain(self) -> float:
+        """How far above the best constant answer."""
+        return self.score - self.chance
+
+
+def attainable(bench: Bench) -> Attainable:
+    """The reference of a bench, made once. Raises `Inapplicable` where there is none."""
+    if bench.kind not in ("binary", "multiclass", "regression", "multi_regression"):
+        raise Inapplicable(f"there is no cheap reference for a {bench.kind} task")
+    return bench.kept("attainable", lambda: _attainable(bench))
+
+
+def _attainable(bench: Bench) -> Attainable:
+    inputs, target = flat_rows(bench)
+    if len(inputs) < FEWEST:
+        raise Inapplicable(f"{len(inputs)} rows are too few for a reference; {FEWEST} are needed")
+    classed = bench.classed
+    if classed:
+        target = target.argmax(1) if target.ndim == 2 and target.shape[1] > 1 else target.reshape(-1)
+        target = np.unique(target, return_inverse=True)[1]
+    found = {
+        name: _cross_validated(model, inputs, target, classed, bench.seed) for name, model in _models(classed, bench)
+    }
+    best = max(found, key=lambda name: float(np.mean(found[name][0])))
+    each, rows = found[best]
+    chance = 1 / len(np.unique(target)) if classed else 0.0
+    noise = float(each.std(ddof=1) / np.sqrt(rows))
+    scores = {name: float(values.mean()) for name, (values, _) in found.items()}
+    return Attainable(best, scores[best], noise, chance, rows, scores)
+
+
+def flat_rows(bench: Bench) -> tuple[Array, Array]:
+    """Training rows as the net sees them, (N, d), and their targets; infinite and missing numbers as the column's mean."""
+    batch = bench.batch(ROWS, "attainable")
+    parts = list(batch.inputs.values()) if isinstance(batch.inputs, Mapping) else batch.inputs
+    parts = parts if isinstance(parts, list | tuple) else [parts]
+    flat = [_flat(part.detach().cpu(), batch.size) for part in parts]
+    inputs = np.concatenate(flat, 1)
+    if inputs.shape[1] > WIDEST:
+        raise Inapplicable(f"{inputs.shape[1]} numbers a row are too many for a reference")
+    inputs = np.where(np.isfinite(inputs), inputs, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a column without a number
+        middle = np.nan_to_num(np.nanmean(inputs, 0))
+    inputs = np.where(np.isnan(inputs), middle, inputs)
+    target = batch.target.detach().cpu().numpy()
+    good = np.isfinite(target.reshape(len(target), -1).astype(np.float64)).all(1)
+    return inputs[good], target[good]
+
+
+def _flat(values: Tensor, rows: int) -> Array:
+    """One vector a row; of whole numbers in a row (tokens) how often each occurs."""
+    wide = values.reshape(rows, -1)
+    if values.is_floating_point() or values.dtype == torch.bool or values.dim() < 2 or wide.shape[1] < 2:
+        return wide.double().numpy()
+    places = np.unique(wide.numpy(), return_inverse=True)[1].reshape(rows, -1) % VOCABULARY
+    counts = np.zeros((rows, min(VOCABULARY, int(places.max()) + 1)))
+    np.add.at(counts, (np.arange(rows)[:, None], places), 1.0)
+    return np.concatenate([counts, wide.double().numpy()[:, :64]], 1)
+
+
+def _models(classed: bool, bench: Bench) -> list[tuple[str, Any]]:
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    about = {"n_estimators": 60, "random_state": bench.seed % 2**32, "n_jobs": 1}
+    forest = ExtraTreesClassifier(**about) if classed else ExtraTreesRegressor(**about)
+    linear = LogisticRegression(max_iter=200) if classed else RidgeCV(np.logspace(-3, 3, 7))
+    near = KNeighborsClassifier(5) if classed else KNeighborsRegressor(5)
+    few = PCA(0.99, svd_solver="full") if _wide(bench) else "passthrough"
+    return [
+        ("a linear model", make_pipeline(StandardScaler(), few, linear)),
+        ("five nearest neighbours", make_pipeline(StandardScaler(), near)),
+        ("a forest", forest),
+    ]
+
+
+def _wide(bench: Bench) -> bool:
+    return bool(flat_rows(bench)[0].shape[1] > 100)
+
+
+def _cross_validated(model: Any, inputs: Array, target: Array, classed: bool, seed: int) -> tuple[Array, int]:
+    """What each held-out row scores: 1 or 0, or its share of R², so that their mean is the score."""
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import KFold
+
+    rows = np.empty(len(target))
+    for fitted, held in KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(inputs):
+        one = clone(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)
+            if classed and len(np.unique(target[fitted])) == 1:
+                rows[held] = target[held] == target[fitted][0]
+                continue
+            guess = one.fit(inputs[fitted], target[fitted]).predict(inputs[held])
+        if classed:
+            rows[held] = guess == target[held]
+        else:
+            wrong = ((guess.reshape(len(held), -1) - target[held].reshape(len(held), -1)) ** 2).sum(1)
+            rows[held] = wrong
+    if classed:  # each class counts alike
+        counts = np.bincount(target)
+        return rows * len(rows) / (np.count_nonzero(counts) * counts[target]), len(rows)
+    wide = target.reshape(len(target), -1)
+    spread = float(((wide - wide.mean(0)) ** 2).sum(1).mean())
+    return 1.0 - rows / max(spread, 1e-300), len(rows)
