@@ -192,6 +192,7 @@ def _pictures(task: Task, recipe: Recipe) -> Material:
     made = Material(views["train"].name, "pictures", "", views, (), ("class",), columns)
     made.notices += [notice for found in sets.values() for notice in found.notices]
     made.measured["reading"] = [finding for found in sets.values() for finding in found.findings]
+    made.kept("picture paths", lambda: {part: Path(getattr(task, part)).expanduser() for part in sets})
     _understand_target(made, task)
 
     def plan() -> Split:
