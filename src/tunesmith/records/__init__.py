@@ -19,7 +19,7 @@ from tunesmith.records.errors import (
     UnknownName,
     did_you_mean,
 )
-from tunesmith.records.finding import Evidence, Finding, Remedy, Safety, healthy
+from tunesmith.records.finding import Evidence, Finding, Remedy, Safety, Severity, healthy
 from tunesmith.records.foreign import import_foreign
 from tunesmith.records.manual import explain_field
 from tunesmith.records.program import Program
@@ -62,6 +62,7 @@ __all__ = [
     "RunBusy",
     "RunError",
     "Safety",
+    "Severity",
     "Signal",
     "Source",
     "StorageError",
