@@ -33,7 +33,9 @@ SOME = 0.02  # share of cells that each of them explains at least; assumption
 HALF = 0.5  # share of numbers from which the words among them are the odd ones; assumption
 FEW_WORDS = 5  # different words among numbers that look like stray marks, not codes; assumption
 LOOK = 5000  # different cells that forms are tried on; assumption
-LIKE_DATE = re.compile(r"\d+\s*[-/.年]\s*\w+")
+LIKE_DATE = re.compile(
+    r"\d+\s*([-/.])\s*\w+\s*\1\s*\d+|\d+\s*年|\d{4}[-/]\d{1,2}$|\d{1,2} [A-Za-z]{3,9} \d{4}|[A-Za-z]{3,9} \d{1,2}, \d{4}"
+)
 UNIT = r"^[+-]?\d+(?:[.,]\d+)?\s*([A-Za-zµμ°℃%‰]{1,6}[²³]?)$"
 CLEAN = Remedy(title="data.clean_column", safety=Safety.ADVICE)
 

@@ -74,9 +74,9 @@ def _measured(key: str, flat: Array) -> Numbers:
             shift = _or(
                 some[np.argmax(good, axis=0), np.arange(width)], 0.0
             )  # the first value, for exact small spreads
-        some -= shift
-        some[~good] = 0.0
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            some -= shift
+            some[~good] = 0.0
             total += some.sum(0)
             square += np.einsum("ij,ij->j", some, some)
     count = np.maximum(finite, 1)

@@ -4,8 +4,8 @@ Sees      pictures of one colour (or nearly: a deviation below 1 of 255 levels);
           sixth of their height at least, from a row that is full of other colours, while nearly all other pictures do not.
 Matters   a blank picture has a label that nothing in it explains; a cut file is read in silence as grey from where it ends.
 Remedies  fetch the files again, or leave them out (advice).
-Limits    pictures on a plain background are flat at both ends and count as whole; where one picture in twenty ends flat, that is how
-          the pictures are.
+Limits    pictures on a plain background are flat at both ends and count as whole; a white end is a note, for no decoder fills
+          with white; where one picture in twenty ends flat, that is how the pictures are.
 Source    decoders fill what is missing of a JPEG with mid grey (ITU-T T.81 leaves it open); shares: assumption.
 """
 
@@ -52,7 +52,10 @@ def picture_blank(material: Material) -> Iterator[Finding]:
                 )
             cut = _cut(pictures) & ~blank & ~faint
             if cut.any() and cut.mean() < USUAL:
-                yield _told(material, view, cut, "warning", "audits.cut_pictures", {})
+                white = cut & _ends_white(pictures)  # a band of the picture itself: no decoder fills with white
+                for which, severity in ((cut & ~white, "warning"), (white, "note")):
+                    if which.any():
+                        yield _told(material, view, which, severity, "audits.cut_pictures", {})
 
 
 def _cut(pictures: PictureNumbers) -> Array:
@@ -69,6 +72,13 @@ def _cut(pictures: PictureNumbers) -> Array:
         for place in np.flatnonzero(found[-1]):
             found[-1][place] = _broken_off(rows[place], least)
     return np.concatenate(found)
+
+
+def _ends_white(pictures: PictureNumbers) -> Array:
+    """Whether the last pixel of each picture is as bright as any."""
+    values = pictures.values
+    corner = values[:, -1, -1] if values.ndim == 3 or pictures.last else values[:, :, -1, -1]
+    return np.asarray(corner.reshape(len(values), -1).min(1) >= 0.99 * pictures.high[pictures.finite].max())
 
 
 def _broken_off(picture: Array, reach: int) -> bool:
