@@ -235,3 +235,23 @@ def rare(rows: int, seed: int) -> Pair:
     y = (torch.rand(rows, generator=draw) < 1 / 12).long()
     x = torch.randn(rows, 6, generator=draw) + y[:, None] * torch.tensor([1.5, -1.0, 1.0, 0.0, 0.0, 0.5])
     return x, y
+
+
+def arm(rows: int, seed: int) -> Pair:
+    """Where a hand is: both joints' angles and lengths of an arm to its place in the plane; (N, 4), (N, 2)."""
+    draw = generator(seed)
+    angles = math.pi * torch.rand(rows, 2, generator=draw)
+    lengths = 0.5 + torch.rand(rows, 2, generator=draw)
+    turned = angles.cumsum(1)
+    place = torch.stack([(lengths * turned.cos()).sum(1), (lengths * turned.sin()).sum(1)], 1)
+    return torch.cat([angles, lengths], 1), place + 0.05 * torch.randn(rows, 2, generator=draw)
+
+
+def walks(rows: int, length: int, seed: int) -> Pair:
+    """Steps of one size on a clock of 24 hours, a tenth of them lost: each place's next is the target; (N, length) twice."""
+    draw = generator(seed)
+    size = torch.randint(1, 6, (rows, 1), generator=draw)
+    start = torch.randint(24, (rows, 1), generator=draw)
+    made = (torch.rand(rows, length + 1, generator=draw) > 0.1).long().cumsum(1)
+    places = (start + size * made) % 24
+    return places[:, :-1].contiguous(), places[:, 1:].contiguous()

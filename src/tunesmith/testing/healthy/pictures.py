@@ -358,9 +358,9 @@ def contrastive(views: Tensor, target: Tensor) -> Tensor:
 class TwoViews(nn.Module):
     """Embeds a picture and the same picture with noise: (N, 2, D)."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: int = 64) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16))
+        self.net = nn.Sequential(nn.Linear(pixels, 64), nn.ReLU(), nn.Linear(64, 16))
 
     def forward(self, x: Tensor) -> Tensor:
         noise = 0.4 * torch.randn_like(x) if self.training else torch.zeros_like(x)
@@ -385,6 +385,24 @@ def digits_contrastive(seed: int) -> Program:
         contrastive,
         optimizer,
         train,
+        val,
+        test=test,
+        batch_size=128,
+        epochs=15,
+        metric=neighbours_agree,
+    )
+
+
+@healthy("clothes_contrastive_loader", data="fashion")
+def clothes_contrastive_loader(seed: int) -> Program:
+    train, val, test = ((x.flatten(1), y) for x, y in clothes(seed, rows=3000))
+    model = TwoViews(196)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    return Program(
+        model,
+        contrastive,
+        optimizer,
+        loaded(train, 128, seed),
         val,
         test=test,
         batch_size=128,

@@ -6,7 +6,8 @@ from torch.nn import functional
 
 from tunesmith.records import Program
 from tunesmith.testing.healthy.catalogue import healthy
-from tunesmith.testing.healthy.data import adding, parity, parted, sentences, tagged, waves
+from tunesmith.testing.healthy.data import adding, parity, parted, sentences, tagged, walks, waves
+from tunesmith.testing.healthy.pictures import loaded
 from tunesmith.testing.healthy.tables import warm_cosine
 
 LETTERS = 16
@@ -110,15 +111,16 @@ def next_letter(logits: Tensor, target: Tensor) -> Tensor:
 
 
 class LetterNet(nn.Module):
-    """A recurrent language model whose output layer shares the embedding's weights."""
+    """A recurrent language model; tied, its output layer shares the embedding's weights."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, letters: int = LETTERS, width: int = 32, *, tied: bool = True) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(LETTERS, width)
+        self.embedding = nn.Embedding(letters, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.rnn = nn.LSTM(width, width, batch_first=True)
-        self.out = nn.Linear(width, LETTERS)
-        self.out.weight = self.embedding.weight
+        self.out = nn.Linear(width, letters)
+        if tied:
+            self.out.weight = self.embedding.weight
 
     def forward(self, tokens: Tensor) -> Tensor:
         states, _ = self.rnn(self.embedding(tokens))
@@ -167,13 +169,13 @@ class CausalBlock(nn.Module):
 class LetterTransformer(nn.Module):
     """A small causal transformer over letters and their places."""
 
-    def __init__(self, length: int = 40, width: int = 32) -> None:
+    def __init__(self, letters: int = LETTERS, length: int = 40, width: int = 32) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(LETTERS, width)
+        self.tokens = nn.Embedding(letters, width)
         self.places = nn.Embedding(length, width)
         self.blocks = nn.Sequential(CausalBlock(width, 4), CausalBlock(width, 4))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, LETTERS, bias=False)
+        self.head = nn.Linear(width, letters, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         h = self.tokens(tokens) + self.places(torch.arange(tokens.shape[1]))
@@ -205,13 +207,53 @@ def letters_transformer(seed: int) -> Program:
     )
 
 
+@healthy("walks_transformer", data="walks")
+def walks_transformer(seed: int) -> Program:
+    train, val, test = parted(*walks(1200, 16, seed), seed)
+    model = LetterTransformer(24, 16)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=0.01)
+    return Program(
+        model,
+        next_letter,
+        optimizer,
+        train,
+        val,
+        test=test,
+        batch_size=32,
+        epochs=12,
+        scheduler=warm_cosine(optimizer, 20, 12 * 23),
+        schedule_unit="step",
+        metric="accuracy",
+        num_classes=24,
+    )
+
+
+@healthy("walks_lstm_loader", data="walks")
+def walks_lstm_loader(seed: int) -> Program:
+    train, val, test = parted(*walks(1200, 16, seed), seed)
+    model = LetterNet(24, tied=False)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=5e-3)
+    return Program(
+        model,
+        next_letter,
+        optimizer,
+        loaded(train, 32, seed),
+        loaded(val, 64, seed, shuffle=False),
+        test=test,
+        batch_size=32,
+        epochs=12,
+        metric="accuracy",
+        num_classes=24,
+    )
+
+
 class Tagger(nn.Module):
     """A recurrent layer and a tag for each token."""
 
-    def __init__(self) -> None:
+    def __init__(self, cell: type[nn.LSTM] | type[nn.GRU] = nn.GRU) -> None:
         super().__init__()
         self.embedding = nn.Embedding(12, 12, padding_idx=0)
-        self.rnn = nn.GRU(12, 24, batch_first=True)
+        self.rnn = cell(12, 24, batch_first=True)
         self.fc = nn.Linear(24, 3)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -243,6 +285,26 @@ def tagger_ignore_index(seed: int) -> Program:
         test=test,
         batch_size=32,
         epochs=8,
+        metric="accuracy",
+        num_classes=3,
+    )
+
+
+@healthy("tagger_lstm_loader", data="tags")
+def tagger_lstm_loader(seed: int) -> Program:
+    train, val, test = parted(*tagged(900, 24, seed + 50), seed)
+    model = Tagger(nn.LSTM)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    return Program(
+        model,
+        TokenLoss(),
+        optimizer,
+        loaded(train, 32, seed),
+        loaded(val, 64, seed, shuffle=False),
+        test=test,
+        batch_size=32,
+        epochs=8,
+        clip_norm=1.0,
         metric="accuracy",
         num_classes=3,
     )

@@ -12,6 +12,7 @@ from tunesmith.testing.healthy.catalogue import healthy
 from tunesmith.testing.healthy.data import (
     adult,
     adult_features,
+    arm,
     labelled_many,
     parted,
     rare,
@@ -418,4 +419,23 @@ def surface_ordinal(seed: int) -> Program:
         predict=lambda outputs: (outputs > 0).sum(1),
         metric="accuracy",
         num_classes=4,
+    )
+
+
+@healthy("arm_two_targets", data="arm")
+def arm_two_targets(seed: int) -> Program:
+    train, val, test = standardised(parted(*arm(1500, seed), seed))
+    model = mlp(4, 2, width=48)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    return Program(
+        model,
+        nn.MSELoss(),
+        optimizer,
+        loaded(train, 32, seed),
+        loaded(val, 128, seed, shuffle=False),
+        test=test,
+        batch_size=32,
+        epochs=15,
+        scheduler=CosineAnnealingLR(optimizer, T_max=15),
+        metric="r2",
     )

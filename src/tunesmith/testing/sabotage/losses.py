@@ -327,7 +327,9 @@ def divided_by_own_size(program: Program, strength: int) -> Program:
     "numerics.unsafe_op",
     mechanism="numerics",
     fits=lambda program: (
-        is_supervised(program) and len(weighted(program.model)) >= 2 and target_of(program).dtype != torch.float64
+        is_supervised(program)
+        and len(weighted(program.model)) >= 2
+        and not any(isinstance(each, nn.TransformerEncoderLayer) for each in program.model.modules())
     ),
 )
 def too_large_for_half(program: Program, strength: int) -> Program:
