@@ -1,5 +1,7 @@
 """Small programs on real data for the tests of the checks on loop, order and short trainings."""
 
+from functools import cache
+
 import numpy as np
 import sklearn.datasets as sets
 import torch
@@ -11,6 +13,7 @@ from tunesmith.records import Program
 WIDTH = 32
 
 
+@cache
 def digits(rows=600):
     X, y = sets.load_digits(return_X_y=True)
     mixed = np.random.default_rng(0).permutation(len(X))

@@ -24,7 +24,7 @@ from tunesmith.doctor.preflight.bench import Bench, seed_all
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import undisturbed, without_regularisation
 from tunesmith.doctor.preflight.scoring import judged, need_score, some
-from tunesmith.doctor.preflight.short_run import seconds_of_update
+from tunesmith.doctor.preflight.short_run import base_course, planned_steps, seconds_of_update
 from tunesmith.doctor.preflight.task_bench import bench_of_task
 from tunesmith.doctor.preflight.twin import Twin
 from tunesmith.records import DEAR, Evidence, Finding, Recipe, Remedy, Safety, Task, revise
@@ -59,10 +59,14 @@ def capacity(bench: Bench) -> Iterator[Finding]:
         raise Inapplicable("cheap models find no signal that a larger net could hold")
     train, held = _parts(bench)
     narrow = bottlenecks(bench.program.model)
+    base = base_course(bench, planned_steps(bench)[0])
+    if base.finite and not _short(base.score, reference.score, reference.chance):
+        bench.measured["capacity"] = {"train": base.score, "reference": reference.score}
+        return  # what learns its training rows as they are is not too small
     bench.clock.need(2 * len(RATES) * STEPS * seconds_of_update(bench))
     own = reach(bench, bench.twin, train, held)
+    bench.measured["capacity"] = {"train": own.train, "held": own.held, "reference": reference.score}
     if not _short(own.held, reference.score, reference.chance):
-        bench.measured["capacity"] = {"train": own.train, "held": own.held, "reference": reference.score}
         return
     wide = reach(bench, lambda: _wide(bench, train), train, held)
     bench.measured["capacity"] = {

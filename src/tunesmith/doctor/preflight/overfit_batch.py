@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.doctor.preflight.bench import Bench, seed_all
+from tunesmith.doctor.preflight.capacity import WIDER, bottlenecks
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import undisturbed, without_regularisation
 from tunesmith.doctor.preflight.scoring import NUMBERS, chance, need_score, score, some
@@ -35,6 +36,7 @@ ROWS = 16  # at most; Karpathy: "as little as two examples"
 LEARNT = 0.95  # of the labels, or of the variance; TheDeepChecker: error of at most 5 %
 CLASSES_AT_LEAST = 2
 FAILED = 0.5  # of the way from the best constant answer to perfect: less is a failure by any measure; assumption
+HALF = 0.5  # of the loss gone and nothing learnt: the loss asks for something else; assumption
 STILL = 0.02  # of what Adam took off the loss; assumption
 LOOK = 10  # updates between two looks
 
@@ -74,7 +76,7 @@ class Drill:
 
 @check(
     "overfit_batch",
-    faults=("fit.underfit", "loss.mismatch", "output.wrong_activation", "lr.too_high", "lr.too_low"),
+    faults=("fit.underfit", "model.too_small", "loss.mismatch", "output.wrong_activation", "lr.too_high", "lr.too_low"),
     cost=DEAR,
 )
 def overfit_batch(bench: Bench) -> Iterator[Finding]:
@@ -94,7 +96,8 @@ def overfit_batch(bench: Bench) -> Iterator[Finding]:
 
 def small_batch(bench: Bench) -> Batch:
     """Rows of at least two classes, as many as a linear model of this size could learn, each input once."""
-    outputs = max(1, bench.program.num_classes or 1)
+    two = bench.batch(2, "overfit")
+    outputs = max(1, bench.twin().judged(two)[1].numel() // two.size)
     weights = sum(each.numel() for each in bench.program.model.parameters() if each.requires_grad)
     count = max(4, min(ROWS, weights // (2 * outputs)))
     drawn = bench.batch(8 * ROWS, "overfit")
@@ -204,8 +207,11 @@ def _in_training_mode(twin: Twin, batch: Batch) -> tuple[float, Tensor]:
 def _neither(bench: Bench, batch: Batch, good: Drill, floor: float) -> Finding:
     """Not even Adam: the net, its output or the loss. Which of them, as far as the numbers tell."""
     outside = _outside(bench, batch, good)
-    falls = good.fell > 0.1 * abs(good.losses[0]) + 1e-6 or (bool(good.losses) and min(good.losses) < -1e-3)
+    falls = good.fell > HALF * abs(good.losses[0]) + 1e-6 or (bool(good.losses) and min(good.losses) < -1e-3)
+    narrow = bottlenecks(bench.program.model)
     fault, message, remedy = "fit.underfit", "loop.batch_not_learnt", ADVICE
+    if narrow:
+        fault, remedy = "model.too_small", WIDER
     if outside > 0:
         fault, message, remedy = "output.wrong_activation", "loop.targets_out_of_reach", OUTPUT
     elif falls and (math.isnan(good.best) or good.scores[-1] <= floor + 0.1 * (1 - floor)):
@@ -232,6 +238,7 @@ def _neither(bench: Bench, batch: Batch, good: Drill, floor: float) -> Finding:
         remedies=(remedy,),
         confidence=0.7,
         status="suspected",
+        subject={"layers": [name for name, _ in narrow]},
     )
 
 

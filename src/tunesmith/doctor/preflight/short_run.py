@@ -7,7 +7,8 @@ Sees      the program trained to its end on a copy (where that takes too long, a
 Matters   a rate ten times off looks like a bad idea, a bad net or bad data; a short paired training tells them apart.
 Remedies  the change that helped.
 Limits    a program that reaches its reference is not spoken of, even if another rate were better: that is tuning. Of a part of the
-          run only a program that has not left chance is spoken of. One change at a time: of two faults the larger shows.
+          run only a program that has not left chance is spoken of. One change at a time: of two faults the
+          larger shows. Two changes that mend as much (a higher rate, a smaller batch) are both told.
 Source    paired counterfactuals with common random numbers; the reference is cross-validated on the same rows.
 """
 
@@ -18,12 +19,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tunesmith.blocks import experience
 from tunesmith.doctor.preflight.attainable import Attainable, attainable
 from tunesmith.doctor.preflight.bench import Bench
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import Course, Variation, course, judge_rows, moments
 from tunesmith.doctor.preflight.scoring import need_score
-from tunesmith.records import DEAR, Evidence, Finding, Remedy, Safety
+from tunesmith.records import DEAR, Evidence, Finding, OutOfTime, Remedy, Safety, UnknownName
 
 LONGEST = 1500  # updates of a course; assumption: seconds for small nets, and enough to see a trend
 SHARE = 0.25  # of the time that is left
@@ -32,6 +34,7 @@ SHORT = 0.8  # of what the reference gains over chance; assumption: above, anoth
 WITHOUT_CAUSE = 0.5  # the same, where no change helped: only what no reader would call trained; assumption
 CLOSED = 0.5  # of the gap to the reference that a cause closes; assumption
 LEFT_CHANCE = 0.1  # of what the reference gains over chance; assumption
+FEW = 200  # updates: with fewer, their number is to blame before the rate is; as in `forecast`
 BEATS = 0.1  # of the gap by which a later cause must beat an earlier one; assumption
 
 
@@ -125,28 +128,45 @@ def falls_short(base: Course, reference: Attainable, share: float) -> bool:
 
 
 def _causes(bench: Bench, base: Course, reference: Attainable, steps: int, share: float) -> Iterator[Finding]:
-    tried: list[tuple[Hypothesis, Course, float]] = []
+    tried: list[Tried] = []
     enough = CLOSED if share == 1.0 else CLOSED * 0.8
+    until = bench.clock.spent() + SHARE * bench.clock.left()
+    seconds = max(seconds_of_update(bench), base.seconds / max(1, base.steps)) * steps
+    cut = False
     for group in _groups(bench, base, share):
         for each in group:
-            if bench.clock.left() * SHARE < seconds_of_update(bench) * steps * each.change.epochs:
-                continue
-            found = course(bench, each.change, steps)
-            tried.append((each, found, closed(base, found, reference)))
-            if tried[-1][2] > 1 - BEATS:  # nothing further in this group can beat it clearly
-                break
+            last = each.change.optimizer == "adam" and any(one[2] >= enough for one in tried)
+            if bench.clock.spent() + seconds * each.change.epochs > until:
+                cut = True
+            elif not last:
+                found = course(bench, each.change, steps)
+                tried.append((each, found, closed(base, found, reference)))
+                if tried[-1][2] > 1 - BEATS:  # nothing further in this group can beat it clearly
+                    break
     good = [one for one in tried if one[2] >= enough]
     bench.measured["short_run_tried"] = {one[0].change.name: one[1].score for one in tried}
-    chosen = _most_upstream(good)
-    if chosen is None:
+    if not good and cut:
+        raise OutOfTime(seconds)
+    if not good:
         poor = not base.finite or base.score < reference.chance + WITHOUT_CAUSE * reference.gain
         if share == 1.0 and tried and poor:
             yield _underfit(base, reference, steps, len(tried))
         return
-    each, found, _ = chosen
-    again = course(bench, each.change, steps, seed=1)
-    if closed(base, again, reference) >= enough * 0.8:
-        yield _finding(bench, each, base, found, again, reference, steps)
+    for place, (each, found, _) in enumerate(equivalent(good)):
+        again = course(bench, each.change, steps, seed=1)
+        if closed(base, again, reference) >= enough * 0.8:
+            yield _finding(bench, each, base, found, again, reference, steps, confidence=0.7 if place == 0 else 0.4)
+
+
+Tried = tuple[Hypothesis, Course, float]
+
+
+def equivalent(good: Sequence[Tried]) -> list[Tried]:
+    """The most upstream cause, and one more that mends as much; another optimizer only where nothing else does."""
+    first = _most_upstream(good)
+    others = [one for one in good if one[0].fault != first[0].fault and one[0].change.optimizer != "adam"]
+    others = [one for one in others if min(one[2], 1.0) > min(first[2], 1.0) - BEATS]
+    return [first, *sorted(others, key=lambda one: -one[2])[:1]]
 
 
 def closed(base: Course, other: Course, reference: Attainable) -> float:
@@ -158,11 +178,11 @@ def closed(base: Course, other: Course, reference: Attainable) -> float:
     return (other.score - start) / max(reference.score - start, 1e-9)
 
 
-def _most_upstream(good: Sequence[tuple[Hypothesis, Course, float]]) -> tuple[Hypothesis, Course, float] | None:
+def _most_upstream(good: Sequence[Tried]) -> Tried:
     """The first in the order of causes, unless a later one is better by more than `BEATS` of the gap."""
-    chosen = None
-    for one in good:
-        if chosen is None or min(one[2], 1.0) > min(chosen[2], 1.0) + BEATS:
+    chosen = good[0]
+    for one in good[1:]:
+        if min(one[2], 1.0) > min(chosen[2], 1.0) + BEATS:
             chosen = one
     return chosen
 
@@ -183,7 +203,6 @@ def _groups(bench: Bench, base: Course, share: float) -> Iterator[list[Hypothesi
     if _odd(program.optimizer):
         change = Variation("usual settings of the optimizer", optimizer="defaults")
         yield [Hypothesis("optim.bad_hyperparameters", change, "remedy.loop_usual_optimizer")]
-    yield from _rates(base)
     if bench.updates_per_epoch < 10 or program.batch_size > len(bench.train) / 4:
         change = Variation("batch / 8", batch=1 / 8)
         yield [Hypothesis("batch.too_large", change, "remedy.loop_smaller_batch", "train.batch_size")]
@@ -193,6 +212,7 @@ def _groups(bench: Bench, base: Course, share: float) -> Iterator[list[Hypothesi
                 "batch.too_small", Variation("batch × 8", batch=8.0), "remedy.loop_larger_batch", "train.batch_size"
             )
         ]
+    yield from _rates(base)
     if share == 1.0 and bench.updates <= LONGEST / 2:
         yield [
             Hypothesis("fit.too_few_epochs", Variation("four times the epochs", epochs=4.0), "remedy.loop_more_epochs")
@@ -212,9 +232,21 @@ def _rates(base: Course) -> Iterator[list[Hypothesis]]:
     ]
     if not base.finite or base.moved > 1.0:  # the weights went further than their own length; assumption
         yield lower
+    elif base.moved < 0.02:  # they stand; assumption
+        yield higher
     else:
         yield lower[:2]
         yield higher
+
+
+def _usual_rate(optimizer: torch.optim.Optimizer) -> bool:
+    """Within a factor of ten of where one starts by experience, so that it is not the first to be blamed."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
+    try:
+        start = float(experience.start("optim.lr", optimizer=type(optimizer).__name__.lower()))
+    except UnknownName:  # an optimizer that no rule of thumb speaks of
+        return False
+    return bool(rates) and all(start / 10 <= rate <= start * 10 for rate in rates)
 
 
 def _unscaled_inputs(bench: Bench) -> bool:
@@ -223,9 +255,8 @@ def _unscaled_inputs(bench: Bench) -> bool:
     if found is None:
         return False
     mean, spread = found[0].abs().flatten(), found[1].flatten()
-    return bool(
-        (spread.max() > 10) | (spread.median() < 0.1) | (mean.max() > 10) | ((mean / spread).max() > 10)
-    )  # vocabulary of data.unscaled_inputs: offset beyond 10 spreads; assumption for the rest
+    offset = mean > 10 * spread  # vocabulary of data.unscaled_inputs
+    return bool((spread.max() > 10) | (mean.max() > 10) | (spread.max() < 0.05) | (offset.double().mean() > 0.25))
 
 
 def _unscaled_targets(bench: Bench) -> bool:
@@ -273,6 +304,7 @@ def _finding(
     again: Course,
     reference: Attainable,
     steps: int,
+    confidence: float,
 ) -> Finding:
     return Finding(
         fault=each.fault,
@@ -295,7 +327,7 @@ def _finding(
             ),
         ),
         remedies=(_remedy(bench, each),),
-        confidence=0.7,
+        confidence=confidence,
         status="suspected",
     )
 
