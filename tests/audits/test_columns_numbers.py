@@ -463,6 +463,12 @@ def test_levels_in_several_spellings():
     assert (told.severity, told.values["groups"], told.values["count"]) == ("note", 1, 2)
 
 
+def test_signs_are_no_spelling():
+    frame = table().with_columns(colour=pl.Series(["A+", "A-", "A", "0", "B+", "-1", "1", "c++"] * 50))
+
+    assert not found(level_spelling, of(frame, "label"))
+
+
 # Whatever comes
 
 

@@ -117,7 +117,7 @@ def _side_arrays(task: Task, view: View) -> None:
 def _understand_target(made: Material, task: Task) -> None:
     """Kind, classes and codes; where a training would refuse the target, as far as they can be told."""
     values = made.train.target
-    if values is None:
+    if values is None or 0 in values.shape[1:]:
         return
     gone = (
         missing_in(values.reshape(len(values), -1)[:, 0]) if values.dtype.kind in "fO" else np.zeros(len(values), bool)

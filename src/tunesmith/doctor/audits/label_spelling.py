@@ -15,7 +15,7 @@ import numpy as np
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material, View
 from tunesmith.doctor.audits.naming import few, parted, quoted, subject_at
-from tunesmith.doctor.audits.spelling import bare
+from tunesmith.doctor.audits.spelling import bare, is_letter
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import CHEAP, Inapplicable
 from tunesmith.records.finding import Severity
@@ -34,7 +34,7 @@ def label_spelling(material: Material) -> Iterator[Finding]:
     for label in whole:
         alike[bare(label)].append(label)
     for key, labels in alike.items():
-        if len(labels) > 1 and len(key) > 1:
+        if len(labels) > 1 and not is_letter(key):
             yield _told(material, sorted(labels, key=lambda label: -whole[label]), counts)
 
 

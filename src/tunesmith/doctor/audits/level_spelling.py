@@ -14,7 +14,7 @@ import numpy as np
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material
 from tunesmith.doctor.audits.naming import MOST, parted, quoted
-from tunesmith.doctor.audits.spelling import bare
+from tunesmith.doctor.audits.spelling import bare, is_letter
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
 
@@ -34,7 +34,7 @@ def level_spelling(material: Material) -> Iterator[Finding]:
         alike = defaultdict(list)
         for level in counts:
             alike[bare(level)].append(level)
-        groups = {key: sorted(levels) for key, levels in alike.items() if len(levels) > 1 and len(key) > 1}
+        groups = {key: sorted(levels) for key, levels in alike.items() if len(levels) > 1 and not is_letter(key)}
         if groups:
             rarer = {
                 one

@@ -14,6 +14,7 @@ from tunesmith.doctor.audits.material import Material, View
 from tunesmith.doctor.audits.naming import thinned
 
 PIECE = 1 << 21  # numbers looked at at once: 16 MB of float64
+HUGE = 1e150  # squares of larger numbers overflow
 LOOK = 4096  # rows that quantiles are taken from; assumption: the 1 % quantile has 40 rows beyond it
 
 
@@ -120,6 +121,7 @@ def spread(material: Material, numbers: Numbers) -> Spread:
     def make() -> Spread:
         some = numbers.values[thinned(len(numbers.values), LOOK)].astype(np.float64)
         some[~np.isfinite(some)] = np.nan
+        np.clip(some, -HUGE, HUGE, out=some)
         empty = np.isnan(some).all(0)
         some[:, empty] = 0.0
         low, middle, high = np.nanquantile(some, [0.01, 0.5, 0.99], axis=0)

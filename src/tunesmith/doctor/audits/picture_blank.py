@@ -1,7 +1,7 @@
 """picture_blank: pictures that show nothing, or whose lower part was never read.
 
 Sees      pictures of one colour (or nearly: a deviation below 1 of 255 levels); pictures that end in rows of one flat colour, a
-          sixth of their height at least, from a row that is full of other colours, while nearly all other pictures do not.
+          tenth of their height at least, from a row that is full of other colours, while nearly all other pictures do not.
 Matters   a blank picture has a label that nothing in it explains; a cut file is read in silence as grey from where it ends.
 Remedies  fetch the files again, or leave them out (advice).
 Limits    pictures on a plain background are flat at both ends and count as whole; a white end is a note, for no decoder fills
@@ -25,7 +25,8 @@ from tunesmith.records.check import PASS
 from tunesmith.records.finding import Severity
 
 FAINT = 1.0 / 255.0  # deviation of a nearly blank picture over the usual range; assumption
-CUT = 1.0 / 6.0  # of the height; assumption
+CUT = 1.0 / 10.0  # of the height; assumption
+BLOCK = 18  # rows: the last ones of a JPEG come 16 at a time and may be half done; ITU-T T.81, A.2
 FULL = 0.8  # share of a row that is not of the flat colour: noise of a cut photograph; assumption
 USUAL = 0.05  # share of pictures that end flat from which it is their nature; assumption
 MANY = 0.2  # share of blank pictures from which they are a kind of their own, such as empty tiles; assumption
@@ -85,7 +86,8 @@ def _broken_off(picture: Array, reach: int) -> bool:
     """Whether a picture (C, H, W) is full to both sides just above its flat end; what stands on a plain ground is not."""
     other = (picture != picture[:, -1:, -1:]).any(0)  # (H, W)
     end = int(np.flatnonzero(other.any(1))[-1]) + 1
-    return bool(other[max(0, end - reach) : end].mean(1).max() > FULL)
+    start = max(0, end - max(2 * reach, BLOCK))
+    return bool(other[start:end].mean(1).max() > FULL)
 
 
 def _told(
