@@ -158,16 +158,19 @@ class LossProbe:
     def _known(self) -> Known:
         if not self.rows or not self.deterministic:
             return Known("")
-        draws = [self.probable(place) for place in range(PROBES)]
-        wide = [self.noise(place, 3.0) for place in range(PROBES)]
-        own = [self.value(each) for each in (*draws, *wide)]
-        if any(value is None for value in own[:PROBES]):
-            return Known("")
         for name, candidate in _candidates(self):
-            factor = _factor(own, [_valued(candidate, each) for each in (*draws, *wide)], PROBES)
+            factor = self.factor_of(candidate)
             if factor is not None:
                 return Known(name, factor)
         return Known("")
+
+    def factor_of(self, candidate: Callable[[Tensor], Tensor]) -> float | None:
+        """The loss as a multiple of a function of the outputs, on outputs of all kinds; None where it is none."""
+        draws = [self.probable(place) for place in range(PROBES)] + [self.noise(place, 3.0) for place in range(PROBES)]
+        own = self.kept("own", lambda: [self.value(each) for each in draws])
+        if any(value is None for value in own[:PROBES]):
+            return None
+        return _factor(own, [_valued(candidate, each) for each in draws], PROBES)
 
     @property
     def needs(self) -> str:
@@ -186,7 +189,7 @@ class LossProbe:
             return by_name.get(self.known.name, "numbers")
         if not self.rows or not self.deterministic:
             return ""
-        if self._only_probabilities():
+        if self._only_probabilities() or self._logarithm():
             return "probabilities"
         if self.class_axis is not None and self.shift_invariant():
             return "logits"
@@ -197,6 +200,19 @@ class LossProbe:
         inside = [self.value(self.simplex(place)) for place in range(PROBES)]
         outside = [self.value(self.noise(place, 3.0)) for place in range(PROBES)]
         return all(_finite(value) for value in inside) and not any(_finite(value) for value in outside)
+
+    def _logarithm(self) -> bool:
+        """It takes the logarithm of its outputs: half of them all costs a constant, a quarter twice that."""
+        steps = []
+        for place in range(PROBES):
+            values = [self.value(self.simplex(place) * share) for share in (1.0, 0.5, 0.25)]
+            if not all(_finite(value) for value in values):
+                return False
+            one, half, quarter = (float(value or 0.0) for value in values)
+            if half <= one or not self._same(quarter - half, half - one, 0.01):
+                return False
+            steps.append(half - one)
+        return max(steps) - min(steps) <= 0.01 * max(steps)
 
     def simplex(self, place: int) -> Tensor:
         """Probabilities: rows that sum to 1 over the classes, or numbers between 0 and 1 where there is no such axis."""
@@ -260,7 +276,9 @@ class LossProbe:
         if self.rows < 2 or not self.deterministic:
             return None
         for place in range(PROBES):
-            outputs, others = self.probable(place), self.probable(place + 20)
+            outputs, others = self.noise(place, 2.0), self.noise(place + 20, 2.0)
+            if not (_finite(self.value(outputs)) and _finite(self.value(others))):
+                outputs, others = self.probable(place), self.probable(place + 20)
             kept = max(1, self.rows // 4)
             others = torch.cat([outputs[:kept], others[kept:]])
             one, two = self.pull(outputs), self.pull(others)
@@ -382,8 +400,8 @@ def _factor(own: list[float | None], theirs: list[float | None], needed: int) ->
     pairs = [(one, two) for one, two in zip(own, theirs, strict=True) if _finite(one) and _finite(two)]
     if len(pairs) < needed or any(not _finite(value) for value in theirs[:needed]):
         return None
-    both = [_finite(one) == _finite(two) for one, two in zip(own, theirs, strict=True)]
-    if not all(both) or any(two == 0 for _, two in pairs):
+    broken = [_finite(two) and not _finite(one) for one, two in zip(own, theirs, strict=True)]
+    if any(broken) or any(two == 0 for _, two in pairs):
         return None
     ratios = [float(one or 0.0) / float(two or 1.0) for one, two in pairs]
     middle = sorted(ratios)[len(ratios) // 2]
