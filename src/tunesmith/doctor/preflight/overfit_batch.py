@@ -207,7 +207,7 @@ def _in_training_mode(twin: Twin, batch: Batch) -> tuple[float, Tensor]:
 def _neither(bench: Bench, batch: Batch, good: Drill, floor: float) -> Finding:
     """Not even Adam: the net, its output or the loss. Which of them, as far as the numbers tell."""
     outside = _outside(bench, batch, good)
-    falls = good.fell > HALF * abs(good.losses[0]) + 1e-6 or (bool(good.losses) and min(good.losses) < -1e-3)
+    falls = bool(good.losses) and (min(good.losses) < -1e-3 or _below_constant(bench, batch, good))
     narrow = bottlenecks(bench.program.model)
     fault, message, remedy = "fit.underfit", "loop.batch_not_learnt", ADVICE
     if narrow:
@@ -240,6 +240,27 @@ def _neither(bench: Bench, batch: Batch, good: Drill, floor: float) -> Finding:
         status="suspected",
         subject={"layers": [name for name, _ in narrow]},
     )
+
+
+def _below_constant(bench: Bench, batch: Batch, good: Drill) -> bool:
+    """Whether the loss fell far, and further than one and the same answer for all rows brings it."""
+    if good.fell <= HALF * abs(good.losses[0]) or good.outputs is None:
+        return False
+    with undisturbed(bench):
+        twin = bench.twin()
+        answer = torch.zeros_like(good.outputs[:1], requires_grad=True)
+        adam = torch.optim.Adam([answer], lr=0.1)
+        least = math.inf
+        for _ in range(STEPS):
+            adam.zero_grad()
+            try:
+                loss = twin.loss_of(answer.expand_as(good.outputs), batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+            except (RuntimeError, ValueError, TypeError):  # a loss of more than the outputs, or of part of their range
+                return False
+            adam.step()
+            least = min(least, float(loss.detach()))
+    return min(one for one in good.losses if math.isfinite(one)) < 0.9 * least
 
 
 def _outside(bench: Bench, batch: Batch, good: Drill) -> float:
