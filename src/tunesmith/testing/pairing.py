@@ -1,0 +1,78 @@
+"""Which programs a sabotage is planted in, and which of both were kept away from those who wrote the rules.
+
+`split.toml` beside this file was made once by `rule()` and is not made again: a sabotage or data set that is not in it belongs to the
+open part. A planted fault is held where its sabotage or its program's data are; a sound run where its data are.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from tunesmith.records import Program
+from tunesmith.testing.healthy import HEALTHY, HEALTHY_TASKS
+from tunesmith.testing.sabotage import MECHANISMS, SABOTAGES
+
+Part = Literal["open", "held"]
+SEED = 20261126  # the day on which the split was made
+SABOTAGES_HELD, DATA_HELD = 0.4, 1 / 3
+
+
+def drawn(names: Iterable[str], seed: object = SEED) -> list[str]:
+    """Names in a random order that depends on nothing but the seed and each name."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+
+
+def rule() -> dict[str, dict[str, list[str]]]:
+    """The split by its rule: of each mechanism's sabotages 40 % are held (at least one, and not all), and a third of the data sets."""
+    held: list[str] = []
+    for mechanism in MECHANISMS:
+        names = drawn(name for name in SABOTAGES if SABOTAGES[name].mechanism == mechanism)
+        held += names[: min(len(names) - 1, max(1, round(SABOTAGES_HELD * len(names))))]
+    data = drawn(data_sets())
+    kept = data[: round(DATA_HELD * len(data))]
+    return {
+        "sabotages": {"held": sorted(held), "open": sorted(set(SABOTAGES) - set(held))},
+        "data": {"held": sorted(kept), "open": sorted(set(data) - set(kept))},
+    }
+
+
+def data_sets() -> set[str]:
+    return {each.data for each in HEALTHY.values()} | {each.data for each in HEALTHY_TASKS.values()}
+
+
+@cache
+def split() -> dict[str, dict[str, list[str]]]:
+    """The split as it was committed."""
+    read: dict[str, dict[str, list[str]]] = tomllib.loads(
+        (files(__package__) / "split.toml").read_text(encoding="utf-8")
+    )
+    return read
+
+
+def part_of(program: str, sabotage: str | None = None) -> Part:
+    """Open or held: of a sound program or task, or of a fault planted in one."""
+    data = (HEALTHY[program] if program in HEALTHY else HEALTHY_TASKS[program]).data
+    away = data in split()["data"]["held"] or sabotage in split()["sabotages"]["held"]
+    return "held" if away else "open"
+
+
+@cache
+def fitting(sabotage: str) -> tuple[str, ...]:
+    """The programs that can carry the fault."""
+    return tuple(name for name in HEALTHY if SABOTAGES[sabotage].applies(_built(name)))
+
+
+@cache
+def _built(program: str) -> Program:
+    return HEALTHY[program](0)
+
+
+def chosen(sabotage: str, count: int) -> list[str]:
+    """Some of the programs that fit, at random by names alone, of different data sets first."""
+    order = drawn(fitting(sabotage), sabotage)
+    seen: set[str] = set()
+    first = [name for name in order if not (HEALTHY[name].data in seen or seen.add(HEALTHY[name].data))]
+    return [*first, *(name for name in order if name not in first)][:count]
