@@ -182,6 +182,22 @@ def test_what_the_training_scales_is_a_note():
     assert raw.remedies[0].change == {"data.scale": "standard"}
 
 
+def test_a_model_that_begins_with_a_norm():
+    from torch import nn
+
+    from tunesmith.doctor.preflight import bench_of_program
+    from tunesmith.records import Program
+
+    X, y = rng().normal(0, [1, 5000, 1], (300, 3)).astype("f4"), np.arange(300) % 2
+    severities = []
+    for first in (nn.BatchNorm1d(3), nn.Identity()):
+        model = nn.Sequential(first, nn.Linear(3, 2))
+        program = Program(model, nn.CrossEntropyLoss(), None, (X, y), batch_size=32, epochs=1)
+        severities += [one.severity for one in found(unscaled_columns, bench_of_program(program).material)]
+
+    assert severities == ["note", "warning"]
+
+
 def sound_arrays():
     draw = rng(5)
     words = (draw.random((600, 300)) < 0.02) * draw.integers(1, 6, (600, 300))
@@ -428,6 +444,14 @@ def test_a_mark_for_missing_values(mark, form):
     assert told.severity == "warning"
     assert told.values["mark"] == mark
     assert told.subject["rows"] == places
+
+
+def test_a_mark_in_the_test_part_alone():
+    test = with_cells(table(200, 1), "age", [4, 5, 6, 7], [-999] * 4, pl.Int64)
+
+    (told,) = found(sentinel_values, of(table(), "label", test=test))
+
+    assert (told.values["part"], told.subject["rows"]) == ("test", [4, 5, 6, 7])
 
 
 def test_zero_apart_is_a_note():

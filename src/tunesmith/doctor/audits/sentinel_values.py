@@ -16,7 +16,8 @@ import numpy as np
 
 from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
-from tunesmith.doctor.audits.material import Material
+from tunesmith.doctor.audits.material import Material, View
+from tunesmith.doctor.audits.naming import parted
 from tunesmith.doctor.audits.number_columns import number_columns
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
@@ -29,7 +30,7 @@ LOWEST_MARK = 99.0  # 9 is too often a number
 FEWEST = 50  # rows; assumption
 HELD = 3  # rows that hold the mark; assumption
 DISTINCT = 5  # different values beside it, where it is no usual mark; assumption
-WIDEST = 2048  # columns of an array; wider ones are pictures or sparse
+WIDEST = 512  # columns of an array; wider ones are pictures or sparse; assumption
 CLEAN = Remedy(title="audits.empty_marks", safety=Safety.ADVICE)
 
 
@@ -37,16 +38,28 @@ CLEAN = Remedy(title="audits.empty_marks", safety=Safety.ADVICE)
 def sentinel_values(material: Material) -> Iterator[Finding]:
     if len(material.train) < FEWEST:
         raise Inapplicable(f"{len(material.train)} rows are too few to call a value a mark")
-    for numbers in number_columns(material, material.train):
+    told: set[tuple[str, float]] = set()
+    for view in parted(material):
+        if view.planned or len(view) < FEWEST:
+            continue
+        for name, column in _columns(material, view):
+            for finding in _marks(view, name, column):
+                mark = (name, finding.values["mark"])
+                if mark not in told:
+                    told.add(mark)
+                    yield finding
+
+
+def _columns(material: Material, view: View) -> Iterator[tuple[str, Array]]:
+    for numbers in number_columns(material, view):
         if len(numbers.names) > WIDEST or numbers.values.dtype.kind == "b":
             continue
-        for place in np.flatnonzero(numbers.changing):
-            if material.columns[numbers.key].kind not in ("date", "boolean"):
-                column = numbers.values[:, place].astype(np.float64)
-                yield from _marks(material, numbers.names[place], column)
+        if material.columns[numbers.key].kind not in ("date", "boolean"):
+            for place in np.flatnonzero(numbers.changing):
+                yield numbers.names[place], numbers.values[:, place].astype(np.float64)
 
 
-def _marks(material: Material, name: str, column: Array) -> Iterator[Finding]:
+def _marks(view: View, name: str, column: Array) -> Iterator[Finding]:
     present = np.sort(column[np.isfinite(column)])
     for mark, others in (_lowest(present), _highest(present)):
         held = len(present) - len(others)
@@ -65,7 +78,7 @@ def _marks(material: Material, name: str, column: Array) -> Iterator[Finding]:
             sure = False
         else:
             continue
-        yield _told(material, name, column, mark, others, far, sure)
+        yield _told(view, name, column, mark, others, far, sure)
 
 
 def _lowest(present: Array) -> tuple[float, Array]:
@@ -85,10 +98,11 @@ def _stands_apart(others: Array, gap: float) -> bool:
     )
 
 
-def _told(material: Material, name: str, column: Array, mark: float, others: Array, far: float, sure: bool) -> Finding:
+def _told(view: View, name: str, column: Array, mark: float, others: Array, far: float, sure: bool) -> Finding:
     places = np.flatnonzero(column == mark)
     values = {
         "column": name,
+        "part": view.part,
         "mark": mark,
         "count": len(places),
         "share": len(places) / len(column),
@@ -111,5 +125,5 @@ def _told(material: Material, name: str, column: Array, mark: float, others: Arr
         ),
         remedies=(CLEAN,),
         confidence=0.8 if sure else 0.5,
-        subject={"columns": [name], "rows": material.train.rows[places].tolist()},
+        subject={"columns": [name], "rows": view.rows[places].tolist()},
     )

@@ -52,9 +52,9 @@ def unscaled_columns(material: Material) -> Iterator[Finding]:
 
 
 def goes_scaled(material: Material, values: Array) -> bool:
-    """Whether the training scales these values before its network sees them."""
+    """Whether the training, or the first layer, scales these values before the others see them."""
     if material.as_is:
-        return False
+        return material.norm_first
     if material.form == "table":
         return material.recipe.data.scale != "none"
     return as_pictures(values[:1]) is not None or (values.ndim <= 2 and material.recipe.data.scale != "none")

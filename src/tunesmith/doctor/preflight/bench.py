@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tunesmith.data.arrays import first_layer
 from tunesmith.doctor.audits import Material, material_of, material_of_arrays
 from tunesmith.doctor.preflight.originals import Originals, closes_over
 from tunesmith.doctor.preflight.source import Source
@@ -181,6 +182,7 @@ class Bench:
             found = material_of_arrays(pairs, name="the training arrays", kind=self.kind or "auto")
             found.clock, found.seed = self.clock, self.seed
         found.outputs = self.program.num_classes
+        found.norm_first = "Norm" in first_layer(self.program.model)
         return found
 
     def kept(self, name: str, make: Callable[[], Value]) -> Value:
