@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunesmith.data.spec import Array
-from tunesmith.doctor.audits.features import content_keys, sparse_words, tree_inputs, whole_features
+from tunesmith.doctor.audits.features import content_keys, features, sparse_words, tree_inputs, whole_features
 from tunesmith.doctor.audits.features_keys import row_keys
-from tunesmith.doctor.audits.material import Material
+from tunesmith.doctor.audits.material import Material, View
 from tunesmith.doctor.audits.reference_score_models import (
     agreed,
     folds_of,
@@ -29,6 +29,7 @@ from tunesmith.records.check import Inapplicable
 
 LEAST = 10  # rows with a target below which nothing is said; assumption
 FEW, FOLDS = 1000, 5  # below that many rows, twice as many folds; assumption
+SECONDS_A_ROW = 3e-4  # measured: 60 000 pictures in 16 s; benchmarks/label_errors.md
 SLICES = 10  # strata of a regression's target; assumption
 
 
@@ -44,44 +45,50 @@ class OutOfSample:
     said: Array  # the pool: probabilities (N, C) or numbers (N, K)
 
 
-def out_of_sample(material: Material) -> OutOfSample:
-    """Made once. Raises `Inapplicable` where there is no target, or too few rows of it."""
-    return material.kept("out of sample", lambda: _made(material))
+def out_of_sample(material: Material, part: str = "train") -> OutOfSample:
+    """Made once a part: of all rows that are trained on or divided off from them, or of another part judged by itself.
+
+    Raises `Inapplicable` where there is no target, or too few rows of it.
+    """
+    return material.kept(f"out of sample {part}", lambda: _made(material, part))
 
 
-def _made(material: Material) -> OutOfSample:
-    classes, target, there = _target(material)
-    whole = material.whole
+def judged_view(material: Material, part: str) -> View:
+    """The rows that `OutOfSample.places` counts."""
+    return material.whole if part == "train" else material.parts[part]
+
+
+def _made(material: Material, part: str) -> OutOfSample:
+    view = judged_view(material, part)
+    classes, target, there = _target(material, view)
     places = np.flatnonzero(there)
     if len(places) < LEAST:
         raise Inapplicable(f"{len(places)} rows have a target; expected {LEAST} or more")
-    keys = content_keys(material, whole)
-    by_contents = np.lexsort((row_keys({"y": target})[places], keys[places]))
-    places = places[by_contents]  # in an order that the file does not give
+    material.clock.need(len(places) * SECONDS_A_ROW)
+    keys = content_keys(material, view)
+    places = places[np.lexsort((row_keys({"y": target[places]}), keys[places]))]  # an order that the file does not give
     target, keys = target[places], keys[places]
-    units = keys if whole.group is None else row_keys({"group": whole.group[places]})
-    count = FOLDS * (2 if len(places) < FEW else 1)
-    count = max(2, min(count, len(np.unique(units))))
-    if len(np.unique(units)) < 2:
+    units = keys if view.group is None else row_keys({"group": view.group[places]})
+    several = len(np.unique(units))
+    if several < 2:
         raise Inapplicable("all rows are equal, or of one group: none can be judged by others")
+    count = min(FOLDS * (2 if len(places) < FEW else 1), several)
     fold = folds_of(units, target if classes else _slices(target), count, material.seed)
-    scores = _judged(material, places, target, fold, classes)
+    scores = _judged(material, part, places, target, fold, classes)
     said = pooled(list(scores.values()), target, classes) if classes else blended(list(scores.values()), target)
     back = np.argsort(places, kind="stable")
-    return OutOfSample(
-        places[back], {name: one[back] for name, one in scores.items()}, fold[back], target[back], classes, said[back]
-    )
+    scores = {name: one[back] for name, one in scores.items()}
+    return OutOfSample(places[back], scores, fold[back], target[back], classes, said[back])
 
 
-def _target(material: Material) -> tuple[int, Array, Array]:
-    whole = material.whole
+def _target(material: Material, view: View) -> tuple[int, Array, Array]:
     material.need_target("binary", "multiclass", "regression", "multi_regression")
-    if material.classed and whole.codes is not None:
-        return len(material.classes), whole.codes, whole.codes >= 0
-    if whole.target is None or whole.target.dtype.kind not in "fiu":
+    if material.classed and view.codes is not None:
+        return len(material.classes), view.codes, view.codes >= 0
+    if material.kind in ("binary", "multiclass") or view.target is None or view.target.dtype.kind not in "fiu":
         raise Inapplicable("the target is neither classes nor numbers")
-    numbers = whole.target.reshape(len(whole), -1).astype(np.float64)
-    return 0, numbers, np.isfinite(numbers).all(1)
+    numbers = view.target.reshape(len(view), -1).astype(np.float64)
+    return 0, numbers, np.asarray(np.isfinite(numbers).all(1))
 
 
 def _slices(target: Array) -> Array:
@@ -90,20 +97,22 @@ def _slices(target: Array) -> Array:
     return np.searchsorted(edges, target[:, 0])
 
 
-def _judged(material: Material, places: Array, target: Array, fold: Array, classes: int) -> dict[str, Array]:
-    rows = standardised(whole_features(material)[places])
+def _judged(material: Material, part: str, places: Array, target: Array, fold: Array, classes: int) -> dict[str, Array]:
+    view = judged_view(material, part)
+    seen = whole_features(material) if part == "train" else features(material)[part]
+    rows = standardised(seen[places])
+    near = principal(seen[places])
     aim = one_hot(target, classes) if classes else standard_target(target)
-    near = principal(whole_features(material)[places])
     found = {
         "linear": ridge_scores(rows, aim, fold),
         "kernel": kernel_scores(near, aim, fold, material.rng("kernel")),
         "neighbours": neighbour_scores(near, aim, fold, material.rng("neighbours")),
     }
     del rows
-    words = sparse_words(material, material.whole) if classes else None
+    words = sparse_words(material, view) if classes else None
     if words is not None:
         found["words"] = word_scores(words[places], target, fold, classes)
-    plain = tree_inputs(material, material.whole)
+    plain = tree_inputs(material, view)
     if plain is not None:
         found["trees"] = tree_scores(plain[places], target if classes else aim, fold, classes, material.seed)
     return found
@@ -115,9 +124,9 @@ def standard_target(target: Array) -> Array:
     low, high = np.quantile(target, [0.25, 0.75], axis=0)
     spread = np.where(high > low, (high - low) / 1.349, np.where(target.std(0) > 0, target.std(0), 1.0))
     found = (target - middle) / spread
-    return (
-        np.sign(found) * np.where(np.abs(found) > 3, 3 + np.log1p(np.abs(np.abs(found) - 3)), np.abs(found))
-    ).astype(np.float32)
+    far = np.abs(found)
+    bent = np.where(far > 3, 3 + np.log1p(np.maximum(far - 3, 0)), far)
+    return np.asarray(np.sign(found) * bent, np.float32)
 
 
 def pooled(scores: list[Array], codes: Array, classes: int) -> Array:

@@ -135,9 +135,16 @@ def _tree_encoders(material: Material) -> list[Encoder]:
             made.append(_raw(name))
         elif kind == "category":
             made.append(code_encoder(name, table[name]))
-        elif kind == "array" and table[name].dtype.kind in "fiub" and table[name][:1].size <= 256:
+        elif kind == "array" and _plain(table[name]):
             made.append(_raw(name))
     return made
+
+
+def _plain(values: Array) -> bool:
+    """Few numbers a row, and no picture."""
+    if values.dtype.kind not in "fiub" or values[:1].size > 256:
+        return False
+    return picture_shape(values, np.arange(len(values))) is None
 
 
 def _raw(name: str) -> Encoder:

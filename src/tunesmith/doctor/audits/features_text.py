@@ -56,7 +56,7 @@ def _counts(texts: Sequence[str]) -> Any:
 
     shared: dict[str, Any] = {"norm": None, "alternate_sign": False, "dtype": np.float32}
     words = HashingVectorizer(n_features=WORDS, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared)
-    pieces = HashingVectorizer(n_features=PIECES, analyzer="char_wb", ngram_range=(2, 4), **shared)
+    pieces = HashingVectorizer(n_features=PIECES, analyzer="char_wb", ngram_range=(1, 4), **shared)
     short = [text[:PIECE] for text in texts]
     return hstack([words.transform(texts), pieces.transform(short)], format="csr")
 

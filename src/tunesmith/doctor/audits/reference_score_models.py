@@ -106,16 +106,18 @@ def _dual(rows: Array, target: Array, fold: Array) -> Array:
 
 def kernel_ridge_scores(kernel: Array, target: Array, fold: Array) -> Array:
     """Ridge regression by the inner products (N, N) of the rows."""
+    from scipy.linalg import cho_factor, cho_solve
+
     tries = np.empty((len(STRENGTHS), *target.shape), np.float32)
     for number in range(fold.max() + 1):
         inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         centre = target[outside].mean(0)
-        size, axes = np.linalg.eigh(kernel[np.ix_(outside, outside)])
-        aim = axes.T @ (target[outside] - centre)
-        across = kernel[np.ix_(inside, outside)] @ axes
-        level = max(float(size.mean()), 1e-12)
+        among, across = kernel[np.ix_(outside, outside)], kernel[np.ix_(inside, outside)]
+        level = max(float(np.trace(among)) / len(among), 1e-12)
         for place, strength in enumerate(STRENGTHS):
-            tries[place, inside] = across @ (aim / (np.maximum(size, 0) + strength * level)[:, None]) + centre
+            firm = among + (strength + 1e-9) * level * np.eye(len(among))
+            weights = cho_solve(cho_factor(firm, check_finite=False), target[outside] - centre, check_finite=False)
+            tries[place, inside] = across @ weights + centre
     return _best(tries, target)
 
 
