@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from tunesmith.doctor.preflight.bench import Bench
+from tunesmith.doctor.preflight.trace import tensors_in
 from tunesmith.records.check import Inapplicable
 
 Array = np.ndarray[Any, Any]
 ROWS = 1000  # assumption: a share is known to 1.6 points
+NUMBERS = 400_000  # of all rows together: of wide rows fewer are taken; assumption: a second or two
+TARGETS = 20  # columns of numbers to predict; assumption: a cheap model of a picture is not cheap
 WIDEST = 200_000  # numbers a row; assumption
 FOLDS = 3  # assumption: each fit sees two thirds
 VOCABULARY = 2000  # tokens that are counted apart; assumption
@@ -57,6 +60,8 @@ def _attainable(bench: Bench) -> Attainable:
     if len(inputs) < FEWEST:
         raise Inapplicable(f"{len(inputs)} rows are too few for a reference; {FEWEST} are needed")
     classed = bench.classed
+    if not classed and target[0].size > TARGETS:
+        raise Inapplicable(f"there is no cheap reference for {target[0].size} numbers to predict")
     if classed:
         target = target.argmax(1) if target.ndim == 2 and target.shape[1] > 1 else target.reshape(-1)
         target = np.unique(target, return_inverse=True)[1]
@@ -73,7 +78,8 @@ def _attainable(bench: Bench) -> Attainable:
 
 def flat_rows(bench: Bench) -> tuple[Array, Array]:
     """Training rows as the net sees them, (N, d), and their targets; infinite and missing numbers as the column's mean."""
-    batch = bench.batch(ROWS, "attainable")
+    width = sum(each.numel() for each in tensors_in(bench.batch(1, "attainable").inputs))
+    batch = bench.batch(max(200, min(ROWS, NUMBERS // max(1, width))), "attainable")
     parts = list(batch.inputs.values()) if isinstance(batch.inputs, Mapping) else batch.inputs
     parts = parts if isinstance(parts, list | tuple) else [parts]
     flat = [_flat(part.detach().cpu(), batch.size) for part in parts]

@@ -38,6 +38,7 @@ CLASSES_AT_LEAST = 2
 FAILED = 0.5  # of the way from the best constant answer to perfect: less is a failure by any measure; assumption
 HALF = 0.5  # of the loss gone and nothing learnt: the loss asks for something else; assumption
 STILL = 0.02  # of what Adam took off the loss; assumption
+SHARE = 0.5  # of the time left that the worst case may take; assumption
 LOOK = 10  # updates between two looks
 
 ADVICE = Remedy(title="remedy.loop_look_at_net", safety=Safety.ADVICE)
@@ -82,7 +83,7 @@ class Drill:
 def overfit_batch(bench: Bench) -> Iterator[Finding]:
     need_score(bench)
     batch = small_batch(bench)
-    bench.clock.need(4 * STEPS * _seconds(bench, batch))
+    bench.clock.need((len(RATES) + 1) * STEPS * _seconds(bench, batch) / SHARE)
     good = best_drill(bench, batch)
     floor = chance(bench, batch.target)
     bench.measured["overfit_batch"] = {"rows": batch.size, "score": good.best, "rate": good.rate, "steps": good.steps}

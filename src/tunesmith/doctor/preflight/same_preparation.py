@@ -108,10 +108,16 @@ def _gaps(train: tuple[Array, Array], other: tuple[Array, Array], key: str) -> l
     for place in range(train[0].shape[1]):
         (means, squares), (mean, square) = ((part[0][:, place], part[1][:, place]) for part in (train, other))
         fine, good = np.isfinite(means), np.isfinite(mean)
-        if fine.sum() >= FEWEST and good.sum() >= FEWEST:
+        if _changing(means[fine]) >= FEWEST and _changing(mean[good]) >= FEWEST:
             label = f"{key}{'.' if key else ''}{place}"
             found.append(_gap(label, means[fine], squares[fine], mean[good], square[good]))
     return found
+
+
+def _changing(values: Array) -> int:
+    """Rows that do not hold the commonest value: of fewer than `FEWEST`, a spread is an accident."""
+    _, counts = np.unique(values, return_counts=True)
+    return int(len(values) - counts.max()) if len(counts) else 0
 
 
 def _gap(name: str, means: Array, squares: Array, mean: Array, square: Array) -> Gap:
@@ -124,15 +130,16 @@ def _gap(name: str, means: Array, squares: Array, mean: Array, square: Array) ->
     sure = abs(other - centre) / max(float(error), floor)
     if min(spread, others) <= floor:  # a feature that never changes in one part: its spread says nothing
         return Gap(name, shift, sure, 1.0, 0.0, (centre, other), (spread, others))
-    noise = np.sqrt(_log_noise(means, squares, centre, spread) + _log_noise(mean, square, other, others))
+    tails = max(_tails(means, squares, centre, spread), _tails(mean, square, other, others))
+    noise = np.sqrt(tails / (4 * len(means)) + tails / (4 * len(mean)))
     times = others / spread
     return Gap(name, shift, sure, times, abs(np.log(times)) / max(noise, 1e-12), (centre, other), (spread, others))
 
 
-def _log_noise(means: Array, squares: Array, centre: float, spread: float) -> float:
-    """Variance of the log of a spread: of the rows' mean squared deviations, over 4 n."""
+def _tails(means: Array, squares: Array, centre: float, spread: float) -> float:
+    """Kurtosis - 1 of the rows: the variance of their mean squared deviations, over the fourth power of the spread."""
     each = squares - 2 * centre * means + centre**2
-    return float(each.var(ddof=1) / max(spread**4, 1e-300) / (4 * len(each)))
+    return float(each.var(ddof=1) / max(spread**4, 1e-300))
 
 
 def _forms(name: str, what: str, mine: Any, theirs: Any) -> Iterator[Finding]:
