@@ -17,6 +17,7 @@ from tunesmith.doctor.preflight.twin import Twin
 from tunesmith.records.check import Inapplicable
 
 FAR = (1e2, 1e4)  # how far the last layer's numbers go: what grows from the one to the other has no bound; assumption
+MILD = 10.0  # how far they go where sums are looked at: an exponential of it is still finite; assumption
 BOUNDED = 1e-3  # relative growth between them that counts as none; assumption
 DRAWS = 3  # of random directions; assumption
 BRANCHES = 8  # last layers that are tried until one moves the outputs; assumption
@@ -74,13 +75,15 @@ def _reach(bench: Bench) -> Reach:
             raise Inapplicable("the net cannot be tried with its last layer's numbers changed")
         near, far = (torch.stack([one for one in group if one is not None]) for group in moved)
         if bool(((near - start).abs() > 1e-6 * (1 + start.abs())).any()):
-            return _told(start, near, far, name, _ending(bench, twin))
+            mild = [one for draw in range(DRAWS) if (one := _moved(bench, twin, layer, MILD, draw)) is not None]
+            return _told(torch.stack([start, *mild]), near, far, name, _ending(bench, twin))
         if not bool((start.flatten(0) != start.flatten(0)[0]).any()) and start.shape[-1] == 1:
             return Reach(float(start.min()), float(start.max()), constant=True, layer=name, name=_ending(bench, twin))
     raise Inapplicable("no layer with parameters moves the outputs")
 
 
-def _told(start: Tensor, near: Tensor, far: Tensor, layer: str, ending: str) -> Reach:
+def _told(mild: Tensor, near: Tensor, far: Tensor, layer: str, ending: str) -> Reach:
+    start = mild[0]
     near, far = near.nan_to_num(0.0, 3e38, -3e38), far.nan_to_num(0.0, 3e38, -3e38)
     lowest = _bound(-near, -far)
     highest = _bound(near, far)
@@ -89,8 +92,8 @@ def _told(start: Tensor, near: Tensor, far: Tensor, layer: str, ending: str) -> 
     for bound in (low, high):
         if abs(bound) != float("inf"):
             shut += float((start == bound).float().mean())
-    axis = _summing(torch.cat([start[None], near, far]), low, high)
-    log_axis = _logs(torch.cat([start[None], near])) if high <= 1e-6 else None
+    axis = _summing(mild, low, high)
+    log_axis = _logs(mild) if high <= 1e-6 else None
     return Reach(low, high, axis, log_axis, layer=layer, shut=shut, name=ending)
 
 
