@@ -357,10 +357,20 @@ def test_rows_without_a_target():
 def test_stray_words(column, cells, message, severity):
     frame = with_cells(table(), column, [3, 50, 90], cells)
 
-    (told,) = found(mixed_types, of(frame, "label", {"data.val": 0.0, "data.test": 0.0}))
+    (told,) = found(mixed_types, of(frame, "label"))
 
     assert (told.message, told.severity) == (message, severity)
     assert told.subject == {"columns": [column], "rows": [3, 50, 90]}
+
+
+@pytest.mark.parametrize("column", ["age", "day"])
+def test_stray_words_of_the_test_data(column):
+    test = with_cells(table(200, 1), column, [7, 8], ["none of it", "perhaps"])
+
+    train = with_cells(table(), column, [], [])  # as text, like the file of the test data
+    (told,) = found(mixed_types, of(train, "label", test=test))
+
+    assert (told.severity, told.subject["rows"]) == ("warning", [7, 8])
 
 
 @pytest.mark.parametrize("share", [0.15, 0.4])
@@ -368,7 +378,7 @@ def test_numbers_and_a_word_half_and_half(share):
     places = np.flatnonzero(rng(2).random(400) < share)
     frame = with_cells(table(), "income", places, ["unknown"] * len(places))
 
-    (told,) = found(mixed_types, of(frame, "label", {"data.val": 0.0, "data.test": 0.0}))
+    (told,) = found(mixed_types, of(frame, "label"))
 
     assert (told.message, told.severity) == ("audits.numbers_and_words", "warning")
     assert told.subject["rows"] == places.tolist()
@@ -437,7 +447,7 @@ def test_a_mark_for_missing_values(mark, form):
     if form == "array":
         material = as_is(frame.select("age", "flag").to_numpy().astype("f4"), np.arange(400) % 2)
     else:
-        material = of(frame, "label", {"data.val": 0.0, "data.test": 0.0})
+        material = of(frame, "label")
 
     (told,) = found(sentinel_values, material)
 

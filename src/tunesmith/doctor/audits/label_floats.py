@@ -27,6 +27,8 @@ def label_floats(material: Material) -> Iterator[Finding]:
     if not material.as_is or target.dtype.kind != "f" or target.ndim != 1:
         raise Inapplicable("the labels are no floats that a loss takes as they are")
     values = np.unique(target[np.isfinite(target)])
+    if len(values) < 2:
+        raise Inapplicable("the labels never change")
     broken = values[values != np.floor(values)]
     yield Finding(
         fault="loss.mismatch",

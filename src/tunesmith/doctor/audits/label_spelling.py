@@ -4,6 +4,7 @@ Sees      labels of all parts that are one word once case, inner spaces and a fi
 Matters   one class becomes two, or a part has classes that the training has not ('>50K.' beside '>50K'), and is refused.
 Remedies  write each label in one way (advice).
 Limits    single letters are left alone, for a and A are two classes to a reader of letters.
+Source    Unicode Standard Annex 15 (NFKC) and section 3.13 (case folding).
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +15,7 @@ import numpy as np
 
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material, View
-from tunesmith.doctor.audits.naming import few, parted, quoted, subject_at
+from tunesmith.doctor.audits.naming import few, quoted, sources, subject_at
 from tunesmith.doctor.audits.spelling import bare, is_letter
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import CHEAP, Inapplicable
@@ -28,14 +29,15 @@ def label_spelling(material: Material) -> Iterator[Finding]:
     target = material.need_target("binary", "multiclass")
     if target.dtype != object or target.ndim != 1:
         raise Inapplicable("the labels are numbers")
-    counts = {view.part: _counts(view) for view in parted(material)}
+    views = {view.part: view for view in sources(material)}
+    counts = {part: _counts(view) for part, view in views.items()}
     whole: Counter[Any] = sum((one for one in counts.values()), Counter())
     alike = defaultdict(list)
     for label in whole:
         alike[bare(label)].append(label)
     for key, labels in alike.items():
         if len(labels) > 1 and not is_letter(key):
-            yield _told(material, sorted(labels, key=lambda label: -whole[label]), counts)
+            yield _told(views, sorted(labels, key=lambda label: -whole[label]), counts)
 
 
 def _counts(view: View) -> Counter[Any]:
@@ -44,16 +46,16 @@ def _counts(view: View) -> Counter[Any]:
     return Counter(label for label in view.target.tolist() if label is not None and label == label)
 
 
-def _told(material: Material, labels: list[Any], counts: dict[str, Counter[Any]]) -> Finding:
+def _told(views: dict[str, View], labels: list[Any], counts: dict[str, Counter[Any]]) -> Finding:
     """The commonest spelling first."""
     strange = [
         part
         for part in counts
         if part != "train" and any(counts[part][one] and not counts["train"][one] for one in labels)
     ]
-    unknown = bool(strange) and not all(material.parts[part].planned for part in strange)
+    unknown = any(not views[part].planned for part in strange)
     severity: Severity = "error" if unknown else "warning"
-    view = material.parts[strange[0]] if unknown else material.train
+    view = views[strange[0]] if unknown else views["train"]
     main = next((one for one in labels if counts["train"][one]), labels[0])
     assert view.target is not None
     places = np.flatnonzero(

@@ -4,6 +4,7 @@ Sees      levels of a category column, of all parts together, that are one word 
 Matters   one level becomes several, each with fewer rows; a spelling that only the test part has is unknown to the model.
 Remedies  write each level in one way (advice).
 Limits    single letters are left alone, for their case may matter.
+Source    Unicode Standard Annex 15 (NFKC) and section 3.13 (case folding).
 """
 
 from collections import Counter, defaultdict
@@ -13,7 +14,7 @@ import numpy as np
 
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material
-from tunesmith.doctor.audits.naming import MOST, parted, quoted
+from tunesmith.doctor.audits.naming import MOST, quoted, sources
 from tunesmith.doctor.audits.spelling import bare, is_letter
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
@@ -28,7 +29,7 @@ def level_spelling(material: Material) -> Iterator[Finding]:
         raise Inapplicable("no column holds categories")
     for name in names:
         counts: Counter[str] = Counter()
-        for view in parted(material):
+        for view in sources(material):
             if name in view.table:
                 counts.update(cell for cell in view.table[name].tolist() if cell is not None)
         alike = defaultdict(list)
@@ -42,7 +43,8 @@ def level_spelling(material: Material) -> Iterator[Finding]:
                 for one in levels
                 if counts[one] < max(counts[level] for level in levels)
             }
-            cells = material.train.table[name]
+            whole = sources(material)[0]
+            cells = whole.table[name]
             places = np.flatnonzero(np.fromiter((cell in rarer for cell in cells), bool, len(cells)))
             first = next(iter(groups.values()))
             values = {
@@ -59,5 +61,5 @@ def level_spelling(material: Material) -> Iterator[Finding]:
                 evidence=(Evidence(name="levels of several spellings", value=float(len(groups)), threshold=0.0),),
                 remedies=(SPELL,),
                 status="confirmed",
-                subject={"columns": [name], "rows": material.train.rows[places[:MOST]].tolist()},
+                subject={"columns": [name], "rows": whole.rows[places[:MOST]].tolist()},
             )

@@ -19,8 +19,8 @@ from tunesmith.data.cells import DATE_STYLES, as_dates, as_numbers, stripped
 from tunesmith.data.columns import ORDINAL_LEVELS
 from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
-from tunesmith.doctor.audits.material import NUMERIC, Material
-from tunesmith.doctor.audits.naming import quoted
+from tunesmith.doctor.audits.material import NUMERIC, Material, View
+from tunesmith.doctor.audits.naming import quoted, sources
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS
 from tunesmith.records.finding import Severity
@@ -43,19 +43,26 @@ CLEAN = Remedy(title="data.clean_column", safety=Safety.ADVICE)
 @audit("mixed_types", faults=("data.mixed_types",), cost=PASS)
 def mixed_types(material: Material) -> Iterator[Finding]:
     material.need_form("table")
-    train = material.train
-    assert train.sheet is not None
+    first, *others = sources(material)
     for name, column in material.columns.items():
-        if name not in train.table or name in material.roles.values() or column.source == "given":
+        if name in material.roles.values():
             continue
-        cells = train.sheet.column(name)
-        if str(cells.dtype) not in ("String", "Categorical", "Enum"):
-            continue
-        text = stripped(cells.cast(_string())[train.rows])
         if column.kind in NUMERIC:
-            yield from _unread(material, name, column.kind, text)
-        elif text.len() > text.null_count():
-            yield from _in_words(material, name, text)
+            for view in (first, *others):
+                yield from _unread(view, name, column.kind, _texts(view, name))
+        elif column.source != "given":
+            yield from _in_words(first, name, _texts(first, name))
+
+
+def _texts(view: View, name: str) -> "pl.Series | None":
+    """The cells of a column as they stand, where they are text."""
+    if view.sheet is None or name not in view.table:
+        return None
+    cells = view.sheet.column(name)
+    if str(cells.dtype) not in ("String", "Categorical", "Enum"):
+        return None
+    text = stripped(cells.cast(_string())[view.rows])
+    return text if text.len() > text.null_count() else None
 
 
 def _string() -> Any:
@@ -64,26 +71,29 @@ def _string() -> Any:
     return pl.String
 
 
-def _unread(material: Material, name: str, kind: str, text: "pl.Series") -> Iterator[Finding]:
+def _unread(view: View, name: str, kind: str, text: "pl.Series | None") -> Iterator[Finding]:
     """Cells that are filled and do not read as the kind of their column."""
-    train = material.train
-    strange = np.flatnonzero(text.is_not_null().to_numpy() & np.isnan(train.table[name]))
+    if text is None:
+        return
+    strange = np.flatnonzero(text.is_not_null().to_numpy() & np.isnan(view.table[name]))
     if not len(strange):
         return
-    assert train.sheet is not None
+    assert view.sheet is not None
     values = {
         "column": name,
         "kind": kind,
         "count": len(strange),
         "example": quoted(text[strange[:50]].unique(maintain_order=True).to_list(), 3),
-        "places": train.sheet.places(train.rows[strange]),
+        "places": view.sheet.places(view.rows[strange]),
     }
-    share = len(strange) / len(train)
-    yield _told(material, "data.mixed_types", values, name, strange, share, "warning")
+    share = len(strange) / len(view)
+    yield _told(view, "data.mixed_types", values, name, strange, share, "warning")
 
 
-def _in_words(material: Material, name: str, text: "pl.Series") -> Iterator[Finding]:
+def _in_words(view: View, name: str, text: "pl.Series | None") -> Iterator[Finding]:
     """Columns taken for words that are two things at once."""
+    if text is None:
+        return
     different = text.drop_nulls().unique(maintain_order=True)
     some = different.head(LOOK)
     digits = float(some.str.contains(r"\d").mean() or 0)  # type: ignore[arg-type]
@@ -94,24 +104,24 @@ def _in_words(material: Material, name: str, text: "pl.Series") -> Iterator[Find
     zeros = bool(some.str.contains(r"^0\d+$").any())
     if min(plain.mean(), comma.mean()) >= SOME and (plain | comma).mean() >= MANY:
         mixed = some.filter(comma).to_list()
-        yield _forms(material, "audits.two_decimals", name, text, mixed, [some.filter(plain)[0], mixed[0]])
+        yield _forms(view, "audits.two_decimals", name, text, mixed, [some.filter(plain)[0], mixed[0]])
     elif plain.mean() >= HALF and plain.mean() < 1 and plain.sum() > ORDINAL_LEVELS and not zeros:
-        yield from _numbers_and_words(material, name, text, some.filter(~plain).to_list())
+        yield from _numbers_and_words(view, name, text, some.filter(~plain).to_list())
     elif plain.mean() < SOME:
-        yield from _dates_and_units(material, name, text, some)
+        yield from _dates_and_units(view, name, text, some)
 
 
-def _numbers_and_words(material: Material, name: str, text: "pl.Series", words: list[str]) -> Iterator[Finding]:
+def _numbers_and_words(view: View, name: str, text: "pl.Series", words: list[str]) -> Iterator[Finding]:
     places = np.flatnonzero(text.is_in(words).fill_null(False).to_numpy())
     share = len(places) / max(1, text.len() - text.null_count())
     if share > HALF:
         return
     values = {"column": name, "count": len(places), "share": share, "examples": quoted(words, 3)}
     few = len(set(words)) <= FEW_WORDS
-    yield _told(material, "audits.numbers_and_words", values, name, places, share, "warning" if few else "note")
+    yield _told(view, "audits.numbers_and_words", values, name, places, share, "warning" if few else "note")
 
 
-def _dates_and_units(material: Material, name: str, text: "pl.Series", some: "pl.Series") -> Iterator[Finding]:
+def _dates_and_units(view: View, name: str, text: "pl.Series", some: "pl.Series") -> Iterator[Finding]:
     if sum(bool(LIKE_DATE.match(cell)) for cell in some.head(50).to_list()) > 25:
         read = {style: ~np.isnan(as_dates(some, style)) for style in DATE_STYLES}
         best = max(read, key=lambda style: int(read[style].sum()))
@@ -119,7 +129,7 @@ def _dates_and_units(material: Material, name: str, text: "pl.Series", some: "pl
         if read[best].mean() < MANY <= (read[best] | others).mean() and others.mean() >= SOME:
             mixed = some.filter(others).to_list()
             example = some.filter(read[best]).to_list()[:1] + mixed[:1]
-            yield _forms(material, "audits.two_date_forms", name, text, mixed, example)
+            yield _forms(view, "audits.two_date_forms", name, text, mixed, example)
         return
     units = some.str.extract(UNIT, 1)
     share = 1 - units.null_count() / some.len()
@@ -127,20 +137,18 @@ def _dates_and_units(material: Material, name: str, text: "pl.Series", some: "pl
         kinds = sorted(set(units.drop_nulls().str.to_lowercase().to_list()))
         if len(kinds) <= FEW_WORDS:
             values = {"column": name, "share": share, "units": quoted(kinds), "example": repr(some[0])}
-            yield _told(material, "audits.numbers_with_units", values, name, np.zeros(0, np.int64), share, "note")
+            yield _told(view, "audits.numbers_with_units", values, name, np.zeros(0, np.int64), share, "note")
 
 
-def _forms(
-    material: Material, message: str, name: str, text: "pl.Series", mixed: list[str], examples: list[str]
-) -> Finding:
+def _forms(view: View, message: str, name: str, text: "pl.Series", mixed: list[str], examples: list[str]) -> Finding:
     places = np.flatnonzero(text.is_in(mixed).fill_null(False).to_numpy())
     share = len(places) / max(1, text.len() - text.null_count())
     values = {"column": name, "count": len(places), "share": share, "examples": quoted(examples)}
-    return _told(material, message, values, name, places, share, "warning")
+    return _told(view, message, values, name, places, share, "warning")
 
 
 def _told(
-    material: Material,
+    view: View,
     message: str,
     values: dict[str, Any],
     name: str,
@@ -156,5 +164,5 @@ def _told(
         evidence=(Evidence(name="share of cells", value=share, threshold=0.0),),
         remedies=(CLEAN,),
         status="confirmed",
-        subject={"columns": [name], "rows": material.train.rows[places].tolist()},
+        subject={"columns": [name], "rows": view.rows[places].tolist()},
     )

@@ -10,6 +10,7 @@ from tunesmith.doctor.audits.material import Material, View
 
 MOST = 100_000  # rows that a finding carries
 SHOWN = 5  # names in a sentence
+LARGEST_COPY = 1 << 26  # bytes that are copied for the sake of whole sentences; assumption
 LONG = 40  # letters of a value in a sentence
 
 
@@ -64,5 +65,12 @@ def parted(material: Material) -> Sequence[View]:
 
 
 def sources(material: Material) -> Sequence[View]:
-    """The data as they were given: all rows that are trained on or divided off from them, then the other parts."""
+    """The data as they were given: all rows that are trained on or divided off from them, then the other parts.
+
+    Large arrays and pictures are left in their parts, for joining them makes a copy.
+    """
+    planned = [view for view in material.others if view.planned]
+    size = sum(values.nbytes for view in (material.train, *planned) for values in view.table.values())
+    if not planned or size > LARGEST_COPY:
+        return parted(material)
     return (material.whole, *(view for view in material.others if not view.planned))

@@ -16,7 +16,7 @@ import numpy as np
 from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material, View
-from tunesmith.doctor.audits.naming import few, parted, placed, subject_at
+from tunesmith.doctor.audits.naming import few, placed, sources, subject_at
 from tunesmith.doctor.audits.number_columns import pieces
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS
@@ -28,7 +28,7 @@ MEND = Remedy(title="audits.mend_numbers", safety=Safety.ADVICE)
 
 @audit("nonfinite", faults=("data.nonfinite",), cost=PASS)
 def nonfinite(material: Material) -> Iterator[Finding]:
-    for view in parted(material):
+    for view in sources(material):
         for key, values in view.table.items():
             if values.dtype.kind == "f" and key not in material.roles.values():
                 filled = not material.as_is and (material.form == "table" or values.ndim <= 2)

@@ -41,7 +41,7 @@ class Numbers:
 
 def number_columns(material: Material, view: View) -> list[Numbers]:
     """The number columns of a part that are features. Made once a part."""
-    return material.kept(f"number columns {view.part}", lambda: list(_found(material, view)))
+    return material.kept(f"number columns {view.part} {len(view)}", lambda: list(_found(material, view)))
 
 
 def _found(material: Material, view: View) -> Iterator[Numbers]:

@@ -17,7 +17,7 @@ import numpy as np
 from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material, View
-from tunesmith.doctor.audits.naming import parted
+from tunesmith.doctor.audits.naming import sources
 from tunesmith.doctor.audits.number_columns import number_columns
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
@@ -39,8 +39,8 @@ def sentinel_values(material: Material) -> Iterator[Finding]:
     if len(material.train) < FEWEST:
         raise Inapplicable(f"{len(material.train)} rows are too few to call a value a mark")
     told: set[tuple[str, float]] = set()
-    for view in parted(material):
-        if view.planned or len(view) < FEWEST:
+    for view in sources(material):
+        if len(view) < FEWEST:
             continue
         for name, column in _columns(material, view):
             for finding in _marks(view, name, column):

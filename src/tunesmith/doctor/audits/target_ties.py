@@ -16,7 +16,8 @@ import numpy as np
 from tunesmith.data.spec import Array
 from tunesmith.data.target import FEW_VALUES
 from tunesmith.doctor.audits.catalogue import audit
-from tunesmith.doctor.audits.material import Material
+from tunesmith.doctor.audits.material import Material, View
+from tunesmith.doctor.audits.naming import sources
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import CHEAP, Inapplicable
 
@@ -30,7 +31,10 @@ LEVELS = Remedy(title="audits.as_classes", safety=Safety.ADVICE)
 
 @audit("target_ties", faults=("data.label_noise", "loss.mismatch"), cost=CHEAP)
 def target_ties(material: Material) -> Iterator[Finding]:
-    target = material.need_target("regression", "multi_regression")
+    material.need_target("regression", "multi_regression")
+    view = sources(material)[0]
+    target = view.target
+    assert target is not None
     if target.dtype.kind not in "fiu" or len(target) < FEWEST:
         raise Inapplicable("the target holds too few numbers")
     columns = target.reshape(len(target), -1)
@@ -44,7 +48,7 @@ def target_ties(material: Material) -> Iterator[Finding]:
         if len(values) <= FEW_VALUES and bool((values == np.floor(values)).all()):
             yield _levels(name, values, counts)
         elif len(values) >= DISTINCT:
-            yield from _heaps(material, name, column, values, counts)
+            yield from _heaps(view, name, column, values, counts)
 
 
 def _levels(name: str, values: Array, counts: Array) -> Finding:
@@ -60,7 +64,7 @@ def _levels(name: str, values: Array, counts: Array) -> Finding:
     )
 
 
-def _heaps(material: Material, name: str, column: Array, values: Array, counts: Array) -> Iterator[Finding]:
+def _heaps(view: View, name: str, column: Array, values: Array, counts: Array) -> Iterator[Finding]:
     total = int(counts.sum())
     for end, place, near in (("largest", -1, slice(-2, None, -1)), ("smallest", 0, slice(1, None))):
         beside = counts[near]
@@ -69,7 +73,7 @@ def _heaps(material: Material, name: str, column: Array, values: Array, counts: 
         if count < max(10, SHARE * total) or count < HEAP * tenth.max():
             continue
         value = float(values[place])
-        rows = material.train.rows[column == values[place]]
+        rows = view.rows[column == values[place]]
         told = {"name": name, "value": value, "count": count, "share": count / total, "next": int(tenth.max())}
         yield Finding(
             fault="data.label_noise",

@@ -6,6 +6,7 @@ Matters   the model cannot name what it never saw: a training refuses such rows,
 Remedies  divide the rows so that each class lies in every part, or leave those rows out (advice).
 Limits    classes that the recipe's own division leaves without training rows are told of by imbalance; other spellings of a
           known label by label_spelling.
+Source    set difference of the labels.
 """
 
 from collections import Counter
