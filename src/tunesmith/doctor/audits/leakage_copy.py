@@ -53,19 +53,31 @@ class Copy:
 
 @audit("leakage_copy", faults=("data.leakage",), cost=PASS)
 def leakage_copy(material: Material) -> Iterator[Finding]:
-    goals, inputs = goals_of(material), inputs_of(material)
-    found = {goal.name: list(_copies(material, goal, inputs, len(goals))) for goal in goals}
-    copied = sum(bool(copies) for copies in found.values())
-    if len(goals) > 1 and copied > len(goals) / 2:
-        return  # the inputs are to be told again, as an autoencoder does
-    suspects = {copy.input.name for copies in found.values() for copy in copies}
-    material.measured["leakage_copy"] = sorted(suspects)
+    goals, found = goals_of(material), found_copies(material)
+    suspects = copied(material)
     for goal in goals:
         for copy in found[goal.name]:
             rest, count = rest_power(material, goal, suspects)
             severity = _severity(material, copy, rest, count)
             if severity is not None:
                 yield _finding(goal, copy, severity, rest, count)
+
+
+def found_copies(material: Material) -> dict[str, list[Copy]]:
+    """Copies by target; none where most targets are among the inputs, as an autoencoder has it."""
+
+    def make() -> dict[str, list[Copy]]:
+        goals, inputs = goals_of(material), inputs_of(material)
+        found = {goal.name: list(_copies(material, goal, inputs, len(goals))) for goal in goals}
+        many = len(goals) > 1 and sum(bool(copies) for copies in found.values()) > len(goals) / 2
+        return {goal.name: [] for goal in goals} if many else found
+
+    return material.kept("leakage copies", make)
+
+
+def copied(material: Material) -> set[str]:
+    """Names of the inputs that are copies of a target."""
+    return {copy.input.name for copies in found_copies(material).values() for copy in copies}
 
 
 def _severity(material: Material, copy: Copy, rest: float, count: int) -> Severity | None:

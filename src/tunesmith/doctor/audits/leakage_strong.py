@@ -17,8 +17,10 @@ import numpy as np
 
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.future_lags import lags_of
+from tunesmith.doctor.audits.leakage_copy import copied
 from tunesmith.doctor.audits.leakage_inputs import Goal, goals_of, inputs_of, matrix, some_rows
 from tunesmith.doctor.audits.leakage_rest import drop, rest_power
+from tunesmith.doctor.audits.leakage_sum import summed
 from tunesmith.doctor.audits.material import Material
 from tunesmith.doctor.audits.usefulness_power import powers
 from tunesmith.records import Evidence, Finding
@@ -46,7 +48,7 @@ def leakage_strong(material: Material) -> Iterator[Finding]:
         raise Inapplicable("the target never changes")
     numbers = matrix(inputs, material.whole, rows)
     alone = powers(numbers, target, len(goal.classes), material.rng("leakage_strong folds"))
-    told = {*material.measured.get("leakage_copy", ()), *material.measured.get("leakage_sum", ())}
+    told = copied(material) | summed(material)
     strong = [place for place in np.flatnonzero(alone > STRONG) if inputs[place].name not in told]
     if not strong or len(strong) > max(3, len(inputs) // 4):
         return

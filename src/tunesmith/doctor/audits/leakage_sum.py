@@ -31,6 +31,7 @@ LOOK = 4000  # rows on which sets of columns are looked for; assumption
 WIDEST = 400  # columns that are looked at, those most correlated with the target; assumption
 TRIPLES = 40  # columns of which every triple is looked at: 9 880; assumption
 LARGEST = 8  # columns of a relation that is still told; assumption
+MOST_TARGETS = 8  # assumption
 TRIED = 12  # sets of each size that are fitted robustly; assumption
 PROMISING = 0.8  # R² from which a set is fitted robustly: outliers lower it; assumption
 EXACT = 1e-3  # of the target's standard deviation, beyond rounding; assumption
@@ -59,20 +60,44 @@ class Relation:
 
 @audit("leakage_sum", faults=("data.leakage",), cost=PASS)
 def leakage_sum(material: Material) -> Iterator[Finding]:
-    goals = [goal for goal in goals_of(material) if not goal.classes]
-    if not goals or len(goals) > 8:
+    goals, inputs = _goals(material), _numbers(material)
+    if not goals or len(goals) > MOST_TARGETS:
         raise Inapplicable("the target is not a number")
-    numbers = [one for one in inputs_of(material) if not one.levels]
-    if len(numbers) < 2:
+    if len(inputs) < 2:
         raise Inapplicable("fewer than two columns of numbers")
+    found = found_relations(material)
     for goal in goals:
-        with one_thread():
-            relation = _relation(material, goal, numbers)
-        if relation is not None:
-            names = [one.name for one in relation.inputs]
-            material.measured.setdefault("leakage_sum", []).extend(names)
+        if goal.name in found:
+            names = [one.name for one in found[goal.name].inputs]
             rest, others = rest_power(material, goal, names)
-            yield _finding(goal, relation, _severity(material, relation, rest, others), rest)
+            yield _finding(goal, found[goal.name], _severity(material, found[goal.name], rest, others), rest)
+
+
+def found_relations(material: Material) -> dict[str, Relation]:
+    """Relations by target."""
+
+    def make() -> dict[str, Relation]:
+        goals, inputs = _goals(material), _numbers(material)
+        if len(goals) > MOST_TARGETS or len(inputs) < 2:
+            return {}
+        with one_thread():
+            found = {goal.name: _relation(material, goal, inputs) for goal in goals}
+        return {name: relation for name, relation in found.items() if relation is not None}
+
+    return material.kept("leakage sums", make)
+
+
+def summed(material: Material) -> set[str]:
+    """Names of the inputs that make up a target."""
+    return {one.name for relation in found_relations(material).values() for one in relation.inputs}
+
+
+def _goals(material: Material) -> list[Goal]:
+    return [goal for goal in goals_of(material) if not goal.classes]
+
+
+def _numbers(material: Material) -> list[Input]:
+    return [one for one in inputs_of(material) if not one.levels]
 
 
 def _severity(material: Material, relation: Relation, rest: float, others: int) -> Severity:
