@@ -196,10 +196,12 @@ class LossProbe:
         return ""
 
     def _only_probabilities(self) -> bool:
-        """It is finite on probabilities, and raises or is not finite on numbers of any sign."""
-        inside = [self.value(self.simplex(place)) for place in range(PROBES)]
-        outside = [self.value(self.noise(place, 3.0)) for place in range(PROBES)]
-        return all(_finite(value) for value in inside) and not any(_finite(value) for value in outside)
+        """It is finite on probabilities, and raises or is not finite on numbers below 0 and on numbers above 1."""
+        inside = [self.simplex(place) for place in range(PROBES)]
+        outside = [sign * (1.0 + self.noise(place).abs()) for place in range(PROBES) for sign in (1.0, -1.0)]
+        return all(_finite(self.value(each)) for each in inside) and not any(
+            _finite(self.value(each)) for each in outside
+        )
 
     def _logarithm(self) -> bool:
         """It takes the logarithm of its outputs: half of them all costs a constant, a quarter twice that."""
