@@ -63,6 +63,21 @@ def test_labels_below_zero(mark, severity):
     assert (told.severity, told.subject["rows"]) == (severity, [2, 9, 77])
 
 
+def test_whole_numbers_below_zero_may_be_numbers():
+    ratings, temperatures = labels(3) - 1, rng().integers(-9, 30, 300)
+
+    assert not graver(found(label_range, as_is(X, ratings)))
+    assert [one.severity for one in graver(found(label_range, as_is(X, temperatures, kind="multiclass")))] == [
+        "warning"
+    ]
+    assert not found(label_range, as_is(X, temperatures, kind="regression"))
+
+
+@pytest.mark.parametrize("y", [labels(2) * 5, labels(2) * 5.0])
+def test_two_numbers_may_be_numbers(y):
+    assert [one.severity for one in found(label_range, as_is(X, y))] == ["warning"]
+
+
 def test_tokens_beyond_the_vocabulary_and_what_is_ignored():
     y = rng().integers(0, 50, (300, 12))
     y[:, 8:] = -100
@@ -103,7 +118,7 @@ def test_sound_yes_or_no_targets(y):
     assert not graver(found(label_range, material))
 
 
-@pytest.mark.parametrize(("width", "severity"), [(5, "error"), (None, "warning"), (6, "note")])
+@pytest.mark.parametrize(("width", "severity"), [(5, "error"), (None, "note"), (6, "note")])
 def test_labels_from_one(width, severity):
     material = as_is(X, labels(5) + 1, width)
 

@@ -5,7 +5,8 @@ Sees      whole numbers that go to the loss as they are: below 0 (-100 is what t
 Matters   an index outside its table ends the run: an IndexError on a CPU, an assert of the device on CUDA, which names no row.
           A binary loss takes it in silence and falls without a floor.
 Remedies  number the classes 0 … C - 1, or widen the output; give ignore_index to the loss (advice).
-Limits    without a known width of the output a label cannot be too high. Labels 1 … C are told of by label_start.
+Limits    without a known width of the output a label cannot be too high, and whole numbers below 0 may be numbers to
+          predict: a step less grave then. Labels 1 … C are told of by label_start.
 Source    torch.nn.CrossEntropyLoss, torch.nn.BCELoss: ranges of the target.
 """
 
@@ -46,14 +47,19 @@ def _indices(material: Material, view: View, labels: Labels) -> Iterator[Finding
     if signs(labels) and (material.kind == "binary" or width in (None, 1)):
         yield _told(material, view, "note", "audits.sign_labels", labels, labels.values < 0, UNIT)
         return
+    sure = width is not None or material.kind == "language"  # else whole numbers may be meant as numbers
     negative = labels.values < 0
     mark = negative & np.isin(labels.values, (IGNORED, -1))
     if (labels.values == IGNORED).any() and material.kind != "language":
         yield _told(material, view, "note", "audits.ignored_labels", labels, labels.values == IGNORED, IGNORE)
     if (labels.values == -1).any():
-        yield _told(material, view, "warning", "audits.minus_one", labels, labels.values == -1, IGNORE)
+        yield _told(
+            material, view, "warning" if sure else "note", "audits.minus_one", labels, labels.values == -1, IGNORE
+        )
     if (negative & ~mark).any():
-        yield _told(material, view, "error", "audits.negative_labels", labels, negative & ~mark, RENUMBER)
+        yield _told(
+            material, view, "error" if sure else "warning", "audits.negative_labels", labels, negative & ~mark, RENUMBER
+        )
     start = from_one(material)
     if width is None and material.kind == "binary" and start is None:
         width = 2
@@ -61,7 +67,8 @@ def _indices(material: Material, view: View, labels: Labels) -> Iterator[Finding
         return
     beyond = labels.values >= max(width, 2)
     if beyond.any():
-        yield _told(material, view, "error", "audits.labels_beyond", labels, beyond, RENUMBER)
+        told = material.outputs is not None or len(labels.values) > 2  # two numbers may merely look like two classes
+        yield _told(material, view, "error" if told else "warning", "audits.labels_beyond", labels, beyond, RENUMBER)
 
 
 def _told(
@@ -123,7 +130,7 @@ def _yes_or_no(material: Material, view: View, target: Array) -> Iterator[Findin
     }
     yield Finding(
         fault="data.label_out_of_range",
-        severity="error",
+        severity="error" if len(np.unique(present)) > 2 else "warning",  # two numbers may merely look like two classes
         message="audits.beyond_unit",
         values=values,
         evidence=(

@@ -4,7 +4,8 @@ Sees      whole-number labels of all parts between 1 and C, each of them there a
 Matters   an output of width C has no class C: an IndexError, or an assert of the device. An output of width C + 1 carries a class
           that never comes.
 Remedies  subtract 1 from the labels (advice).
-Limits    files and arrays for built-in models are numbered anew by the training: a note there.
+Limits    files and arrays for built-in models are numbered anew by the training: a note there, as where the width of the output
+          is not known.
 Source    torch.nn.CrossEntropyLoss: class indices in [0, C).
 """
 
@@ -36,7 +37,9 @@ def label_start(material: Material) -> Iterator[Finding]:
     if width == top:
         yield _told(top, "error", "audits.labels_from_one", 1.0)
     elif width is None:
-        yield _told(top, "warning", "audits.labels_from_one_unknown", 0.6)
+        yield _told(
+            top, "note", "audits.labels_from_one_unknown", 0.6
+        )  # they may be ratings, to be predicted as numbers
     elif width > top:
         yield _told(top, "note", "audits.no_class_zero", 1.0)
 
@@ -51,8 +54,8 @@ def _told(top: int, severity: Severity, message: str, confidence: float) -> Find
             Evidence(name="smallest label", value=1.0, threshold=0.0),
             Evidence(name="largest label", value=float(top), threshold=top - 1.0),
         ),
-        remedies=() if severity == "note" else (SUBTRACT,),
+        remedies=(SUBTRACT,) if severity == "error" or confidence < 1 else (),
         confidence=confidence,
-        status="suspected" if severity == "warning" else "confirmed",
+        status="suspected" if confidence < 1 else "confirmed",
         subject={"labels": list(range(1, top + 1))},
     )

@@ -6,7 +6,7 @@ Sees      the smallest or the largest value of a column, held by several rows, w
 Matters   the mark is read as a number: it moves the mean, widens the scale until all others look alike, and fills no gap.
 Remedies  empty those cells, so that they count as missing (advice).
 Limits    marks inside the range of the others cannot be told from numbers. An upper end that long tails reach (an income of
-          99999) is a note only.
+          99999) is a note only, as is a mark that most rows hold.
 Source    distances: assumption.
 """
 
@@ -28,6 +28,7 @@ ABOVE_ZERO = 4.0  # deviations of the others from 0; assumption
 MARKS = frozenset({-1.0, *(sign * (10.0**k - 1) for k in range(1, 8) for sign in (-1, 1)), -32768.0, -8888.0, 8888.0})
 LOWEST_MARK = 99.0  # 9 is too often a number
 FEWEST = 50  # rows; assumption
+MOSTLY = 0.5  # share of rows from which the mark is how the column says no; assumption
 HELD = 3  # rows that hold the mark; assumption
 DISTINCT = 5  # different values beside it, where it is no usual mark; assumption
 WIDEST = 512  # columns of an array; wider ones are pictures or sparse; assumption
@@ -111,7 +112,7 @@ def _told(view: View, name: str, column: Array, mark: float, others: Array, far:
     }
     return Finding(
         fault="data.missing",
-        severity="warning" if sure else "note",
+        severity="warning" if sure and len(places) < MOSTLY * len(column) else "note",
         message="audits.sentinel" if mark else "audits.zero_apart",
         values=values,
         evidence=(
