@@ -20,6 +20,7 @@ from tunesmith.records.check import CHEAP
 
 FEWEST = 10  # rows; assumption
 MOST = 0.9  # share of one number; assumption
+WIDE = 32  # columns of a target from which on it is a whole (a picture, a spectrum), not a list of questions; assumption
 NAME = Remedy(title="audits.right_target", safety=Safety.ADVICE)
 TWO_STEPS = Remedy(title="audits.two_steps", safety=Safety.ADVICE)
 
@@ -36,8 +37,18 @@ def target_constant(material: Material) -> Iterator[Finding]:
             if len(material.targets) == columns.shape[1]
             else [f"y{n}" for n in range(columns.shape[1])]
         )
+        if columns.shape[1] > WIDE:
+            yield from _whole(material, view, columns)
+            continue
         for name, column in zip(names, columns.T, strict=True):
             yield from _column(material, view, name if columns.shape[1] > 1 else few_name(material), column)
+
+
+def _whole(material: Material, view: View, columns: Array) -> Iterator[Finding]:
+    """A wide target is constant where all of it is: single pixels may well be."""
+    first = columns[:1]
+    if columns.dtype != object and bool((columns == first).all()):
+        yield _constant(material, view, f"all {columns.shape[1]} columns", "the same row")
 
 
 def few_name(material: Material) -> str:

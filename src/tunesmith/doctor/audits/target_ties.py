@@ -18,6 +18,7 @@ from tunesmith.data.target import FEW_VALUES
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material, View
 from tunesmith.doctor.audits.naming import sources
+from tunesmith.doctor.audits.target_constant import WIDE
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import CHEAP, Inapplicable
 
@@ -38,6 +39,8 @@ def target_ties(material: Material) -> Iterator[Finding]:
     if target.dtype.kind not in "fiu" or len(target) < FEWEST:
         raise Inapplicable("the target holds too few numbers")
     columns = target.reshape(len(target), -1)
+    if columns.shape[1] > WIDE:
+        raise Inapplicable(f"the target is one thing of {columns.shape[1]} numbers")
     names = (
         material.targets if len(material.targets) == columns.shape[1] else [f"y{n}" for n in range(columns.shape[1])]
     )
