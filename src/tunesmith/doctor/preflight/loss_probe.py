@@ -189,11 +189,9 @@ class LossProbe:
             return by_name.get(self.known.name, "numbers")
         if not self.rows or not self.deterministic:
             return ""
-        if self._only_probabilities() or self._logarithm():
-            return "probabilities"
         if self.class_axis is not None and self.shift_invariant():
             return "logits"
-        return ""
+        return "probabilities" if self._only_probabilities() or self._logarithm() else ""
 
     def _only_probabilities(self) -> bool:
         """It is finite on probabilities, and raises or is not finite on numbers below 0 and on numbers above 1."""
@@ -228,7 +226,7 @@ class LossProbe:
         if axis is None or self.outputs is None or self.outputs.shape[axis] < 2:
             return False
         for place in range(PROBES):
-            outputs = self.noise(place)
+            outputs = self.probable(place)
             shift = 3.0 * self.noise(place + 50).select(axis, 0).unsqueeze(axis)
             if not self._same(self.value(outputs), self.value(outputs + shift), 1e-3):
                 return False

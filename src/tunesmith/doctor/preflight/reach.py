@@ -69,6 +69,7 @@ def reach(bench: Bench) -> Reach:
 def _reach(bench: Bench) -> Reach:
     twin = bench.twin()
     start = _outputs(bench, twin)
+    tried: list[str] = []
     for name, layer in _last_layers(bench, twin)[:BRANCHES]:
         moved = [[_moved(bench, twin, layer, scale, draw) for draw in range(DRAWS)] for scale in FAR]
         if any(one is None or one.shape != start.shape for group in moved for one in group):
@@ -77,8 +78,10 @@ def _reach(bench: Bench) -> Reach:
         if bool(((near - start).abs() > 1e-6 * (1 + start.abs())).any()):
             mild = [one for draw in range(DRAWS) if (one := _moved(bench, twin, layer, MILD, draw)) is not None]
             return _told(torch.stack([start, *mild]), near, far, name, _ending(bench, twin))
-        if not bool((start.flatten(0) != start.flatten(0)[0]).any()) and start.shape[-1] == 1:
-            return Reach(float(start.min()), float(start.max()), constant=True, layer=name, name=_ending(bench, twin))
+        tried.append(name)
+    if tried and not bool((start != start.reshape(-1)[0]).any()):
+        value = float(start.reshape(-1)[0])
+        return Reach(value, value, constant=True, layer=tried[0], name=_ending(bench, twin))
     raise Inapplicable("no layer with parameters moves the outputs")
 
 
@@ -148,8 +151,8 @@ def _moved(bench: Bench, twin: Twin, layer: nn.Module, scale: float, draw: int) 
     def far(module: nn.Module, inputs: Any, result: Any) -> Any:
         if not isinstance(result, Tensor) or not result.is_floating_point():
             return None
-        sign = torch.randn(result.shape, generator=generator).to(result)
-        return scale * (result + sign)
+        drawn = torch.randn(result.shape, generator=generator).to(result)
+        return scale * drawn * (1 + result.abs())  # both signs, whatever the size of the result
 
     handle = layer.register_forward_hook(far)
     try:

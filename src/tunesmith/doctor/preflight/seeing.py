@@ -74,8 +74,11 @@ def seen(bench: Bench, twin: Twin, batch: Batch) -> Seen:
 
 def _plainly(twin: Twin, batch: Batch) -> Seen:
     twin.mode(False)
-    with torch.no_grad():
-        result = detached(twin.result(batch))
+    try:
+        with torch.no_grad():
+            result = detached(twin.result(batch))
+    except Exception as error:  # whatever a user's own model raises
+        raise Inapplicable(f"the net raises {type(error).__name__}: {error}".splitlines()[0][:200]) from error
     weighed = (batch.weight,) if batch.weight is not None and getattr(twin.loss_fn, "takes_weight", False) else ()
     return Seen(result, batch.target, weighed)
 
