@@ -73,6 +73,8 @@ def _built(program: str) -> Program:
 def chosen(sabotage: str, count: int) -> list[str]:
     """Some of the programs that fit, at random by names alone, of different data sets first."""
     order = drawn(fitting(sabotage), sabotage)
-    seen: set[str] = set()
-    first = [name for name in order if not (HEALTHY[name].data in seen or seen.add(HEALTHY[name].data))]
+    of_data: dict[str, str] = {}
+    for name in order:
+        of_data.setdefault(HEALTHY[name].data, name)
+    first = list(of_data.values())
     return [*first, *(name for name in order if name not in first)][:count]

@@ -78,7 +78,7 @@ def batches(program: Program, epoch: int) -> Iterator[tuple[Any, Tensor]]:
     order = torch.arange(len(target))
     if program.shuffle:
         order = torch.randperm(len(target), generator=torch.Generator().manual_seed(program.seed + epoch))
-    for rows in order.split(program.batch_size):
+    for rows in _cut(order, program.batch_size):
         yield picked(inputs, rows), target[rows]
 
 
@@ -213,8 +213,12 @@ def length(inputs: Any) -> int:
     return len(inputs[0]) if isinstance(inputs, tuple) else len(inputs)
 
 
-def _slices(rows: int, at_once: int) -> tuple[Tensor, ...]:
-    return torch.arange(rows).split(at_once)
+def _slices(rows: int, at_once: int) -> Iterator[Tensor]:
+    return _cut(torch.arange(rows), at_once)
+
+
+def _cut(order: Tensor, at_once: int) -> Iterator[Tensor]:
+    yield from (order[start : start + at_once] for start in range(0, len(order), at_once))
 
 
 @contextmanager

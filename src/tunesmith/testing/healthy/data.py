@@ -185,7 +185,8 @@ def sentences(rows: int, length: int, seed: int) -> Pair:
     follows = torch.tensor([[0, 1, 2], [3, 4, 1], [5, 6, 0], [7, 0, 2], [1, 2, 5], [4, 6, 7], [0, 3, 7], [2, 4, 6]])
     texts = torch.zeros(rows, length + 1, dtype=torch.int64)
     for row in texts:
-        word, letters = int(torch.randint(8, (1,), generator=draw)), []
+        word = int(torch.randint(8, (1,), generator=draw))
+        letters: list[int] = []
         while len(letters) < length + 1:
             letters += [*words[word], 0]
             word = int(follows[word, torch.randint(3, (1,), generator=draw)])
@@ -248,10 +249,10 @@ def arm(rows: int, seed: int) -> Pair:
 
 
 def walks(rows: int, length: int, seed: int) -> Pair:
-    """Steps of one size on a clock of 24 hours, a tenth of them lost: each place's next is the target; (N, length) twice."""
+    """Steps of one size on a clock of 24 hours, a quarter of them lost: each place's next is the target; (N, length) twice."""
     draw = generator(seed)
     size = torch.randint(1, 6, (rows, 1), generator=draw)
     start = torch.randint(24, (rows, 1), generator=draw)
-    made = (torch.rand(rows, length + 1, generator=draw) > 0.1).long().cumsum(1)
+    made = (torch.rand(rows, length + 1, generator=draw) > 0.25).long().cumsum(1)
     places = (start + size * made) % 24
     return places[:, :-1].contiguous(), places[:, 1:].contiguous()

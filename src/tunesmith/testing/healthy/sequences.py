@@ -209,8 +209,8 @@ def letters_transformer(seed: int) -> Program:
 
 @healthy("walks_transformer", data="walks")
 def walks_transformer(seed: int) -> Program:
-    train, val, test = parted(*walks(1200, 16, seed), seed)
-    model = LetterTransformer(24, 16)
+    train, val, test = parted(*walks(1200, 28, seed), seed)
+    model = LetterTransformer(24, 28)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=0.01)
     return Program(
         model,
@@ -230,7 +230,7 @@ def walks_transformer(seed: int) -> Program:
 
 @healthy("walks_lstm_loader", data="walks")
 def walks_lstm_loader(seed: int) -> Program:
-    train, val, test = parted(*walks(1200, 16, seed), seed)
+    train, val, test = parted(*walks(1200, 28, seed), seed)
     model = LetterNet(24, tied=False)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=5e-3)
     return Program(

@@ -35,7 +35,7 @@ def recipe(seed: int, **changes: object) -> Recipe:
     return revise(Recipe(), {"train.seed": seed, **{path.replace("__", "."): value for path, value in changes.items()}})
 
 
-def arrays(pair: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def arrays(pair: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:
     return pair[0].numpy(), pair[1].numpy()
 
 

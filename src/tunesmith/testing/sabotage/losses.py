@@ -99,8 +99,9 @@ def row_of_answers_against_column(program: Program, strength: int) -> Program:
 @sabotage("summed_over_batch", "loss.wrong_reduction", mechanism="loss", fits=is_reduced)
 def summed_over_batch(program: Program, strength: int) -> Program:
     """The sum over the batch in place of its mean, with a small, a usual, a large batch."""
-    program.loss_fn = copy.deepcopy(program.loss_fn)
-    program.loss_fn.reduction = "sum"
+    summed: Any = copy.deepcopy(program.loss_fn)
+    summed.reduction = "sum"
+    program.loss_fn = summed
     return rebatched(program, max(4, round(program.batch_size * at(strength, 0.25, 1.0, 4.0))))
 
 
@@ -166,7 +167,7 @@ def classes_as_quantities(program: Program, strength: int) -> Program:
     def criterion(outputs: Tensor, target: Tensor) -> Tensor:
         return loss(outputs[:, 0], target.float())  # type: ignore[no-any-return]
 
-    program.predict = lambda outputs: outputs[:, 0].round().clamp(0, count - 1)
+    program.predict = as_written("predict")(lambda outputs: outputs[:, 0].round().clamp(0, count - 1))
     return new_linear(written(program, criterion), last, nn.Linear(last.in_features, 1))
 
 

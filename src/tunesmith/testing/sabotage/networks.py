@@ -99,7 +99,7 @@ def same_units(program: Program, strength: int) -> Program:
 def _scaled(program: Program, layers: list[nn.Module], factor: float) -> Program:
     with torch.no_grad():
         for layer in layers:
-            layer.weight.mul_(factor)  # type: ignore[operator, union-attr]
+            layer.weight.mul_(factor)  # type: ignore[operator]
     return program
 
 
@@ -135,7 +135,7 @@ def units_asleep(program: Program, strength: int) -> Program:
     with torch.no_grad():
         for layer in weighted(program.model)[:-1]:
             if layer.bias is not None:
-                layer.bias.fill_(at(strength, -1.0, -3.0, -10.0))  # type: ignore[operator, union-attr]
+                layer.bias.fill_(at(strength, -1.0, -3.0, -10.0))  # type: ignore[operator]
     return program
 
 

@@ -191,6 +191,8 @@ def before(program: Program, old: nn.Module, *added: nn.Module) -> Program:
 def module_of(function: Callable[[Tensor], Tensor], name: str = "Transform") -> nn.Module:
     """A module without weights that computes a function."""
 
+    as_written("apply")(function)
+
     @as_written(name)
     class Made(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -211,6 +213,9 @@ class Around(nn.Module):
     ) -> None:
         super().__init__()
         self.net = net
+        for each in (first, last):
+            if hasattr(each, "__code__"):
+                as_written("apply")(each)
         self._first, self._last = first, last
 
     def forward(self, x: Tensor) -> Tensor:

@@ -386,12 +386,9 @@ unscheduled = every(with_loop_of_ours, lambda program: program.resume_from is No
 def decays_with_every_batch(program: Program, strength: int) -> Program:
     """A decay meant for epochs, stepped with every batch."""
     optimizer = at_full_rate(program).optimizer
-    schedules = (
-        lambda: StepLR(optimizer, 30, 0.3),
-        lambda: ExponentialLR(optimizer, 0.9),
-        lambda: StepLR(optimizer, 1, 0.1),
-    )
-    return _scheduled(program, at(strength, *schedules)(), "step")
+    if strength == 2:
+        return _scheduled(program, ExponentialLR(optimizer, 0.9), "step")
+    return _scheduled(program, StepLR(optimizer, *at(strength, (30, 0.3), (1, 0.9), (1, 0.1))), "step")
 
 
 @sabotage("milestones_beyond_end", "lr.bad_schedule", "lr.too_high", mechanism="schedule", fits=unscheduled)
@@ -425,7 +422,7 @@ def cosine_of_wrong_length(program: Program, strength: int) -> Program:
         reach = max(1.0, total * at(strength, 0.3, 0.08, 0.02))
         return max(0.0, 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / reach)))))
 
-    return _scheduled(program, LambdaLR(optimizer, ended), "step")
+    return _scheduled(program, LambdaLR(optimizer, as_written("factor")(ended)), "step")
 
 
 @sabotage("rate_swings", "lr.bad_schedule", mechanism="schedule", fits=unscheduled)
@@ -440,7 +437,9 @@ def never_warm(program: Program, strength: int) -> Program:
     """A warm-up three, thirty, a thousand times as long as the run."""
     optimizer = at_full_rate(program).optimizer
     warm = updates(program) * program.epochs * at(strength, 3, 30, 1000)
-    return _scheduled(program, LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm)), "step")
+    return _scheduled(
+        program, LambdaLR(optimizer, as_written("factor")(lambda step: min(1.0, (step + 1) / warm))), "step"
+    )
 
 
 @sabotage("period_in_other_unit", "lr.bad_schedule", mechanism="schedule", fits=unscheduled)
@@ -470,8 +469,8 @@ def too_much_dropout(program: Program, strength: int) -> Program:
     """Dropout of 0.7, 0.9, 0.98 behind the activations, or where there was some."""
     share = at(strength, 0.7, 0.9, 0.98)
     there = [each for each in program.model.modules() if isinstance(each, nn.Dropout)]
-    for each in there:
-        each.p = share
+    for drop in there:
+        drop.p = share
     if not there:
         for each in list(hidden(program.model)):
             after(program, each, nn.Dropout(share))
@@ -523,5 +522,6 @@ def too_much_penalty(program: Program, strength: int) -> Program:
 )
 def too_much_smoothing(program: Program, strength: int) -> Program:
     """Labels spread over all classes by a half, by 0.9, wholly."""
-    program.loss_fn = nn.CrossEntropyLoss(weight=program.loss_fn.weight, label_smoothing=at(strength, 0.5, 0.9, 1.0))
+    weight = getattr(program.loss_fn, "weight", None)
+    program.loss_fn = nn.CrossEntropyLoss(weight=weight, label_smoothing=at(strength, 0.5, 0.9, 1.0))
     return program

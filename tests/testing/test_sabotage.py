@@ -1,0 +1,188 @@
+"""Planted faults: they fit, differ, come in three strengths, run or raise, and do not tell their name."""
+
+import warnings
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+import pytest
+import torch
+
+from tunesmith.records import Program
+from tunesmith.testing.healthy import HEALTHY
+from tunesmith.testing.pairing import chosen, fitting
+from tunesmith.testing.sabotage import MECHANISMS, SABOTAGES, STRENGTHS
+from tunesmith.testing.training import batches, picked, seeded, tensors, trained
+
+
+def test_there_are_many_and_every_mechanism_has_some(fault_ids):
+    assert len(SABOTAGES) >= 70
+    assert {each.mechanism for each in SABOTAGES.values()} == set(MECHANISMS)
+    assert {fault for each in SABOTAGES.values() for fault in each.faults} <= fault_ids
+
+
+@pytest.fixture(scope="module")
+def fault_ids() -> set[str]:
+    import tomllib
+    from importlib.resources import files
+
+    return set(tomllib.loads((files("tunesmith.records") / "faults.toml").read_text(encoding="utf-8")))
+
+
+def print_of(program: Program) -> list[Any]:
+    """What a program is made of, as far as it can be compared."""
+    model = program.model
+    found: list[Any] = [
+        repr(model),
+        type(program.loss_fn),
+        getattr(program.loss_fn, "__qualname__", repr(program.loss_fn)),
+    ]
+    found.append(getattr(program.loss_fn, "reduction", None))
+    found += [program.batch_size, program.epochs, program.shuffle, program.accumulate, program.clip_norm]
+    found += [program.train_mode, program.eval_mode, program.scheduler_first, program.schedule_unit]
+    found += [program.step is None, program.loop is None, program.resume_from is None, type(program.scheduler)]
+    names = {id(each): name for name, each in model.named_parameters()}
+    for group in program.optimizer.param_groups:
+        found.append([names.get(id(each)) for each in group["params"]])
+        found.append({key: value for key, value in group.items() if key != "params"})
+    found += [(each.requires_grad, hashed(each)) for each in model.parameters()]
+    found += [getattr(each, "p", None) for each in model.modules()] + [
+        getattr(each, "momentum", None) for each in model.modules()
+    ]
+    for part in (program.train, program.val):
+        inputs, target = tensors(part)
+        found += [hashed(each) for each in (*(inputs if isinstance(inputs, tuple) else (inputs,)), target)]
+    return found
+
+
+def hashed(tensor: torch.Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.shape), str(tensor.dtype), hash(tensor.detach().contiguous().numpy().tobytes())
+
+
+def outcome(program: Program) -> Any:
+    """Outputs of a few rows and their loss, or what is raised."""
+    inputs, target = tensors(program.train)
+    rows = torch.arange(min(24, len(target)))
+    program.model.eval()
+    try:
+        with torch.no_grad():
+            outputs = program.model(picked(inputs, rows))
+            return hashed(outputs), float(program.loss_fn(outputs, target[rows]))
+    except (RuntimeError, IndexError) as error:
+        return repr(error)
+
+
+@pytest.mark.parametrize("name", SABOTAGES)
+def test_a_sabotage_fits_and_makes_another_program(name):
+    sabotage = SABOTAGES[name]
+    programs = chosen(name, 2)
+
+    assert len(programs) == 2
+    for program in programs:
+        sound = HEALTHY[program](0)
+        healthy_print, healthy_outcome = print_of(sound), outcome(sound)
+        for strength in STRENGTHS:
+            before = torch.get_rng_state()
+            planted = sabotage.plant(HEALTHY[program](0), strength, 0)
+            assert torch.equal(before, torch.get_rng_state())
+            differs = print_of(planted) != healthy_print or outcome(planted) != healthy_outcome
+            assert differs, f"{name} {strength} left {program} as it was"
+            assert_runs_or_raises(planted, sabotage.faults)
+            assert_tells_no_name(planted, name, sabotage.faults)
+
+
+def assert_runs_or_raises(program: Program, faults: tuple[str, ...]) -> None:
+    """A first batch gives one number, or raises one of the errors a user would see."""
+    if program.train_mode:
+        program.model.train()
+    with seeded(0), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inputs, target = next(iter(batches(program, 0)))
+        try:
+            loss = program.loss_fn(program.model(inputs), target)
+        except (RuntimeError, IndexError, ValueError):
+            return
+    assert loss.numel() == 1
+
+
+def names_in(program: Program) -> Iterator[str]:
+    """Names by which a program's parts call themselves."""
+    yield repr(program.model)
+    held = [program.loss_fn, program.step, program.loop, program.predict, program.metric]
+    held += list(getattr(program.scheduler, "lr_lambdas", ()))
+    for module in program.model.modules():
+        yield type(module).__qualname__
+        held += [each for each in vars(module).values() if callable(each)]
+        held += [cell.cell_contents for cell in type(module).forward.__closure__ or ()]
+    for each in held:
+        if each is not None:
+            yield each.__qualname__ if isinstance(each, FunctionType) else type(each).__qualname__
+
+
+def assert_tells_no_name(program: Program, name: str, faults: tuple[str, ...]) -> None:
+    told = " ".join(names_in(program)).lower()
+    words = [name, *(fault.partition(".")[2] for fault in faults)]
+    assert [word for word in words if word in told] == []
+
+
+def test_a_planting_repeats_by_its_seed():
+    for name in ("noisy_labels", "columns_of_noise", "layer_after_optimizer"):
+        program = fitting(name)[0]
+        one, again, other = (print_of(SABOTAGES[name].plant(HEALTHY[program](0), 2, seed)) for seed in (5, 5, 6))
+
+        assert one == again
+        assert one != other
+
+
+def test_strengths_are_three():
+    with pytest.raises(ValueError, match="expected 1, 2 or 3"):
+        SABOTAGES["noisy_labels"].plant(HEALTHY["digits_mlp"](0), 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("rate_too_high", "digits_mlp"),
+        ("cleared_before_step", "digits_mlp"),
+        ("rows_out_of_step", "wine_batch_norm_first"),
+        ("same_weights", "surface_fixed_mean"),
+        ("column_against_row", "surface_fixed_mean"),
+    ],
+)
+def test_a_strong_fault_costs_score(name, program):
+    sound = trained(HEALTHY[program](0))
+
+    planted = trained(SABOTAGES[name].plant(HEALTHY[program](0), 3, 0))
+
+    assert not planted > 0.6 * sound  # or no number
+
+
+def test_shares_of_wrong_labels_are_those_said():
+    sound = HEALTHY["digits_mlp"](0)
+    for strength, share in ((1, 0.2), (2, 0.4), (3, 0.6)):
+        planted = SABOTAGES["noisy_labels"].plant(HEALTHY["digits_mlp"](0), strength, 0)
+
+        wrong = float((planted.train[1] != sound.train[1]).float().mean())
+
+        assert wrong == pytest.approx(0.9 * share, abs=0.04)  # one in ten drawn anew is right
+
+
+def test_the_same_rows_stand_in_both_parts():
+    sound = HEALTHY["digits_mlp"](0)
+    planted = SABOTAGES["judged_by_rows_known"].plant(HEALTHY["digits_mlp"](0), 2, 0)
+    known = {row.numpy().tobytes() for row in sound.train[0]}
+
+    shared = sum(row.numpy().tobytes() in known for row in planted.val[0])
+
+    assert shared == pytest.approx(0.5 * len(sound.val[1]), abs=1)
+
+
+def test_a_rate_is_changed_for_the_schedule_too():
+    sound, planted = (HEALTHY["clothes_residual_one_cycle"](0) for _ in range(2))
+    SABOTAGES["rate_too_low"].plant(planted, 2, 0)
+
+    for program in (sound, planted):
+        program.optimizer.step()
+        program.scheduler.step()
+
+    assert planted.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * sound.optimizer.param_groups[0]["lr"])
