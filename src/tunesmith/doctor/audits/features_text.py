@@ -18,14 +18,14 @@ PIECE = 2000  # characters of a text of which pieces are looked at; assumption
 
 
 class TextEncoder:
-    """Fitted on training texts. `sparse` gives CSR (N, 3 * 2**16), `dense` float32 (N, up to 128)."""
+    """Fitted on training texts. `sparse` gives CSR (N, M) of what stands in two texts or more, `dense` float32 (N, up to 128)."""
 
     def __init__(self, texts: Sequence[str], seed: int) -> None:
         self._seed = seed
         counts = _counts(texts)
         seen = np.bincount(counts.indices, minlength=counts.shape[1])
-        self._rarity = (np.log((1 + len(texts)) / (1 + seen)) + 1).astype(np.float32)
-        self._rarity[seen == 0] = 0.0  # never seen in training
+        self._kept = np.flatnonzero(seen >= min(2, len(texts)))
+        self._rarity = (np.log((1 + len(texts)) / (1 + seen[self._kept])) + 1).astype(np.float32)
         self._axes = self._learnt(self._weighted(counts))
 
     def sparse(self, texts: Sequence[str]) -> Any:
@@ -35,7 +35,7 @@ class TextEncoder:
         return np.asarray(self.sparse(texts) @ self._axes, np.float32)
 
     def _weighted(self, counts: Any) -> Any:
-        counts = counts.copy()
+        counts = counts[:, self._kept]
         counts.data = ((1 + np.log(counts.data)) * self._rarity[counts.indices]).astype(np.float32)
         length = np.sqrt(np.asarray(counts.multiply(counts).sum(1)).ravel())
         counts.data /= np.repeat(np.maximum(length, 1e-9), np.diff(counts.indptr)).astype(np.float32)
@@ -44,7 +44,7 @@ class TextEncoder:
     def _learnt(self, weighted: Any) -> Array:
         from sklearn.utils.extmath import randomized_svd
 
-        wanted = min(DIMENSIONS, weighted.shape[0] - 1)
+        wanted = min(DIMENSIONS, min(weighted.shape) - 1)
         if wanted < 1 or not weighted.nnz:
             return np.zeros((weighted.shape[1], 1), np.float32)
         return np.asarray(randomized_svd(weighted, wanted, n_iter=3, random_state=self._seed)[2].T, np.float32)

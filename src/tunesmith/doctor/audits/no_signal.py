@@ -5,7 +5,7 @@ Sees      scores of fast models of several families on rows they have not seen (
 Matters   nothing can be learnt: rows and targets are out of step, inputs were blanked, or they have no bearing on the target.
 Remedies  see that row i of the inputs belongs to row i of the target: read, sort, join and shuffle them together (advice).
 Limits    a rule that no fast model sees (parity of many bits, content of large pictures) looks the same: it is suspected, not sure.
-          Silent below 100 rows, and where the shuffled targets leave room for more than a tenth of the spread to be explained.
+          Silent below 200 rows, and where the shuffled targets leave room for more than a tenth of the spread to be explained.
 Source    permutation test: Ojala & Garriga, Permutation Tests for Studying Classifier Performance, JMLR 11 (2010), section 3.1.
 """
 
@@ -23,10 +23,10 @@ from tunesmith.doctor.audits.reference_score_models import one_hot
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import DEAR, Inapplicable
 
-FEWEST = 100  # rows; below, chance and signal look alike; assumption
-SHUFFLES = 199  # p-values down to 0.005
-CHANCE = 0.05  # p that every family must exceed: a signal that one of them sees is no lack of it; convention
-ROOM = 0.1  # of the spread that may be explained unseen, at most; assumption
+FEWEST = 200  # rows; below, chance and signal look alike; assumption
+SHUFFLES = 199  # the deviation of shuffled targets to 5 %
+SIGNAL = 3.0  # deviations beyond which a family sees something; more than 2, as scores out of sample vary more than their shuffles; measured
+ROOM = 0.1  # share of the spread that may be explained unseen, at most; assumption
 ROWS = 20_000  # rows that are shuffled; assumption
 ALIGN = Remedy(title="remedy.align_rows", safety=Safety.ADVICE)
 
@@ -44,13 +44,15 @@ def no_signal(material: Material) -> Iterator[Finding]:
         raise Inapplicable("the target never changes")
     aim = one_hot(judged.target, judged.classes) if judged.classes else standard_target(judged.target)
     tests = {name: shuffled(said, aim, judged.fold, material.rng(name)) for name, said in judged.scores.items()}
-    room = max(explained + 2 * spread for _, explained, spread in tests.values())
-    if min(chance for chance, _, _ in tests.values()) > CHANCE and room < ROOM:
-        yield _nothing(material, judged, {name: chance for name, (chance, _, _) in tests.items()}, room)
+    room = max(max(seen, 0.0) + 2 * spread for seen, spread in tests.values()) ** 2
+    if max(seen / max(spread, 1e-12) for seen, spread in tests.values()) < SIGNAL and room < ROOM:
+        yield _nothing(
+            material, judged, {name: seen / max(spread, 1e-12) for name, (seen, spread) in tests.items()}, room
+        )
 
 
-def shuffled(said: Array, aim: Array, fold: Array, rng: np.random.Generator) -> tuple[float, float, float]:
-    """p-value, correlation of scores with targets inside the folds, and how much that varies when targets are shuffled."""
+def shuffled(said: Array, aim: Array, fold: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """Correlation of scores with targets inside the folds, and its deviation when the targets are shuffled."""
     some = np.sort(rng.permutation(len(said))[:ROWS])
     said, aim, fold = said[some].astype(np.float64), aim[some].astype(np.float64), fold[some]
     for number in np.unique(fold):
@@ -59,12 +61,12 @@ def shuffled(said: Array, aim: Array, fold: Array, rng: np.random.Generator) -> 
         aim[inside] -= aim[inside].mean(0)
     size = np.sqrt(float((said**2).sum()) * float((aim**2).sum()))
     if size <= 1e-12:
-        return 1.0, 0.0, 0.0
+        return 0.0, 0.0
     seen = float((said * aim).sum()) / size
     order = np.argsort(fold, kind="stable")
     said, aim, ends = said[order], aim[order], np.cumsum(np.bincount(fold))
     by_chance = np.array([float((said * aim[_inside(ends, rng)]).sum()) / size for _ in range(SHUFFLES)])
-    return (1 + int((by_chance >= seen).sum())) / (SHUFFLES + 1), seen, float(by_chance.std())
+    return seen, float(by_chance.std())
 
 
 def _inside(ends: Array, rng: np.random.Generator) -> Array:
@@ -73,27 +75,23 @@ def _inside(ends: Array, rng: np.random.Generator) -> Array:
     return np.concatenate([begin + rng.permutation(end - begin) for begin, end in zip(begins, ends, strict=True)])
 
 
-def _nothing(material: Material, judged: OutOfSample, chances: dict[str, float], room: float) -> Finding:
+def _nothing(material: Material, judged: OutOfSample, deviations: dict[str, float], room: float) -> Finding:
     best = reference(material)
     values = {
         "rows": len(judged.target),
-        "models": ", ".join(chances),
+        "models": ", ".join(deviations),
         "metric": best["metric"],
         "score": best["value"],
         "low": best["interval"][0],
         "high": best["interval"][1],
         "constant": best["constant"],
     }
+    source = "Ojala & Garriga 2010"
     evidence = [
-        Evidence(
-            name=f"p of the {name} model against shuffled targets",
-            value=chance,
-            threshold=CHANCE,
-            source="Ojala & Garriga 2010",
-        )
-        for name, chance in chances.items()
+        Evidence(name=f"{name} above shuffled targets, in deviations", value=one, threshold=SIGNAL, source=source)
+        for name, one in deviations.items()
     ]
-    evidence.append(Evidence(name="correlation that could go unseen", value=room, threshold=ROOM))
+    evidence.append(Evidence(name="share of the spread that could go unseen", value=room, threshold=ROOM))
     return Finding(
         fault="data.no_signal",
         severity="warning",

@@ -187,8 +187,8 @@ def tree_scores(inputs: Array, target: Array, fold: Array, classes: int, seed: i
     """Of gradient-boosted trees: log probabilities of `classes`, or where that is 0 numbers (N, K)."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    settings: dict[str, Any] = {"learning_rate": 0.12, "early_stopping": False, "random_state": seed}
-    settings["max_iter"] = int(np.clip(300 // max(classes, 1), 20, 80))  # assumption: as many trees in all
+    settings: dict[str, Any] = {"learning_rate": 0.15, "early_stopping": False, "random_state": seed}
+    settings["max_iter"] = int(np.clip(200 // max(classes, 1), 15, 60))  # assumption: as many trees in all
     found = np.zeros((len(inputs), classes or target.shape[1]), np.float32)
     for number in range(fold.max() + 1):
         inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
