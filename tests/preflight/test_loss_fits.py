@@ -1,5 +1,6 @@
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
@@ -102,3 +103,38 @@ def test_a_loss_with_weights_of_its_own_is_left_alone():
             return functional.cross_entropy(16 * functional.normalize(o) @ functional.normalize(self.centres).T, y)
 
     assert not found("loss_fits", program(net(5), Angular()))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss", "target", "takes"),
+    [
+        (5, nn.CrossEntropyLoss(), CLASSES.float(), "as long"),
+        (5, nn.NLLLoss(), CLASSES.double()[:, None], "as long, squeezed"),
+        (1, nn.BCEWithLogitsLoss(), ANSWERS[:, 0].long(), "as float, unsqueezed"),
+    ],
+)
+def test_targets_in_a_form_that_the_loss_refuses(outputs, loss, target, takes):
+    (finding,) = loud("loss_fits", program(net(outputs), loss, target))
+
+    assert (finding.message, finding.values["takes"]) == ("outputs.target_refused", takes)
+
+
+def rounded(outputs):
+    return outputs.round()
+
+
+def test_class_numbers_that_a_program_rounds_are_held_against_linear_classes():
+    pictures, digits = load_digits(return_X_y=True)
+    x, y = torch.tensor(pictures / 16).float(), torch.tensor(digits).float()[:, None]
+    model = nn.Linear(64, 1)
+
+    (finding,) = loud("loss_fits", program(model, nn.MSELoss(), y, x, num_classes=10, predict=rounded))
+
+    assert finding.message == "outputs.numbers_on_unordered"
+    assert finding.values["classed"] > 0.85 > 0.4 > finding.values["rounded"]
+
+
+def test_ordered_classes_may_be_rounded():
+    stars = (2 * X[:, :1] + X[:, 1:2] + 4).round().clamp(0, 8)
+
+    assert not found("loss_fits", program(net(1), nn.MSELoss(), stars, num_classes=9, predict=rounded))
