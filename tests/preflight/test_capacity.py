@@ -60,6 +60,7 @@ def test_nets_that_hold_their_rows_are_quiet(brought):
     assert findings("capacity", brought(), above="") == []
 
 
+@pytest.mark.slow
 def test_a_recipe_is_widened_itself():
     task = Task("mlp", digits()[0])
 

@@ -5,6 +5,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from tests.preflight.planted import WIDTH, digits, findings, mlp, program, usual_step
+from tunesmith.doctor.preflight import CHECKS, bench_of_program
+from tunesmith.records.check import Inapplicable
 
 UNSEEDED = np.random.default_rng(12345)
 
@@ -26,11 +28,9 @@ class Unseeded(Dataset):
 
 
 def noisy_from(step):
-    calls = [0]
-
     def own(model, loss_fn, optimizer, xb, yb):
-        calls[0] += 1
-        return usual_step(model, loss_fn, optimizer, xb + (calls[0] % 5 >= step) * float(UNSEEDED.normal()), yb)
+        optimizer.calls = getattr(optimizer, "calls", 0) + 1
+        return usual_step(model, loss_fn, optimizer, xb + (optimizer.calls >= step) * float(UNSEEDED.normal()), yb)
 
     return own
 
@@ -38,7 +38,7 @@ def noisy_from(step):
 def test_a_draw_from_an_unseeded_generator():
     (found,) = findings("repeatable", program(mlp(64, 10, Restless())), above="")
 
-    assert found.fault == "run.nondeterministic"
+    assert (found.fault, found.severity) == ("run.nondeterministic", "warning")
     assert found.values["step"] == 1
 
 
@@ -67,3 +67,10 @@ def test_a_loader_that_never_reads_the_same():
 )
 def test_seeded_programs_are_quiet(brought):
     assert findings("repeatable", brought(), above="") == []
+
+
+def test_a_program_that_raises_is_left_to_others():
+    bench = bench_of_program(program(mlp(63)))
+
+    with pytest.raises(Inapplicable, match="raises in its first update"):
+        list(CHECKS["repeatable"].look(bench))

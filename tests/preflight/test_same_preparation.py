@@ -38,7 +38,7 @@ def flat():
     [lambda X: X * 255, lambda X: X / 255, lambda X: X + 3, lambda X: X * 3, lambda X: (X - X.mean()) / X.std() / 4],
 )
 def test_validation_rows_prepared_otherwise(change):
-    (found,) = findings("same_preparation", program(data=changed(digits(), change)))
+    found, *_ = findings("same_preparation", program(data=changed(digits(), change)))
 
     assert found.fault == "data.train_val_mismatch"
     assert found.values["count"] > 20
@@ -50,14 +50,14 @@ def test_one_column_in_another_unit():
         made[:, 2] *= 1000
         return made
 
-    (found,) = findings("same_preparation", regression(data=changed(diabetes(), kilos)))
+    found, *_ = findings("same_preparation", regression(data=changed(diabetes(), kilos)))
 
     assert found.subject["columns"] == ["2"]
 
 
 def test_targets_scaled_in_one_part_only():
     train, (X, y) = diabetes()
-    (found,) = findings("same_preparation", regression(data=(train, (X, (y * 77 + 152).astype(np.float32)))))
+    found, *_ = findings("same_preparation", regression(data=(train, (X, (y * 77 + 152).astype(np.float32)))))
 
     assert "targets" in found.because
 
@@ -89,8 +89,28 @@ def test_parts_that_are_alike_are_quiet(brought):
     assert findings("same_preparation", brought(), above="") == []
 
 
+def other_codes(data):
+    train, (X, y) = data
+    return train, (X, (y + 3) % 10)
+
+
+def mirrored(data):
+    train, (X, y) = data
+    return train, (X.reshape(-1, 8, 8).transpose(0, 2, 1).reshape(len(X), 64).copy(), y)
+
+
+@pytest.mark.parametrize("change", [other_codes, mirrored])
+def test_labels_or_pixels_that_mean_something_else(change):
+    (found,) = [
+        one for one in findings("same_preparation", program(data=change(digits()))) if one.status == "suspected"
+    ]
+
+    assert found.values["own"] > 0.9
+    assert found.values["other"] < 0.5
+
+
 def test_pictures_scaled_in_one_part_only():
     data = (Pictures(0, True), Pictures(1, False, lambda value: value * 255))
-    (found,) = findings("same_preparation", program(flat(), data=data))
+    found, *_ = findings("same_preparation", program(flat(), data=data))
 
     assert found.evidence[2].value == pytest.approx(255, rel=0.1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR
 
 from tests.preflight.planted import WIDTH, batches, diabetes, digits, findings, mlp, program, regression, usual_step
 from tunesmith.doctor.preflight import CHECKS, bench_of_program, bench_of_task
@@ -43,6 +44,7 @@ def huge_epsilon(model):
         ("data.unscaled_targets", lambda: regression(data=raw_targets(), lr=1e-3, clip_norm=1.0)),
         ("data.unscaled_inputs", lambda: program(data=raw(), lr=0.1)),
         ("batch.too_large", lambda: program(batch_size=300, lr=0.02, epochs=10)),
+        ("lr.bad_schedule", lambda: program(scheduler=lambda opt: ExponentialLR(opt, 0.5), schedule_unit="step")),
         ("fit.too_few_epochs", lambda: program(lr=0.003, epochs=2)),
     ],
 )
@@ -60,6 +62,7 @@ def test_the_change_that_helps_names_the_cause(fault, brought):
     [
         lambda: program(),
         lambda: program(lr=0.01),
+        lambda: program(scheduler=lambda opt: CosineAnnealingLR(opt, 8)),
         lambda: program(loop=plain_loop),
         lambda: regression(),
         lambda: program(mlp(64, 10, nn.BatchNorm1d(WIDTH), nn.Dropout(0.5))),
@@ -78,6 +81,7 @@ def test_noise_to_learn_is_no_fault_of_the_rate():
     assert findings("short_run", regression(data=(noise, noise), lr=1e-6)) == []
 
 
+@pytest.mark.slow
 def test_a_task_with_its_recipe():
     (X, y), _ = digits()
     task = Task("mlp", (X, y))
@@ -99,6 +103,7 @@ def test_without_time_it_says_so():
         list(CHECKS["short_run"].look(bench))
 
 
+@pytest.mark.slow
 def test_twice_the_same():
     one, other = (findings("short_run", program(lr=10.0)) for _ in range(2))
 

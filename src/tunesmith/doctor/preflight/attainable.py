@@ -3,6 +3,7 @@
 A linear model, nearest neighbours and a small forest, cross-validated on at most `ROWS` training rows; the best of them counts.
 """
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor
 
 from tunesmith.doctor.preflight.bench import Bench
+from tunesmith.doctor.preflight.source import Source
 from tunesmith.doctor.preflight.trace import tensors_in
 from tunesmith.records.check import Inapplicable
+from tunesmith.training.batch import Batch
 
 Array = np.ndarray[Any, Any]
 ROWS = 1000  # assumption: a share is known to 1.6 points
@@ -79,7 +82,11 @@ def _attainable(bench: Bench) -> Attainable:
 def flat_rows(bench: Bench) -> tuple[Array, Array]:
     """Training rows as the net sees them, (N, d), and their targets; infinite and missing numbers as the column's mean."""
     width = sum(each.numel() for each in tensors_in(bench.batch(1, "attainable").inputs))
-    batch = bench.batch(max(200, min(ROWS, NUMBERS // max(1, width))), "attainable")
+    return _good(bench.batch(max(200, min(ROWS, NUMBERS // max(1, width))), "attainable"))
+
+
+def _good(batch: Batch) -> tuple[Array, Array]:
+    """Rows as vectors, with finite targets."""
     parts = list(batch.inputs.values()) if isinstance(batch.inputs, Mapping) else batch.inputs
     parts = parts if isinstance(parts, list | tuple) else [parts]
     flat = [_flat(part.detach().cpu(), batch.size) for part in parts]
@@ -94,6 +101,49 @@ def flat_rows(bench: Bench) -> tuple[Array, Array]:
     target = batch.target.detach().cpu().numpy()
     good = np.isfinite(target.reshape(len(target), -1).astype(np.float64)).all(1)
     return inputs[good], target[good]
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """Scores of a forest on training rows out of its bags, and on another part."""
+
+    own: float
+    other: float
+    noise: float  # standard error of their difference
+    chance: float
+    rows: int
+    others: int
+
+
+def transferred(bench: Bench, part: Source, name: str) -> Transferred:
+    """How a forest of the training rows does on another part. Raises `Inapplicable` where there is no such reference."""
+    reference = attainable(bench)
+    if any(not each.is_floating_point() for each in tensors_in(bench.batch(1, "attainable").inputs)):
+        raise Inapplicable("tokens have places of their own in each part")
+    inputs, target = flat_rows(bench)
+    others, wanted = _good(bench.batch(ROWS, f"transferred.{name}", part))
+    if others.shape[1] != inputs.shape[1] or len(others) < FEWEST or wanted.shape[1:] != target.shape[1:]:
+        raise Inapplicable("the parts are of different width, or one is too small")
+    classed = bench.classed
+    model = dict(_models(classed, bench))["a forest"].set_params(bootstrap=True, oob_score=True, n_estimators=100)
+    if classed:
+        target, wanted = _labels(target), _labels(wanted)
+    elif target.size == len(target):
+        target, wanted = target.reshape(-1), wanted.reshape(-1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows that were in every bag
+        model.fit(inputs, target)
+    own = model.classes_[model.oob_decision_function_.argmax(1)] if classed else model.oob_prediction_
+    mine, theirs = _scored(own, target, classed), _scored(model.predict(others), wanted, classed)
+    noise = math.hypot(mine.std(ddof=1) / math.sqrt(len(mine)), theirs.std(ddof=1) / math.sqrt(len(theirs)))
+    return Transferred(
+        float(mine.mean()), float(theirs.mean()), max(noise, 1e-9), reference.chance, len(mine), len(theirs)
+    )
+
+
+def _labels(target: Array) -> Array:
+    wide = target.argmax(1) if target.ndim == 2 and target.shape[1] > 1 else target.reshape(-1)
+    return wide.astype(np.int64)
 
 
 def _flat(values: Tensor, rows: int) -> Array:
@@ -132,30 +182,27 @@ def _wide(bench: Bench) -> bool:
 
 
 def _cross_validated(model: Any, inputs: Array, target: Array, classed: bool, seed: int) -> tuple[Array, int]:
-    """What each held-out row scores: 1 or 0, or its share of R², so that their mean is the score."""
+    """What each held-out row scores, so that their mean is the score."""
     from sklearn.base import clone
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import KFold
 
-    rows = np.empty(len(target))
+    guesses = np.zeros(target.shape)
     for fitted, held in KFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(inputs):
-        one = clone(model)
+        if classed and len(np.unique(target[fitted])) == 1:
+            guesses[held] = target[fitted][0]
+            continue
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("ignore", RuntimeWarning)
-            if classed and len(np.unique(target[fitted])) == 1:
-                rows[held] = target[held] == target[fitted][0]
-                continue
-            guess = one.fit(inputs[fitted], target[fitted]).predict(inputs[held])
-        if classed:
-            rows[held] = guess == target[held]
-        else:
-            wrong = ((guess.reshape(len(held), -1) - target[held].reshape(len(held), -1)) ** 2).sum(1)
-            rows[held] = wrong
-    if classed:  # each class counts alike
-        counts = np.bincount(target)
-        return rows * len(rows) / (np.count_nonzero(counts) * counts[target]), len(rows)
-    wide = target.reshape(len(target), -1)
-    spread = float(((wide - wide.mean(0)) ** 2).sum(1).mean())
-    return 1.0 - rows / max(spread, 1e-300), len(rows)
+            warnings.simplefilter("ignore")  # of fits that did not converge, of constant columns
+            fit = clone(model).fit(inputs[fitted], target[fitted])
+        guesses[held] = fit.predict(inputs[held]).reshape(guesses[held].shape)
+    return _scored(guesses, target, classed), len(target)
+
+
+def _scored(guesses: Array, target: Array, classed: bool) -> Array:
+    """A row's part of the score, (N,): its class counts as much as any other; or 1 - its squared error / the variance."""
+    if classed:
+        _, places, counts = np.unique(target, return_inverse=True, return_counts=True)
+        return np.asarray((guesses == target) * len(target) / (len(counts) * counts[places]))
+    wide = target.reshape(len(target), -1).astype(np.float64)
+    wrong = ((guesses.reshape(wide.shape) - wide) ** 2).sum(1)
+    return np.asarray(1.0 - wrong / max(float(((wide - wide.mean(0)) ** 2).sum(1).mean()), 1e-300))

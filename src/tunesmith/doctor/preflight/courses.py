@@ -40,6 +40,7 @@ class Variation:
     optimizer: str = (
         ""  # "adam": Adam with its defaults; "defaults": the same optimizer, everything but the rate as torch has it
     )
+    flat: bool = False  # the rate stays where the schedule starts from
     plain: bool = False  # without dropout and weight decay
     inputs: bool = False  # inputs standardised by the training rows
     targets: bool = False  # targets standardised by the training rows
@@ -256,6 +257,8 @@ def vary(bench: Bench, twin: Twin, change: Variation) -> None:
             twin.scheduler = None
         elif isinstance(twin.scheduler, LRScheduler):
             twin.scheduler.optimizer = twin.optimizer
+    if change.flat:
+        flatten(twin)
     if change.rate != 1.0:
         scale_rates(twin, change.rate)
     if change.plain:
@@ -290,6 +293,15 @@ def scale_rates(twin: Twin, factor: float) -> None:
         held = getattr(scheduler, name, None)
         if isinstance(held, list):
             setattr(scheduler, name, [value * factor for value in held])
+
+
+def flatten(twin: Twin) -> None:
+    """Every rate is the one its schedule was made with, and the scheduler's step does nothing."""
+    for group in twin.optimizer.param_groups:
+        if "lr" in group:
+            group["lr"] = group.get("max_lr", group.get("initial_lr", group["lr"]))
+    if twin.scheduler is not None:
+        twin.scheduler.step = lambda *args, **named: None
 
 
 def without_regularisation(twin: Twin) -> None:

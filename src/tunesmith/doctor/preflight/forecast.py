@@ -24,6 +24,7 @@ from tunesmith.blocks.optim import needs_closure
 from tunesmith.doctor.preflight.bench import Bench
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import feeding, undisturbed
+from tunesmith.doctor.preflight.scoring import need_step
 from tunesmith.doctor.preflight.trace import own_trace, parameters_of
 from tunesmith.doctor.preflight.twin import Twin
 from tunesmith.records import Evidence, Finding, Remedy, Safety
@@ -42,6 +43,7 @@ DETACH = Remedy(title="remedy.loop_detach_losses", safety=Safety.ADVICE)
 
 @check("forecast", faults=("memory.oom", "fit.too_few_epochs"), cost=PASS)
 def forecast(bench: Bench) -> Iterator[Finding]:
+    need_step(bench)
     with undisturbed(bench):
         twin = bench.twin()
         feed = feeding(bench)

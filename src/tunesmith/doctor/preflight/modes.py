@@ -18,6 +18,7 @@ from torch import nn
 from tunesmith.doctor.preflight.bench import Bench
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import undisturbed
+from tunesmith.doctor.preflight.scoring import need_step
 from tunesmith.doctor.preflight.trace import MODAL, Event, Trace, loop_trace, rows_of, step_trace
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
@@ -38,6 +39,7 @@ def modes(bench: Bench) -> Iterator[Finding]:
         trace.need("forward")
         yield from _graph_kept(bench, trace)
     else:
+        need_step(bench)
         trace = step_trace(bench)
     gap = _gap(bench) if layers else 0.0
     if not layers or gap < DIFFER:

@@ -18,6 +18,7 @@ from torch import Tensor
 from tunesmith.doctor.preflight.bench import Bench, seed_all
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import undisturbed
+from tunesmith.doctor.preflight.scoring import need_step
 from tunesmith.doctor.preflight.trace import parameters_of, tensors_in
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS
@@ -32,6 +33,7 @@ DETERMINISTIC = Remedy(title="remedy.loop_deterministic", safety=Safety.RISKY, c
 @check("repeatable", faults=("run.nondeterministic",), cost=PASS)
 def repeatable(bench: Bench) -> Iterator[Finding]:
     yield from _readings(bench)
+    need_step(bench)
     fed = bench.fed(STEPS)
     runs = [_weights(bench, fed) for _ in range(2)]
     for step, (one, other) in enumerate(zip(*runs, strict=True), 1):
@@ -40,7 +42,7 @@ def repeatable(bench: Bench) -> Iterator[Finding]:
             far = max(float((one[name].double() - other[name].double()).abs().max()) for name in differ)
             yield Finding(
                 fault="run.nondeterministic",
-                severity="note",
+                severity="warning" if bench.device.type == "cpu" else "note",  # other devices may add in any order
                 message="loop.not_repeatable",
                 values={"step": step, "count": len(differ), "first": differ[0], "far": far},
                 evidence=(Evidence(name="largest_difference", value=far, threshold=0.0, step=step, where=differ[0]),),

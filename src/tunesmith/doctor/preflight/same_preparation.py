@@ -1,7 +1,8 @@
 """same_preparation: training and validation rows do not come to the net in the same form.
 
 Sees      shape and number type of the inputs and targets of both parts; mean and spread of each feature (of pictures: of each
-          channel), row by row so that the standard error is that of rows; whether a validation row reads the same twice.
+          channel), row by row so that the standard error is that of rows; whether a validation row reads the same twice; whether
+          a small forest that learnt on training rows answers the other part as it answers training rows it has not seen.
 Matters   a net that learnt on standardised pictures is asked about raw ones: its validation score says nothing.
 Remedies  one and the same preparation for both, with the numbers of the training part; no random change of validation rows.
 Limits    speaks only of gaps that are large (`FAR`, `TIMES`) and certain (`CERTAIN` standard errors), since parts that were drawn
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from tunesmith.doctor.preflight.attainable import transferred
 from tunesmith.doctor.preflight.bench import Bench
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.source import Source
@@ -27,6 +29,7 @@ FAR = 1.0  # spreads of the training rows between the means; assumption: random 
 TIMES = 2.0  # of one spread to the other; assumption, as above
 CERTAIN = 6.0  # standard errors: p < 2e-9, below any number of features
 ROWS = 1000  # of each part; assumption
+HALF = 0.5  # of what a forest gains over chance: parts that were drawn apart lose less; assumption
 FEWEST = 20  # rows of a part; assumption: below, a standard error is a guess
 
 SAME = Remedy(title="remedy.loop_same_preparation", safety=Safety.ADVICE)
@@ -60,6 +63,7 @@ def same_preparation(bench: Bench) -> Iterator[Finding]:
     for name, other in others.items():
         yield from _compared(bench, name, other)
         yield from _restless(name, other)
+        yield from _answered_apart(bench, name, other)
 
 
 def _compared(bench: Bench, name: str, other: Source) -> Iterator[Finding]:
@@ -76,6 +80,37 @@ def _compared(bench: Bench, name: str, other: Source) -> Iterator[Finding]:
     if bench.kind in ("regression", "multi_regression") and _comparable(train.target, held.target):
         found = _gaps(_rows(train.target.reshape(train.size, -1)), _rows(held.target.reshape(held.size, -1)), "target")
         yield from _prepared_apart(name, "targets", found, train.size, held.size)
+
+
+def _answered_apart(bench: Bench, name: str, other: Source) -> Iterator[Finding]:
+    """A forest of the training rows fails on the other part, though it answers training rows that it has not seen."""
+    try:
+        found = transferred(bench, other, name)
+    except Inapplicable:
+        return
+    gain = found.own - found.chance
+    lost = found.own - found.other
+    if gain > 3 * found.noise and lost > CERTAIN * found.noise and found.other < found.chance + HALF * gain:
+        yield Finding(
+            fault="data.train_val_mismatch",
+            severity="warning",
+            message="loop.answered_apart",
+            values={
+                "part": name,
+                "other": found.other,
+                "own": found.own,
+                "chance": found.chance,
+                "rows": found.rows,
+                "others": found.others,
+            },
+            evidence=(
+                Evidence(name="score_of_a_forest", value=found.other, threshold=found.chance + HALF * gain, where=name),
+                Evidence(name="standard_errors", value=lost / found.noise, threshold=CERTAIN, where=name),
+            ),
+            remedies=(SAME,),
+            confidence=0.7,
+            status="suspected",
+        )
 
 
 def _tensors(tree: Any) -> dict[str, Tensor]:

@@ -9,16 +9,37 @@ from torch import Tensor, nn
 from tunesmith.doctor.preflight.bench import Bench
 from tunesmith.doctor.preflight.twin import Twin
 from tunesmith.records.check import Inapplicable
+from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch
 
 SCORED = ("binary", "multiclass", "multilabel", "regression", "multi_regression", "language")
 NUMBERS = ("regression", "multi_regression")
 
 
+def need_step(bench: Bench) -> None:
+    """Raises `Inapplicable` where the program cannot make a single update: another check tells of that."""
+
+    def tried() -> str:
+        random = random_state()
+        try:
+            batch = bench.fed(1)[0]
+            bench.twin().step([batch] * max(1, bench.program.accumulate))
+        except Exception as error:  # whatever a user's own code raises
+            return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        finally:
+            set_random_state(random)
+        return ""
+
+    reason = bench.kept("scoring.step", tried)
+    if reason:
+        raise Inapplicable(f"the program raises in its first update ({reason})")
+
+
 def need_score(bench: Bench) -> None:
     """Raises `Inapplicable` where the outputs are no answers to the targets, so that there is no such number."""
     if bench.kind not in SCORED:
         raise Inapplicable(f"a {bench.kind} task has no score to judge a short training by")
+    need_step(bench)
     reason = bench.kept("scoring.reason", lambda: _unscored(bench))
     if reason:
         raise Inapplicable(reason)

@@ -57,6 +57,7 @@ class Hypothesis:
     faults=(
         "lr.too_high",
         "lr.too_low",
+        "lr.bad_schedule",
         "batch.too_small",
         "batch.too_large",
         "reg.too_strong",
@@ -212,11 +213,17 @@ def _groups(bench: Bench, base: Course, share: float) -> Iterator[list[Hypothesi
                 "batch.too_small", Variation("batch × 8", batch=8.0), "remedy.loop_larger_batch", "train.batch_size"
             )
         ]
+    if program.scheduler is not None:
+        yield [Hypothesis("lr.bad_schedule", Variation("a constant rate", flat=True), "remedy.loop_constant_rate")]
+    longer = Variation("four times the epochs", epochs=4.0)
+    epochs = [Hypothesis("fit.too_few_epochs", longer, "remedy.loop_more_epochs")]
+    short = share == 1.0 and bench.updates <= LONGEST / 2 and base.finite
+    first = short and bench.updates < FEW and _usual_rate(program.optimizer)
+    if first:
+        yield epochs
     yield from _rates(base)
-    if share == 1.0 and bench.updates <= LONGEST / 2:
-        yield [
-            Hypothesis("fit.too_few_epochs", Variation("four times the epochs", epochs=4.0), "remedy.loop_more_epochs")
-        ]
+    if short and not first:
+        yield epochs
     change = Variation("Adam with its defaults", optimizer="adam")
     yield [Hypothesis("optim.bad_hyperparameters", change, "remedy.loop_adam")]
 
