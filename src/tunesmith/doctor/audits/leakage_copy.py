@@ -243,11 +243,11 @@ def _line_residuals(v: Array, y: Array) -> Array:
         centre = v[fitting].mean()
         spread = float(v[fitting].var())
         if spread == 0:
-            return residuals
+            return np.asarray(residuals)
         slope = float(((v[fitting] - centre) * (y[fitting] - y[fitting].mean())).mean()) / spread
         residuals = (y - y[fitting].mean() - slope * (v - centre)) ** 2
         fitting = residuals <= np.quantile(residuals, 0.95)
-    return residuals
+    return np.asarray(residuals)
 
 
 def _left(squares: Array, y: Array) -> float:

@@ -53,7 +53,7 @@ def _inputs(material: Material) -> list[Input]:
 def is_pictures(values: Array) -> bool:
     """Whether an array looks like pictures: (N, C, H, W), (N, H, W, C), or bytes (N, H, W)."""
     if values.ndim == 4:
-        return min(values.shape[2:]) >= 4 or (min(values.shape[1:3]) >= 4 and values.shape[3] <= 4)
+        return bool(min(values.shape[2:]) >= 4 or (min(values.shape[1:3]) >= 4 and values.shape[3] <= 4))
     return values.ndim == 3 and values.dtype == np.uint8 and min(values.shape[1:]) >= 8
 
 

@@ -126,7 +126,7 @@ def _rest(flat: Array, own: Array, places: Array, shape: tuple[int, ...], materi
     mask = hidden.reshape(shape)
     if len(shape) == 3:
         axis = 0 if first else 2
-        picture, mask = picture.mean(axis + 1), mask.any(axis)
+        picture, mask = picture.mean(axis + 1), np.asarray(mask.any(axis))
     height, width = mask.shape
     rows, columns = (np.linspace(0, size, min(size, 9)).astype(int) for size in (height, width))
     blocks = [

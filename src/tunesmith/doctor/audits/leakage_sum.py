@@ -110,7 +110,7 @@ def _severity(material: Material, relation: Relation, rest: float, others: int) 
 
 def _finding(goal: Goal, relation: Relation, severity: Severity, rest: float) -> Finding:
     names = [one.name for one in relation.inputs]
-    values = {"columns": ", ".join(names), "target": goal.name, "formula": relation.told()}
+    values: dict[str, object] = {"columns": ", ".join(names), "target": goal.name, "formula": relation.told()}
     values |= {"share": relation.share, "rows": relation.rows}
     return Finding(
         fault="data.leakage",

@@ -16,9 +16,9 @@ from scipy import stats
 
 from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
-from tunesmith.doctor.audits.features import features
 from tunesmith.doctor.audits.leakage_inputs import Input, inputs_of, matrix
 from tunesmith.doctor.audits.material import Material, View
+from tunesmith.doctor.audits.shift_simple import simple_numbers
 from tunesmith.doctor.audits.usefulness_power import fast_model, folds_of, one_thread
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
@@ -37,7 +37,10 @@ ALIKE = Remedy(title="shift.prepare_alike", safety=Safety.ADVICE)
 
 @audit("shift", faults=("data.train_val_mismatch",), cost=PASS)
 def shift(material: Material) -> Iterator[Finding]:
-    for view in material.need_others():
+    others = [view for view in material.need_others() if not view.planned or _by_nature(material)]
+    if not others:
+        raise Inapplicable("every part is divided off at random by the recipe")
+    for view in others:
         if min(len(view), len(material.train)) < FEWEST:
             continue
         names, mine, theirs = _numbers(material, view)
@@ -62,9 +65,20 @@ def _numbers(material: Material, view: View) -> tuple[list[Input], Array, Array]
         inputs = []
     if inputs:
         return inputs, matrix(inputs, material.train, chosen[0]), matrix(inputs, view, chosen[1])
-    found = features(material)
-    made = [Input(f"feature {place}", "", place) for place in range(found["train"].shape[1])]
-    return made, found["train"][chosen[0]].astype(np.float64), found[view.part][chosen[1]].astype(np.float64)
+    mine, theirs = (
+        simple_numbers(material, one, rows) for one, rows in zip((material.train, view), chosen, strict=True)
+    )
+    names = [name for name in mine if name in theirs]
+    if not names:
+        raise Inapplicable("no input of the two parts can be compared")
+    a, b = (np.column_stack([one[name] for name in names]) for one in (mine, theirs))
+    return [Input(name, "") for name in names], a, b
+
+
+def _by_nature(material: Material) -> bool:
+    """Whether the recipe divides parts off that differ: later times, other groups."""
+    how, view = material.recipe.data.split, material.train
+    return how in ("time", "group") or (how == "auto" and (view.time is not None or view.group is not None))
 
 
 def _counts(material: Material, one: Input) -> bool:
@@ -140,8 +154,7 @@ def _area(mine: Array, theirs: Array, distances: Array, material: Material) -> t
 
 
 def _finding(material: Material, view: View, area: float, error: float, names: list[str], distances: Array) -> Finding:
-    by_nature = view.planned and material.recipe.data.split in ("time", "group", "auto")
-    severity: Severity = "warning" if area >= APART and not by_nature else "note"
+    severity: Severity = "warning" if area >= APART and not view.planned else "note"
     shown = ", ".join(f"{name} ({distance:.2f})" for name, distance in zip(names[:5], distances[:5], strict=True))
     values = {"part": view.part, "area": area, "columns": shown or "–", "count": len(names)}
     return Finding(

@@ -4,7 +4,7 @@ Sees      the shares of the classes (total variation and chi-square), or the dis
           same shape at another scale.
 Matters   the score of the part is that of another task; a threshold chosen there fits nowhere.
 Remedies  draw the parts alike, stratified (advice).
-Limits    a part that the recipe divides off by time or group differs by nature: a note. A test that is balanced on purpose is a warning only from
+Limits    a part that the recipe divides off differs by nature: a note. A test that is balanced on purpose is a warning only from
           a quarter of its rows on.
 Source    fault list, data.train_val_mismatch: label marginals differ (chi-square); Lipton et al., arXiv:1802.03916 (label shift).
 """
@@ -96,8 +96,7 @@ def _finding(
 ) -> Iterator[Finding]:
     if distance < NOTABLE or chance > CHANCE:
         return
-    by_nature = view.planned and material.recipe.data.split in ("time", "group", "auto")
-    yield _made(view, "warning" if distance >= FAR and not by_nature else "note", message, values, distance)
+    yield _made(view, "warning" if distance >= FAR and not view.planned else "note", message, values, distance)
 
 
 def _made(view: View, severity: Severity, message: str, values: dict[str, object], distance: float) -> Finding:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import linear_sum_assignment
 
 from tunesmith.data.spec import Array
@@ -33,6 +34,8 @@ MANY_FACTOR = 1.5  # and of most inputs together; assumption
 SHAPE = 0.25  # mean difference of quantiles, in spreads, of distributions of one shape; assumption, and sampling error
 SWAPPED = 5.0  # times nearer to another input's distribution than to its own; assumption
 UNSEEN = 0.2  # share of cells with words that training has not, beyond what its rare words foretell; assumption
+DISTANCE = 0.15  # Kolmogorov-Smirnov, of an input that is scaled differently; assumption, a factor of 2 has 0.16
+CHANCE = 1e-4  # of such a distance, by the number of inputs
 GAPS = 0.05  # share of gaps in one part that is none in the other; assumption
 ALIKE = Remedy(title="shift.prepare_alike", safety=Safety.ADVICE)
 
@@ -102,7 +105,8 @@ def _numbers(view: View, names: Sequence[str], mine: Sequence[Array], theirs: Se
     if swapped:
         yield _swap_finding(view, told, swapped)
         return
-    yield from _scaled(view, told, q, p)
+    apart = np.array([_apart(mine[place], theirs[place], len(kept)) for place in kept])
+    yield from _scaled(view, told, q, p, apart)
 
 
 def _varied(values: Array) -> bool:
@@ -141,20 +145,31 @@ def _swap_finding(view: View, names: Sequence[str], swapped: dict[int, int]) -> 
     )
 
 
-def _scaled(view: View, names: Sequence[str], q: Array, p: Array) -> Iterator[Finding]:
+def _apart(a: Array, b: Array, count: int) -> bool:
+    """Whether two samples differ in their middle, by size and beyond chance: a few far values do not."""
+    found = stats.ks_2samp(a[np.isfinite(a)], b[np.isfinite(b)], method="asymp")
+    return bool(found.statistic > DISTANCE and found.pvalue < CHANCE / count)
+
+
+def _scaled(view: View, names: Sequence[str], q: Array, p: Array, apart: Array) -> Iterator[Finding]:
     """Same shape, other spread or offset: one input by a large factor, or most of them by any."""
     spread, width = _spread(q), _spread(p)
-    usable = (spread > 0) & (width > 0)
+    usable = (spread > 0) & (width > 0) & (_different(q) >= VARIED) & (_different(p) >= VARIED)
     if not usable.any():
         return
-    q, p, names = q[usable], p[usable], [name for name, keep in zip(names, usable, strict=True) if keep]
+    q, p, apart, names = (
+        q[usable],
+        p[usable],
+        apart[usable],
+        [name for name, keep in zip(names, usable, strict=True) if keep],
+    )
     spread, width = spread[usable], width[usable]
     ratio = width / spread
     offset = (p.mean(1) - q.mean(1)) / spread
     shape = np.abs((p - p.mean(1)[:, None]) / width[:, None] - (q - q.mean(1)[:, None]) / spread[:, None]).mean(1)
     size = np.maximum(np.abs(np.log(ratio)) / np.log(ONE_FACTOR), np.abs(offset) / ONE_FACTOR)
     many = (np.abs(np.log(ratio)) > np.log(MANY_FACTOR)) | (np.abs(offset) > 1)
-    alike = shape < SHAPE
+    alike = (shape < SHAPE) & apart
     widely = bool((many & alike).mean() > 0.5 and len(names) >= 3)
     chosen = np.flatnonzero(alike & (many if widely else size > 1))
     if not len(chosen):
@@ -179,6 +194,10 @@ def _scaled(view: View, names: Sequence[str], q: Array, p: Array) -> Iterator[Fi
         status="confirmed",
         subject={"part": view.part, "columns": told},
     )
+
+
+def _different(quantiles: Array) -> Array:
+    return np.array([len(np.unique(one)) for one in quantiles])
 
 
 def _spread(quantiles: Array) -> Array:

@@ -106,7 +106,7 @@ def smooth_power(values: Array, target: Array, rng: np.random.Generator) -> floa
 
 def one_thread() -> Any:
     """Context in which numerical libraries use one thread: many threads that wait for each other on a busy machine are slower."""
-    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
 
     return threadpool_limits(1)
 
