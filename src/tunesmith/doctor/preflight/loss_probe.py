@@ -196,7 +196,10 @@ class LossProbe:
     def _only_probabilities(self) -> bool:
         """It is finite on probabilities, and raises or is not finite on numbers below 0 and on numbers above 1."""
         inside = [self.simplex(place) for place in range(PROBES)]
-        outside = [sign * (1.0 + self.noise(place).abs()) for place in range(PROBES) for sign in (1.0, -1.0)]
+        small = [
+            0.2 * self.probable(place) for place in range(PROBES)
+        ]  # just outside: farther off anything may overflow
+        outside = [*(-each for each in small), *(1.0 + each for each in small)]
         return all(_finite(self.value(each)) for each in inside) and not any(
             _finite(self.value(each)) for each in outside
         )
