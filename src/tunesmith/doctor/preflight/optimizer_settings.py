@@ -52,7 +52,7 @@ class Suspicion:
     remedy: Remedy = USUAL
 
 
-@check("optimizer_settings", faults=(UNUSUAL, "reg.too_strong", "recipe.unusual"), cost=PASS)
+@check("optimizer_settings", faults=("optim.bad_hyperparameters", "reg.too_strong", "recipe.unusual"), cost=PASS)
 def optimizer_settings(bench: Bench) -> Iterator[Finding]:
     if bench.recipe is not None:
         yield from _unusual(bench)
@@ -157,7 +157,7 @@ def _long_decay(bench: Bench, group: dict[str, Any]) -> bool:
 def _epsilon(twin: Twin, group: dict[str, Any]) -> Iterator[Suspicion]:
     """The epsilon of an adaptive optimizer against the roots of its second moments."""
     eps = float(group.get("eps", 0.0) or 0.0)
-    roots = [root for root in map(lambda state: _root(state, group), twin.optimizer.state.values()) if root is not None]
+    roots = [root for root in (_root(state, group) for state in twin.optimizer.state.values()) if root is not None]
     every = torch.cat([root.reshape(-1) for root in roots]) if roots else torch.empty(0)
     every = every[every > 0]
     if not eps or not len(every):
