@@ -135,7 +135,7 @@ def _later(bench: Bench) -> Iterator[Finding]:
         return
     if probe.outputs is None or not probe.rows or bench.kind not in ("binary", "multiclass", "multilabel", "language"):
         return
-    if probe.needs == "probabilities" or probe.couples is not False:
+    if probe.needs == "probabilities":
         return
     for size in SIZES:
         signs = torch.sign(probe.noise(7)) * size

@@ -114,7 +114,8 @@ def _several_classes(probe: LossProbe) -> Iterator[Finding]:
 def _kinds(bench: Bench, probe: LossProbe) -> Iterator[Finding]:
     """A loss of numbers against targets that are classes or yes and no."""
     target, outputs = probe.target, probe.outputs
-    assert target is not None and outputs is not None
+    assert target is not None
+    assert outputs is not None
     if probe.known.name not in NUMBER_LOSSES or probe.known.factor < 0:
         return
     distinct = torch.unique(target)
