@@ -73,9 +73,9 @@ def simulated(bench: Bench, unit: str) -> tuple[Rates, tuple[int, str] | None]:
             if bench.program.scheduler_first and (raised := _stepped(scheduler, step)):
                 return np.array(rates), raised
             rates.append(max((float(group["lr"]) for group in optimizer.param_groups), default=0.0))
-            if not bench.program.scheduler_first and (raised := _stepped(scheduler, step)):
-                if step + 1 < count:  # past its end after the last update harms nobody
-                    return np.array(rates), raised
+            raised = None if bench.program.scheduler_first else _stepped(scheduler, step)
+            if raised is not None and step + 1 < count:  # past its end after the last update harms nobody
+                return np.array(rates), raised
     found = np.array(rates)
     return (np.repeat(found, epoch)[:updates] if unit == "epoch" else found), None
 
