@@ -39,8 +39,8 @@ class NearPairs:
     mirrored: Array | None = None  # bool (M,)
 
 
-def near_pictures(pictures: Array, rng: np.random.Generator) -> NearPairs:
-    """The copies among pictures (N, C, H, W), none equal to another in every pixel."""
+def near_pictures(pictures: Array, rng: np.random.Generator, *, every: bool = False) -> NearPairs:
+    """The copies among pictures (N, C, H, W), none equal to another in every pixel; `every`: all candidates, in order."""
     count = len(pictures)
     if count < FEWEST:
         return NearPairs(np.empty((0, 2), np.int64), np.empty(0), 0.0, np.empty(0, bool))
@@ -60,7 +60,7 @@ def near_pictures(pictures: Array, rng: np.random.Generator) -> NearPairs:
     line = straight_line(chance.usually(usual), unexplained(chance.likeness))
     excess = [unexplained(each.likeness) - np.polyval(line, each.usually(usual)) for each in (chance, candidates)]
     kept, expected = beyond_chance(excess[1], law_of(excess[0]).of(count / len(sample)), count)
-    order = np.flatnonzero(kept)
+    order = np.flatnonzero(kept | every)
     order = order[np.argsort(-excess[1][order], kind="stable")]
     return NearPairs(candidates.pairs[order], candidates.likeness[order], expected, candidates.mirrored[order])
 
