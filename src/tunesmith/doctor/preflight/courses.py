@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
@@ -299,7 +299,8 @@ def flatten(twin: Twin) -> None:
     """Every rate is the one its schedule was made with, and the scheduler's step does nothing."""
     for group in twin.optimizer.param_groups:
         if "lr" in group:
-            group["lr"] = group.get("max_lr", group.get("initial_lr", group["lr"]))
+            peak = group.get("max_lr") if isinstance(twin.scheduler, OneCycleLR) else None
+            group["lr"] = group.get("initial_lr", group["lr"]) if peak is None else peak
     if twin.scheduler is not None:
         twin.scheduler.step = lambda *args, **named: None
 
