@@ -34,13 +34,17 @@ LEAST = 0.03  # of the gain over a constant answer: below it a loss is no harm; 
 
 
 def cases() -> list[dict[str, Any]]:
+    """Those first for which the harm decides whether they count, the strongest of them first."""
     from tunesmith.testing.pairing import chosen
     from tunesmith.testing.sabotage import SABOTAGES, STRENGTHS
 
+    decided = {name: each.invariant or not each.visible for name, each in SABOTAGES.items()}
     return [
         {"sabotage": name, "strength": strength, "program": program}
+        for late in (False, True)
         for strength in reversed(STRENGTHS)
         for name in SABOTAGES
+        if decided[name] == late
         for program in chosen(name, PROGRAMS)
     ]
 

@@ -28,6 +28,7 @@ from tunesmith.testing.sabotage.tools import (
     module_of,
     new_linear,
     on_target,
+    put,
     rebatched,
     row_count,
     target_of,
@@ -294,10 +295,11 @@ def logarithm_of_sigmoid(program: Program, strength: int) -> Program:
     fits=lambda program: is_supervised(program) and any(isinstance(each, nn.ReLU) for each in hidden(program.model)),
 )
 def root_of_nothing(program: Program, strength: int) -> Program:
-    """The square root of activations that may be zero: its slope there has no bound."""
+    """The square root of what is positive, by a product with a mask: the slope at zero is infinite, times zero."""
     guard = at(strength, 1e-3, 1e-12, 0.0)
     relu = next(each for each in hidden(program.model) if isinstance(each, nn.ReLU))
-    return after(program, relu, module_of(lambda h: torch.sqrt(h + guard)))
+    put(program.model, relu, module_of(lambda h: torch.sqrt(h * (h > 0) + guard)))
+    return program
 
 
 @sabotage(
