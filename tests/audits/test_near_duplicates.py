@@ -255,3 +255,10 @@ def test_real_copies_between_the_parts_of_cifar(shared):
     }
     assert len(found & true) >= 0.85 * len(true)
     assert len(found) < 600
+
+
+@pytest.mark.slow
+def test_quiet_on_the_pictures_of_the_demonstration():
+    folder = f"{tunesmith.__path__[0]}/demo_data/fashion_mnist"
+
+    assert healthy(near_duplicates(material_of(Task(train=f"{folder}/train-images-idx3-ubyte.gz"))))

@@ -15,9 +15,8 @@ from tunesmith.data.spec import Array
 
 FALSE = 0.1  # share of a list that chance may explain; assumption
 ROUNDS = 5
-ERROR = (
-    2.6  # one-sided 95 %: 1.64 times 1.59, the deviation of such a scale times sqrt(n) / scale over 2000 drawn samples
-)
+# One-sided 95 %: 1.64 times 1.59, the deviation of such a scale times sqrt(n) / scale; measured: 2000 drawn samples.
+ERROR = 2.6
 START, BULK = (0.1, 0.4), (0.5, 0.9)  # quantiles the law is read off; measured: benchmarks/duplicates.md
 
 
