@@ -33,7 +33,7 @@ TABLES = {
     "sms": ("text/sms_spam.csv.gz", "label"),
     "california": ("tabular/california_housing.csv.gz", "median_house_value"),
 }
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 
 
 def cases() -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def cases() -> list[dict[str, Any]]:
     every += [{"data": "cifar-10n", "noise": name} for name in ("clean", *LABELS)]
     for data in ("mnist-5k", "fashion-mnist", "adult", "sms"):
         every.append({"data": data, "noise": "clean"})
-        kinds = [("even", 0.05), ("even", 0.2), ("even", 0.4), ("one way", 0.3)]
+        kinds = [("even", 0.1), ("even", 0.4), ("one way", 0.3)]
         every += [{"data": data, "noise": kind, "rate": rate, "seed": seed} for kind, rate in kinds for seed in SEEDS]
     every.append({"data": "california", "noise": "clean"})
     every += [
@@ -72,7 +72,7 @@ def pictures(data: str) -> tuple[Any, Any]:
         folder = SHARED / "images/fashion_mnist"
         X = np.frombuffer(gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
         y = np.frombuffer(gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
-        return X.reshape(-1, 28, 28)[:20_000], y.astype(int)[:20_000]
+        return X.reshape(-1, 28, 28)[:10_000], y.astype(int)[:10_000]
     from PIL import Image
 
     archive = zipfile.ZipFile(SHARED / "images/cifar10_part_a.zip")

@@ -23,7 +23,10 @@ def arrays(X, y):
     return material_of_arrays({"train": (X, y)})
 
 
-@pytest.mark.parametrize(("load", "seed"), [(load_digits, 0), (load_breast_cancer, 0), (load_diabetes, 1)])
+@pytest.mark.parametrize(
+    ("load", "seed"),
+    [(load_digits, 0), (load_diabetes, 1), pytest.param(load_breast_cancer, 0, marks=pytest.mark.slow)],
+)
 def test_rows_out_of_step(load, seed):
     X, y = load(return_X_y=True)
     X, y = X[:900], y[:900]
@@ -35,6 +38,7 @@ def test_rows_out_of_step(load, seed):
     assert len(findings[0].evidence) >= 4
 
 
+@pytest.mark.slow
 def test_a_shifted_target():
     X, y = load_digits(return_X_y=True)
     X, y = X[:900], y[:900]
@@ -43,11 +47,19 @@ def test_a_shifted_target():
     assert found(arrays(X[order], np.roll(y[order], 1)))
 
 
-@pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes, pytest.param(load_digits, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "load",
+    [
+        load_diabetes,
+        pytest.param(load_breast_cancer, marks=pytest.mark.slow),
+        pytest.param(load_digits, marks=pytest.mark.slow),
+    ],
+)
 def test_sound_data_are_quiet(load):
     assert found(arrays(*load(return_X_y=True))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "target"), [("adult_2000.csv.gz", "income"), ("sms_1000.csv.gz", "label")])
 def test_sound_tables_are_quiet(file, target):
     assert found(material_of(Task(train=DEMO / file, target=target))) == []
@@ -56,15 +68,15 @@ def test_sound_tables_are_quiet(file, target):
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_a_weak_signal_is_a_signal(seed):
     draw = np.random.default_rng(seed)
-    X = draw.normal(size=(2000, 5))
-    y = (X[:, 0] + 4 * draw.normal(size=2000) > 0).astype(int)  # about 58 % are right at best
+    X = draw.normal(size=(1000, 5))
+    y = (X[:, 0] + 4 * draw.normal(size=1000) > 0).astype(int)  # about 58 % are right at best
 
     assert found(arrays(X, y)) == []
 
 
 def test_a_product_of_signs_is_no_line_and_a_signal():
     draw = np.random.default_rng(0)
-    X = draw.normal(size=(1500, 4))
+    X = draw.normal(size=(800, 4))
 
     assert found(arrays(X, (X[:, 0] * X[:, 1] > 0).astype(int))) == []
 
@@ -81,7 +93,13 @@ def test_few_rows_prove_nothing():
 
 
 @pytest.mark.parametrize(
-    ("load", "least"), [(load_digits, 0.98), (load_wine, 0.95), (load_breast_cancer, 0.99), (load_diabetes, 0.4)]
+    ("load", "least"),
+    [
+        pytest.param(load_digits, 0.98, marks=pytest.mark.slow),
+        (load_wine, 0.95),
+        pytest.param(load_breast_cancer, 0.99, marks=pytest.mark.slow),
+        (load_diabetes, 0.4),
+    ],
 )
 def test_the_reference_is_what_simple_models_reach(load, least):
     material = arrays(*load(return_X_y=True))

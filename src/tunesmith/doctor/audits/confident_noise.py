@@ -130,7 +130,7 @@ class _Form:
             found[self.free] = given
             found = np.exp(found - found.max(1, keepdims=True))
             return np.asarray(found / found.sum(1, keepdims=True))
-        rate = np.broadcast_to(1 / (1 + np.exp(-given)), (count,))
+        rate = np.broadcast_to(1 / (1 + np.exp(-np.clip(given, -30, 30))), (count,))
         return np.diag(1 - rate) + rate[:, None] * self.free / (count - 1)
 
     def slope(self, matrix: Array, told: Array) -> Array:
@@ -213,13 +213,13 @@ def fitted_wild(said: Array, target: Array) -> WildTargets:
     any_target = _density(target)
 
     def parts(weights: Array) -> tuple[Array, Array]:
-        scale = width * np.exp(weights[0])
-        core = student.pdf(residual / scale, 1.5 + np.exp(weights[1])) / scale
+        scale = width * np.exp(np.clip(weights[0], -10, 10))
+        core = student.pdf(residual / scale, 1.5 + np.exp(np.clip(weights[1], -10, 10))) / scale
         return core, any_target
 
     def loss(weights: Array) -> float:
         core, other = parts(weights)
-        rate = 1 / (1 + np.exp(-weights[2])) if len(weights) == 3 else 0.0
+        rate = _share(weights[2]) if len(weights) == 3 else 0.0
         return -float(np.log(np.maximum((1 - rate) * core + rate * other, 1e-300)).sum())
 
     bare = minimize(loss, np.array([0.0, 1.0]), method="Nelder-Mead", options={"maxiter": 150})
@@ -230,9 +230,13 @@ def fitted_wild(said: Array, target: Array) -> WildTargets:
     best = min(tries, key=lambda one: float(one.fun))
     gain = float(bare.fun - best.fun) - 0.5 * np.log(len(target)) - CHANCE
     core, other = parts(best.x)
-    rate = float(1 / (1 + np.exp(-best.x[2])))
+    rate = _share(best.x[2])
     wrong = rate * other / np.maximum((1 - rate) * core + rate * other, 1e-300)
     return WildTargets(rate if gain > 0 else 0.0, max(gain, 0.0), np.clip(wrong, 0.0, 1.0))
+
+
+def _share(odds: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
 
 
 def _local_width(said: Array, residual: Array) -> Array:
@@ -246,7 +250,11 @@ def _local_width(said: Array, residual: Array) -> Array:
 
 
 def _density(target: Array) -> Array:
-    """How densely targets lie around each of them: a histogram of 50 equal steps, one row added to each."""
-    bars, edges = np.histogram(target, 50)
+    """How densely different targets lie around each of them: a histogram of 50 equal steps, one added to each.
+
+    A value that many rows share, as a ceiling does, counts once.
+    """
+    different = np.unique(target)
+    bars, edges = np.histogram(different, 50)
     place = np.clip(np.searchsorted(edges, target, side="right") - 1, 0, 49)
-    return np.asarray((bars[place] + 1) / (len(target) + 50) / max(edges[1] - edges[0], 1e-12))
+    return np.asarray((bars[place] + 1) / (len(different) + 50) / max(edges[1] - edges[0], 1e-12))

@@ -8,7 +8,8 @@ Remedies  look at the rows listed and correct them; leave out what cannot be cor
 Limits    needs a model that is right about most rows: where fast models are at a loss, swapped labels look like overlap and little is
           claimed. Noise that follows the features (one annotator's rule) is invisible. Rows are suspects: a person decides.
           A warning asks for 5 % of wrong labels and for more likelihood than the extra numbers cost, and where labels seem swapped
-          between certain classes, that these are told apart once the noise is taken away; else the most suspicious rows are a note.
+          between certain classes, that these are told apart once the noise is taken away; else the most suspicious rows are a note. With
+          few rows the share comes out too low. Numbers: a warning asks that half of the spread is explained; skewed noise is a note.
 Source    Northcutt et al., arXiv:1911.00068; Wichmann & Hill 2001; Natarajan et al. 2013; benchmarks/label_errors.md.
 """
 
