@@ -30,6 +30,7 @@ def waves():
     return (X[:700], y[:700]), (X[700:], y[700:])
 
 
+@pytest.mark.slow
 def test_everything_through_one_number():
     (found,) = findings("capacity", program(squeezed(), optimizer=lambda model: torch.optim.Adam(model.parameters())))
 
