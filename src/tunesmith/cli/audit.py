@@ -59,7 +59,7 @@ def audit(
     debug: Debug = False,
 ) -> Answer:
     """Look for what is wrong with data: duplicates, label errors, leaks …"""
-    from tunesmith.cli.findings import answer_of
+    from tunesmith.cli.findings import Progress, answer_of
     from tunesmith.cli.fit import kinds_of, share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
     from tunesmith.verbs.audit import audit as audited
@@ -81,7 +81,11 @@ def audit(
         columns=kinds_of(column),
         kind=kind,
     )
-    found = audited(given, recipe=asked_recipe(recipe, settings, short), seconds=seconds, only=only)
+    progress = Progress()
+    try:
+        found = audited(given, recipe=asked_recipe(recipe, settings, short), seconds=seconds, only=only, step=progress)
+    finally:
+        progress.close()
     return answer_of(
         found,
         f"audit of {title(given)}",

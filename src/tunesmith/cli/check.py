@@ -69,7 +69,7 @@ def check(
     debug: Debug = False,
 ) -> Answer:
     """Look for what is wrong with data and training, before a long run."""
-    from tunesmith.cli.findings import answer_of
+    from tunesmith.cli.findings import Progress, answer_of
     from tunesmith.cli.fit import kinds_of, share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
     from tunesmith.verbs.fit import title
@@ -96,7 +96,11 @@ def check(
             kind=kind,
         )
     name = title(subject) if program is None else f"program {task}"
-    found, bench = looked(subject, asked_recipe(recipe, settings, short), seconds=seconds, only=only)
+    progress = Progress()
+    try:
+        found, bench = looked(subject, asked_recipe(recipe, settings, short), seconds=seconds, only=only, step=progress)
+    finally:
+        progress.close()
     answer = answer_of(
         found, f"check of {name}", language=language, export=export, exit_zero=exit_zero, seconds=seconds, debug=debug
     )

@@ -54,6 +54,26 @@ def answer_of(
     return Answer(data, text, code=1 if bad and not exit_zero else 0)
 
 
+class Progress:
+    """The name of the check that is carried out, on one line of standard error where that is a terminal."""
+
+    def __init__(self) -> None:
+        import sys
+
+        self.stream = sys.stderr if sys.stderr.isatty() else None
+
+    def __call__(self, name: str) -> None:
+        if self.stream is not None:
+            self.stream.write(f"\r\x1b[K{name} …")
+            self.stream.flush()
+
+    def close(self) -> None:
+        """Takes the line away."""
+        if self.stream is not None:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
 class Screen(StringIO):
     """Text held back, which says of itself what standard output would."""
 

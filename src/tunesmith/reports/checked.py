@@ -22,7 +22,7 @@ INDENT = 2
 def show_findings(
     found: Findings, title: str, stream: TextIO, *, language: str = "en", seconds: float | None = None
 ) -> None:
-    """Prints all findings, most likely cause first, and a summary."""
+    """Prints all findings, most likely cause first, and a summary. The evidence of notes is left to the page and to JSON."""
     console = Console(file=forgiving(stream), highlight=False, emoji=False, markup=False)
     marks = PLAIN_MARKS if console.options.ascii_only else MARKS
     console.print(Text(visible(title), style="bold"))
@@ -31,7 +31,7 @@ def show_findings(
     for finding in found:
         console.print()
         console.print(finding_row(finding, language, marks))
-        for line in details(finding):
+        for line in details(finding) if finding.severity != "note" else ():
             console.print(Padding(Text(visible(line), style="dim"), (0, 0, 0, INDENT)))
     console.print()
     for line in summary(found, seconds):
@@ -52,8 +52,7 @@ def details(finding: Finding) -> Iterator[str]:
             yield f"{kind}: {shown}{more}"
     if finding.caused_by is not None:
         yield f"follows from {finding.caused_by}"
-    if finding.severity != "note":
-        yield f"{finding.status}, confidence {finding.confidence:.2f}"
+    yield f"{finding.status}, confidence {finding.confidence:.2f}"
 
 
 def summary(found: Findings, seconds: float | None = None) -> Iterator[str]:
