@@ -31,7 +31,8 @@ def lags_of(material: Material, goal: Goal, inputs: Sequence[Input]) -> dict[str
     Shifts with the highest correlation are found by Fourier transform, and then looked at in the rows themselves.
     """
     found: dict[str, int] = {}
-    for order in (order_of(material), np.arange(len(material.whole))):
+    in_time, in_file = order_of(material), np.arange(len(material.whole))
+    for order in (in_time,) if np.array_equal(in_time, in_file) else (in_time, in_file):
         y = goal.values[order]
         known = ~np.isnan(y)
         if known.sum() < 100 or (np.diff(y[known]) != 0).sum() < CHANGES:

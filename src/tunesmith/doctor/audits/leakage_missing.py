@@ -73,8 +73,8 @@ def _of_classes(material: Material, goal: Goal, name: str, gone: Array, target: 
     filled_in_class = shares[1]  # share of rows of each class that are filled
     others = (table[1].sum() - table[1]) / (table.sum() - table.sum(0)).clip(1)
     informed = filled_in_class - others
-    label = int(np.abs(informed).argmax())
-    strength = float(abs(informed[label]))
+    strength = float(np.abs(informed).max())
+    label = int(informed.argmax() if informed.max() >= 0.999 * strength else informed.argmin())
     pure = int(table[1].argmax())
     purity = table[1][pure] / table[1].sum()
     base = float(table[:, pure].sum() / table.sum())

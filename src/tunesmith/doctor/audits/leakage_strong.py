@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.future_lags import lags_of
 from tunesmith.doctor.audits.leakage_copy import copied
@@ -22,7 +23,7 @@ from tunesmith.doctor.audits.leakage_inputs import Goal, goals_of, inputs_of, ma
 from tunesmith.doctor.audits.leakage_rest import drop, rest_power
 from tunesmith.doctor.audits.leakage_sum import summed
 from tunesmith.doctor.audits.material import Material
-from tunesmith.doctor.audits.usefulness_power import powers
+from tunesmith.doctor.audits.usefulness_power import BINS, powers, smooth_power
 from tunesmith.records import Evidence, Finding
 from tunesmith.records.check import PASS, Inapplicable
 
@@ -48,6 +49,8 @@ def leakage_strong(material: Material) -> Iterator[Finding]:
         raise Inapplicable("the target never changes")
     numbers = matrix(inputs, material.whole, rows)
     alone = powers(numbers, target, len(goal.classes), material.rng("leakage_strong folds"))
+    if not goal.classes:
+        alone = np.maximum(alone, [_smooth(numbers[:, place], target, material) for place in range(len(inputs))])
     told = copied(material) | summed(material)
     strong = [place for place in np.flatnonzero(alone > STRONG) if inputs[place].name not in told]
     if not strong or len(strong) > max(3, len(inputs) // 4):
@@ -58,6 +61,14 @@ def leakage_strong(material: Material) -> Iterator[Finding]:
         power = float(alone[place])
         if others and rest <= EASY and 1 - rest >= TIMES * (1 - power) and not _earlier(material, goal, inputs[place]):
             yield _finding(material, goal, inputs[place].name, power, rest, others)
+
+
+def _smooth(values: Array, target: Array, material: Material) -> float:
+    """Power of a number by its neighbours, finer than bins; 0 where it has gaps or few values."""
+    present = ~np.isnan(values)
+    if present.mean() < 0.95 or len(np.unique(values[present])) <= BINS:
+        return 0.0
+    return smooth_power(values[present], target[present], material.rng("leakage_strong neighbours"))
 
 
 def _earlier(material: Material, goal: Goal, one: object) -> bool:

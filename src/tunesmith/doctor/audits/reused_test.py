@@ -23,6 +23,7 @@ from tunesmith.records.check import PASS, Inapplicable
 REUSED = (
     0.1  # share of the smaller part that lies in the other, beyond what training shares; deepchecks' bound for overlaps
 )
+ERRORS = 3.0  # standard errors of the share that repeats by nature
 FEWEST = 10  # rows
 
 
@@ -40,7 +41,8 @@ def reused_test(material: Material) -> Iterator[Finding]:
     hit = np.isin(keys[small], keys[large])
     by_nature = _shared(keys[small], keys["train"])
     share = float(hit.mean())
-    if share - by_nature < REUSED:
+    error = float(np.sqrt((by_nature * (1 - by_nature) + 1 / len(hit)) / len(hit)))
+    if share - by_nature < REUSED + ERRORS * error:
         return
     view = material.parts[small]
     values = {"part": small, "other": large, "count": int(hit.sum()), "share": share, "rows": len(view)}

@@ -26,7 +26,7 @@ from tunesmith.records.finding import Severity
 
 LOOK = 3000  # rows of each part; assumption
 FEWEST = 50  # rows of each part
-WIDE = 200  # inputs of the classifier, those that differ most on their own where there are more; assumption
+WIDE = 100  # inputs of the classifier, those that differ most on their own where there are more; assumption
 APART = 0.8  # area under the curve that is a warning: the fault list
 NOTABLE = 0.6  # and a note; assumption
 CHANCE = 1e-4  # of an area as large under no difference; assumption
@@ -88,7 +88,8 @@ def _counts(material: Material, one: Input) -> bool:
     if one.place > 0 or one.levels:
         return False
     first = matrix([one], material.train, np.arange(min(200, len(material.train))))[:, 0]
-    return bool((np.diff(first) > 0).all() or (np.diff(first) < 0).all())
+    whole = bool((first == np.round(first)).all())
+    return whole and bool((np.diff(first) > 0).all() or (np.diff(first) < 0).all())
 
 
 def _distances(mine: Array, theirs: Array, inputs: list[Input]) -> tuple[Array, Array]:

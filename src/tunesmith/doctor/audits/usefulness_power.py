@@ -13,6 +13,7 @@ import numpy as np
 from tunesmith.data.spec import Array
 
 BINS = 64  # of a column of numbers; assumption
+ROWS_A_BIN = 20  # on average, below which there are fewer bins; assumption
 FOLDS = 3
 SHRINK = 2.0  # rows of the mean that each bin starts with; assumption
 FEWEST = 30  # rows below which nothing out of sample is measured; assumption
@@ -49,7 +50,7 @@ def folds_of(count: int, rng: np.random.Generator, folds: int = FOLDS) -> Array:
 
 def of_one(values: Array, target: Array, classes: int, folds: Array) -> float:
     """Power of one input (N,) on a target (N,) without gaps, over given folds. `classes` is 0 for numbers."""
-    codes = binned(values)
+    codes = binned(values, min(BINS, max(4, len(values) // ROWS_A_BIN)))
     return of_bins(codes, target, classes, folds)
 
 
