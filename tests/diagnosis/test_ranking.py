@@ -3,11 +3,11 @@
 import itertools
 
 from tunesmith.doctor.diagnosis import ranked
-from tunesmith.records import Finding
+from tunesmith.records import Evidence, Finding
 
 
-def finding(fault, severity="warning", confidence=0.8, status="suspected"):
-    return Finding(fault=fault, severity=severity, message=fault, confidence=confidence, status=status)
+def finding(fault, severity="warning", confidence=0.8, status="suspected", **about):
+    return Finding(fault=fault, severity=severity, message=fault, confidence=confidence, status=status, **about)
 
 
 def faults(findings):
@@ -51,8 +51,8 @@ def test_a_note_explains_nothing():
 
 def test_other_faults_come_before_the_second_finding_of_one():
     found = [
-        finding("data.leakage", confidence=0.9),
-        finding("data.leakage", confidence=0.85),
+        finding("data.leakage", confidence=0.9, subject={"columns": ["a"]}),
+        finding("data.leakage", confidence=0.85, subject={"columns": ["b"]}),
         finding("init.symmetric"),
     ]
 
@@ -67,3 +67,23 @@ def test_the_surer_comes_first_and_the_refuted_last():
     ]
 
     assert faults(found) == ["optim.missing_zero_grad", "model.batch_leak", "init.symmetric"]
+
+
+def test_what_two_checks_say_of_one_place_is_one_finding_with_the_evidence_of_both():
+    one = finding("lr.too_low", confidence=0.5, evidence=(Evidence(name="a", value=1.0),))
+    other = finding("lr.too_low", confidence=0.7, evidence=(Evidence(name="b", value=2.0),))
+
+    for order in ([one, other], [other, one]):
+        (only,) = ranked(order)
+        assert only.confidence == 0.7
+        assert [each.name for each in only.evidence] == ["b", "a"]
+
+
+def test_notes_and_other_places_stay_apart():
+    found = [
+        finding("data.unscaled_inputs", subject={"columns": ["a", "b"]}),
+        finding("data.unscaled_inputs", subject={"columns": ["c"]}),
+        finding("data.unscaled_inputs", "note", subject={"columns": ["a"]}),
+    ]
+
+    assert len(ranked(found)) == 3

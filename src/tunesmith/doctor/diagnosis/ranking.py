@@ -2,8 +2,9 @@
 
 Graver findings come before lighter ones; among equals confirmed ones, then those further upstream in the order data, outputs and
 loss, model, start values, optimizer, schedule, regularisation, budget; then by confidence. A finding whose fault follows from that of
-another one, of warning or error, stands after it whatever its gravity (`caused_by`). Of several findings of one fault the first
-stands in this order and the others after all that are as grave.
+another one, of warning or error, stands after it whatever its gravity (`caused_by`). What several checks say of one fault in one place
+is one finding, the gravest and surest with the evidence of all. Of several findings of one fault the first stands in this order and
+the others after all that are as grave.
 """
 
 import tomllib
@@ -18,6 +19,8 @@ from tunesmith.records import Finding
 UPSTREAM = ("data", "output", "loss", "numerics", "model", "init", "act", "optim", "lr", "batch", "reg", "fit", "run")
 KINDS = ("cause", "mechanism", "symptom")
 GRAVITY = ("error", "warning", "note")
+
+PLACES = ("columns", "layers", "parameters", "rows")
 
 # What a fault brings about that is a fault of its own name elsewhere: the first explains the second away.
 # From diagnosis order data -> output/loss -> model -> init -> optimizer -> schedule, and the causes in faults.toml.
@@ -76,7 +79,7 @@ BRINGS: Mapping[str, tuple[str, ...]] = {
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """Findings in order. `caused_by` is set where another finding explains one."""
-    left = list(findings)
+    left = merged(findings)
     explained = [_explained(finding, left) for finding in left]
     ordered = sorted(explained, key=_place)
     first: dict[str, Finding] = {}
@@ -85,6 +88,42 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
     leads = [finding for finding in ordered if first[finding.fault] is finding]
     rest = [finding for finding in ordered if first[finding.fault] is not finding]
     return sorted([*leads, *rest], key=lambda finding: (_tier(finding), first[finding.fault] is not finding))
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings above a note, of one fault and about the same places, as one."""
+    kept: list[Finding] = []
+    for finding in sorted(findings, key=_strength):
+        same = next((one for one in kept if _together(one, finding)), None)
+        if same is None:
+            kept.append(finding)
+            continue
+        more = tuple(one for one in finding.evidence if one not in same.evidence)
+        told = tuple(one for one in finding.remedies if one.title not in {remedy.title for remedy in same.remedies})
+        joined = replace(same, evidence=same.evidence + more, remedies=same.remedies + told)
+        kept[kept.index(same)] = joined
+    return kept
+
+
+def _strength(finding: Finding) -> tuple[int, int, float]:
+    sure = ("confirmed", "suspected", "refuted").index(finding.status)
+    return GRAVITY.index(finding.severity), sure, -finding.confidence
+
+
+def _together(one: Finding, other: Finding) -> bool:
+    if one.fault != other.fault or "note" in (one.severity, other.severity) or one.fault == "run.crash":
+        return False
+    places, others = _places(one), _places(other)
+    return not places or not others or bool(places & others)
+
+
+def _places(finding: Finding) -> set[str]:
+    return {
+        f"{kind} {place}"
+        for kind in PLACES
+        for place in (finding.subject.get(kind) or ())
+        if isinstance(place, str | int)
+    }
 
 
 def _explained(finding: Finding, others: list[Finding]) -> Finding:
