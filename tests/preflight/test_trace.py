@@ -3,11 +3,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.preflight.planted import batches, digits, mlp, program, usual_loop, usual_step
+from tests.preflight.planted import batches, digits, program, usual_loop, usual_step
 from tunesmith.doctor.preflight import bench_of_program
 from tunesmith.doctor.preflight.courses import Variation, course
 from tunesmith.doctor.preflight.cutting import cut, spread
-from tunesmith.doctor.preflight.dynamics import dynamics
 from tunesmith.doctor.preflight.trace import BATCHES, EPOCHS, loop_trace, step_trace
 from tunesmith.records.check import Inapplicable
 
@@ -101,12 +100,3 @@ def test_a_change_changes_the_course_and_not_the_program(change):
     assert plain.losses != changed.losses
     assert brought.optimizer.param_groups[0]["lr"] == 0.1
     assert changed.steps == (10 if change.batch == 2.0 else 20)
-
-
-def test_predictions_of_a_fixed_batch():
-    moved = dynamics(bench_of_program(program(mlp())), 40, rows=8, points=5)
-
-    assert moved.steps.tolist() == [0, 10, 20, 30, 40]
-    assert moved.values.shape == (5, 8, 10)
-    assert np.allclose(moved.values.sum(-1), 1.0, atol=1e-5)
-    assert moved.losses[-1] < moved.losses[0]
