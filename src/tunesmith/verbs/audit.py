@@ -30,13 +30,15 @@ def audit(
     Raises `DataError` for what cannot be read at all.
     """
     from tunesmith.doctor.audits import AUDITS, material_of
+    from tunesmith.doctor.audits.threads import one_thread
     from tunesmith.doctor.diagnosis import ranked
 
     clock = Clock(seconds)
     settled: Recipe = as_recipe(recipe)
     chosen = known(only, AUDITS)
     material = material_of(as_task(data, target, about), settled, clock=clock)
-    found = examine(AUDITS, material, clock, chosen, step)
+    with one_thread():
+        found = examine(AUDITS, material, clock, chosen, step)
     found.found = ranked(found.found)
     close(found, material)
     return found

@@ -48,6 +48,7 @@ def looked(
 ) -> "tuple[Findings, Bench | None]":
     """As `preflight`, with the bench on which the program was tried; None where no training could be made of it."""
     from tunesmith.doctor.audits import AUDITS
+    from tunesmith.doctor.audits.threads import one_thread
     from tunesmith.doctor.diagnosis import ranked
     from tunesmith.doctor.preflight import CHECKS
     from tunesmith.records.state import random_state, set_random_state
@@ -61,14 +62,16 @@ def looked(
         found.found.extend(refused)
         wanted = {name for name in (*CHECKS, *(AUDITS if audits else ())) if chosen is None or name in chosen}
         if bench is None:
-            found = found + examine(AUDITS, material, clock, [name for name in AUDITS if name in wanted], step)
+            with one_thread():
+                found = found + examine(AUDITS, material, clock, [name for name in AUDITS if name in wanted], step)
         else:
             with bench.guarded():
                 for cost in (CHEAP, PASS, DEAR):
                     looks = [name for name in AUDITS if name in wanted and AUDITS[name].cost == cost]
                     tries = [name for name in CHECKS if name in wanted and CHECKS[name].cost == cost]
                     if looks:
-                        found = found + examine(AUDITS, bench.material, clock, looks, step)
+                        with one_thread():
+                            found = found + examine(AUDITS, bench.material, clock, looks, step)
                     found = found + examine(CHECKS, bench, clock, tries, step)
             found.notices.extend(bench.notices)
             found.measured |= bench.measured

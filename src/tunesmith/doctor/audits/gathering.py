@@ -241,9 +241,11 @@ def _arrays(task: Task, recipe: Recipe) -> Material:
 def material_of_arrays(
     pairs: Mapping[str, tuple[Any, Any]], *, name: str = "the arrays", task: Task | None = None, kind: str = "auto"
 ) -> Material:
-    """Inputs and targets by part, as arrays or tensors: X (N, ...) or a mapping of them, y (N,) or (N, K) or None."""
+    """Inputs and targets by part, as arrays or tensors: X (N, ...), a tuple or a mapping of them, y (N,) or (N, K) or None."""
     views = {}
     for part, (X, y) in pairs.items():
+        several = isinstance(X, tuple) and bool(X) and all(hasattr(one, "shape") for one in X)
+        X = {f"x{place}": one for place, one in enumerate(X)} if several else X
         named = X.items() if isinstance(X, Mapping) else [("x", X)]
         table = {key: as_array(values, "X" if key == "x" else key) for key, values in named}
         target = None if y is None else as_array(y, "y")

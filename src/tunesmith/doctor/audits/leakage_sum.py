@@ -22,7 +22,7 @@ from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.leakage_inputs import Goal, Input, goals_of, inputs_of, matrix, some_rows
 from tunesmith.doctor.audits.leakage_rest import drop, rest_power
 from tunesmith.doctor.audits.material import Material
-from tunesmith.doctor.audits.usefulness_power import one_thread
+from tunesmith.doctor.audits.threads import one_thread
 from tunesmith.records import Evidence, Finding
 from tunesmith.records.check import PASS, Inapplicable
 from tunesmith.records.finding import Severity

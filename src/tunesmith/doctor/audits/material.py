@@ -84,7 +84,9 @@ class Material:
     roles: Mapping[str, str] = field(default_factory=dict)  # "group", "time", "weight": the column that plays it
     recipe: Recipe = field(default_factory=Recipe)
     outputs: int | None = None  # width of the model that will be trained, where it is known
-    as_is: bool = False  # arrays and targets go to the user's own model as they came: nothing is scaled or numbered anew
+    as_is: bool = (
+        False  # arrays and targets go to the user's own model as they came: nothing is scaled or numbered anew
+    )
     norm_first: bool = False  # the user's model begins with a norm, which scales its inputs
     seed: int = 0
     clock: Clock = field(default_factory=Clock)

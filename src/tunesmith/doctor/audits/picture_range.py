@@ -6,7 +6,7 @@ Matters   pictures in a range of their own are nearly black or blinding to the m
 Remedies  bring all pictures to one range before they are scaled (advice).
 Limits    dark pictures are no fault: a picture counts as of 0 to 1 only where it holds fractions, or is a byte picture of 0 and 1
           among others that reach 64. Milder shifts between parts are left to the audit of shift.
-Source    factors: assumption.
+Source    the two ranges that pictures come in (PIL and torchvision: 0 to 255, and 0 to 1); factors: assumption.
 """
 
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ Sees      width and height in the head of each file: sides twice as long or shor
 Matters   bringing a picture to another shape stretches what is on it; enlarging a tiny one invents its pixels.
 Remedies  crop or pad those files first, or choose data.image_size to fit them (advice).
 Limits    notes: the reading tells that it resizes. At most 20,000 files of a part are opened.
-Source    factors: assumption.
+Source    what readers do to fit sizes (PIL's resize keeps no shape); factors: assumption.
 """
 
 import io

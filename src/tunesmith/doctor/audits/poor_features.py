@@ -18,7 +18,8 @@ from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.leakage_inputs import goals_of, inputs_of, matrix, some_rows
 from tunesmith.doctor.audits.material import Material
-from tunesmith.doctor.audits.usefulness_power import binned, blind_losses, folds_of, of_bins, one_thread, row_losses
+from tunesmith.doctor.audits.threads import one_thread
+from tunesmith.doctor.audits.usefulness_power import binned, blind_losses, folds_of, of_bins, row_losses
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import DEAR, Inapplicable
 

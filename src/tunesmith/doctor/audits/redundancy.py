@@ -15,7 +15,7 @@ from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.leakage_inputs import inputs_of, matrix, some_rows
 from tunesmith.doctor.audits.material import Material
-from tunesmith.doctor.audits.usefulness_power import one_thread
+from tunesmith.doctor.audits.threads import one_thread
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
 

@@ -19,7 +19,8 @@ from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.leakage_inputs import Input, inputs_of, matrix
 from tunesmith.doctor.audits.material import Material, View
 from tunesmith.doctor.audits.shift_simple import simple_numbers
-from tunesmith.doctor.audits.usefulness_power import fast_model, folds_of, one_thread
+from tunesmith.doctor.audits.threads import one_thread
+from tunesmith.doctor.audits.usefulness_power import fast_model, folds_of
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
 from tunesmith.records.finding import Severity

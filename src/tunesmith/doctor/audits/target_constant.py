@@ -20,7 +20,9 @@ from tunesmith.records.check import CHEAP
 
 FEWEST = 10  # rows; assumption
 MOST = 0.9  # share of one number; assumption
-WIDE = 32  # columns of a target from which on it is a whole (a picture, a spectrum), not a list of questions; assumption
+WIDE = (
+    32  # columns of a target from which on it is a whole (a picture, a spectrum), not a list of questions; assumption
+)
 NAME = Remedy(title="audits.right_target", safety=Safety.ADVICE)
 TWO_STEPS = Remedy(title="audits.two_steps", safety=Safety.ADVICE)
 

@@ -5,7 +5,7 @@ Matters   such rows have a target that no word explains.
 Remedies  fill them or leave them out (advice).
 Limits    cells that are missing are told of by missing_cells; pictures made of signs (smileys) count as said. A warning above
           5 % of the rows.
-Source    share: assumption.
+Source    what tokenizers make of such texts: no token, or the unknown one alone; share: assumption.
 """
 
 from collections.abc import Iterator

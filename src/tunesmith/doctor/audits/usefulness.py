@@ -15,7 +15,8 @@ from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.leakage_inputs import Goal, goals_of, inputs_of, matrix, some_rows
 from tunesmith.doctor.audits.material import Material
-from tunesmith.doctor.audits.usefulness_power import blind_losses, fast_model, folds_of, one_thread, powers, row_losses
+from tunesmith.doctor.audits.threads import one_thread
+from tunesmith.doctor.audits.usefulness_power import blind_losses, fast_model, folds_of, powers, row_losses
 from tunesmith.records import Evidence, Finding
 from tunesmith.records.check import PASS, Inapplicable
 

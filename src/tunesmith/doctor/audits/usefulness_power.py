@@ -105,13 +105,6 @@ def smooth_power(values: Array, target: Array, rng: np.random.Generator) -> floa
     return 1.0 - float(((y[1:-1] - (y[:-2] + y[2:]) / 2) ** 2).mean()) / 1.5 / spread
 
 
-def one_thread() -> Any:
-    """Context in which numerical libraries use one thread: many threads that wait for each other on a busy machine are slower."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
-
-    return threadpool_limits(1)
-
-
 def fast_model(classes: int, seed: int) -> Any:
     """Boosted trees that take gaps and unscaled numbers, as weak and as fast as an audit wants them."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
