@@ -20,7 +20,7 @@ from tunesmith.data.spec import Array
 from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.leakage_inputs import Goal, Input, goals_of, inputs_of, matrix
 from tunesmith.doctor.audits.material import Material, View
-from tunesmith.doctor.audits.usefulness_power import one_thread
+from tunesmith.doctor.audits.threads import one_thread
 from tunesmith.doctor.audits.usefulness_splits import Compared, compared
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.spec import Array
+from tunesmith.doctor.audits.threads import one_thread
 
 BINS = 64  # of a column of numbers; assumption
 ROWS_A_BIN = 20  # on average, below which there are fewer bins; assumption
