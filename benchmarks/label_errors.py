@@ -42,7 +42,8 @@ def cases() -> list[dict[str, Any]]:
     for data in ("mnist-5k", "fashion-mnist", "adult", "sms"):
         every.append({"data": data, "noise": "clean"})
         kinds = [("even", 0.1), ("even", 0.4), ("one way", 0.3)]
-        every += [{"data": data, "noise": kind, "rate": rate, "seed": seed} for kind, rate in kinds for seed in SEEDS]
+        seeds = SEEDS if data in ("mnist-5k", "sms") else SEEDS[:1]
+        every += [{"data": data, "noise": kind, "rate": rate, "seed": seed} for kind, rate in kinds for seed in seeds]
     every.append({"data": "california", "noise": "clean"})
     every += [
         {"data": "california", "noise": "exchanged", "rate": rate, "seed": seed}
