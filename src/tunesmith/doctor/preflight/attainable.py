@@ -24,6 +24,7 @@ ROWS = 1000  # assumption: a share is known to 1.6 points
 NUMBERS = 400_000  # of all rows together: of wide rows fewer are taken; assumption: a second or two
 TARGETS = 20  # columns of numbers to predict; assumption: a cheap model of a picture is not cheap
 WIDEST = 200_000  # numbers a row; assumption
+TRIED = 100  # inputs at each split of a tree for numbers; assumption: wide rows cost seconds else
 FOLDS = 3  # assumption: each fit sees two thirds
 VOCABULARY = 2000  # tokens that are counted apart; assumption
 FEWEST = 60  # rows; assumption: fewer say nothing about a score
@@ -166,7 +167,8 @@ def _models(classed: bool, bench: Bench) -> list[tuple[str, Any]]:
     from sklearn.preprocessing import StandardScaler
 
     about = {"n_estimators": 60, "random_state": bench.seed % 2**32, "n_jobs": 1}
-    forest = ExtraTreesClassifier(**about) if classed else ExtraTreesRegressor(**about)
+    tried = min(1.0, TRIED / flat_rows(bench)[0].shape[1])  # trees for numbers try all inputs at each split, else
+    forest = ExtraTreesClassifier(**about) if classed else ExtraTreesRegressor(max_features=tried, **about)
     linear = LogisticRegression(max_iter=200) if classed else RidgeCV(np.logspace(-3, 3, 7))
     near = KNeighborsClassifier(5) if classed else KNeighborsRegressor(5)
     few = PCA(0.99, svd_solver="full") if _wide(bench) else "passthrough"
