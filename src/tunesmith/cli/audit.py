@@ -58,7 +58,7 @@ def audit(
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Look for what is wrong with data: duplicates, label errors, leaks …"""
+    """Look for what is wrong with data: copies, wrong labels, leaks."""
     from tunesmith.cli.findings import Progress, answer_of
     from tunesmith.cli.fit import kinds_of, share_of, task_of
     from tunesmith.cli.recipes import asked_recipe

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.verbs.words import row, wrapped
 
-ROOMS: Mapping[str, str] = {"audit": "tunesmith.doctor.audits", "check": "tunesmith.doctor.preflight"}
+ROOMS: Mapping[str, str] = {"audit": "audits", "check": "preflight"}
 HEADINGS = ("Sees", "Matters", "Remedies", "Limits", "Source")
 COSTS = {
     "CHEAP": "cheap: a batch, or a look at the columns",
@@ -34,7 +34,7 @@ class Page:
 def pages(family: str) -> Mapping[str, Page]:
     """The pages of a family ("audit", "check") by name."""
     found = {}
-    for file in files(ROOMS[family]).iterdir():
+    for file in (files("tunesmith") / "doctor" / ROOMS[family]).iterdir():  # as files: importing a room may load torch
         if file.name.endswith(".py"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             for page in _members(tree, family):
