@@ -19,7 +19,7 @@ from tunesmith.data.spec import Array
 
 PULL = 2.0  # rows a class that are counted as rightly labelled beforehand; assumption
 CHANCE = 2.71  # gain in log likelihood of one number at p = 0.01, one-sided (chi-square of 1 degree, 5.41, halved)
-ROWS = 10_000  # rows the explanations are fitted on; assumption
+NUMBERS = 200_000  # rows times classes the explanations are fitted on; assumption
 CRISP = 0.75  # mean largest probability without the noise; measured: benchmarks/label_errors.md
 CLASSES = 40  # above, no pairs; assumption
 
@@ -42,7 +42,7 @@ def fitted_noise(p: Array, codes: Array, rng: np.random.Generator) -> Noise:
     classes = p.shape[1]
     logits = np.maximum(np.log(np.maximum(p, 1e-9)).astype(np.float64), -20.0)
     logits -= logits.max(1, keepdims=True)
-    some = np.sort(rng.permutation(len(p))[:ROWS])
+    some = np.sort(rng.permutation(len(p))[: max(NUMBERS // classes, 1000)])
     bare = _fit(logits[some], codes[some], _Form("none", classes))
     best, paid, chosen = bare, 0.0, _Form("none", classes)
     worse = 0
@@ -182,7 +182,7 @@ def _fit(logits: Array, codes: Array, form: _Form) -> tuple[Array, float]:
         return value / count, np.append(slope, form.slope(matrix, expected)) / count
 
     ends: list[Any] = []
-    starts = {"none": ((0.1, 1.0),), "by pair": ((0.1, 1.5),)}.get(form.name, ((0.02, 1.0), (0.3, 2.5)))
+    starts = {"none": ((0.1, 1.0),), "by pair": ((0.1, 1.5),)}.get(form.name, ((0.02, 1.0), (0.3, 2.5), (0.4, 6.0)))
     for rate, sharper in starts:  # from little noise and from much
         start = np.concatenate([[sharper], np.zeros(classes), form.start(rate)])
         ends.append(minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 80}))
