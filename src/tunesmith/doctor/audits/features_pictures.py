@@ -4,7 +4,7 @@ Orientation histograms: Dalal & Triggs, Histograms of Oriented Gradients for Hum
 Dictionary: Coates, Ng & Lee, An Analysis of Single-Layer Networks in Unsupervised Feature Learning, AISTATS 2011,
 section 3 (normalised, whitened patches; sums over a grid of regions), with the spherical k-means and the two-sided soft
 threshold of Coates & Ng, Learning Feature Representations with K-Means (2012), sections 2 and 4.
-Measured: benchmarks/label_errors.md.
+What label errors gain by it: benchmarks/label_errors.md.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ CLIP = 0.2  # Dalal & Triggs, section 6.4 (L2-Hys)
 THRESHOLD = 0.25  # Coates & Ng 2012, section 4.1: a constant of that order
 WHITENING = 0.1  # Coates & Ng 2012, section 2, for contrast-normalised patches
 FITTING, PATCHES = 4000, 40_000  # pictures and patches the dictionary is learnt on; assumption
-BUFFER = 400_000  # numbers worked on at a time: they stay in the cache; measured on 1 core
+BUFFER = 400_000  # numbers worked on at a time: they should stay in the cache; assumption
 RESPONSES = (
     2.5e9  # products of a patch and an atom that may be formed over all rows; measured: 60 000 of 28 x 28 in 12 s
 )

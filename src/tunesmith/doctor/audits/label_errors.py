@@ -57,7 +57,7 @@ def _of_part(material: Material, part: str, judged: OutOfSample) -> Iterator[Fin
 def quality(said: Array, codes: Array, noise: Noise) -> Array:
     """(N,) in 0..1, low is suspicious: the label's probability, or the chance that it is right where noise has a direction.
 
-    Measured in benchmarks/label_errors.md: without a direction the plain probability ranks as well or better.
+    On digits, MNIST and Fashion-MNIST with even noise the plain probability ranked up to 0.003 of average precision better.
     """
     return self_confidence(said, codes) if noise.form in ("none", "even") else np.clip(1.0 - noise.wrong, 0.0, 1.0)
 

@@ -17,7 +17,7 @@ import numpy as np
 from tunesmith.data.spec import Array
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the penalty, in mean eigenvalues of X'X; assumption: a wide range
-LANDMARKS = 1000  # rows that a kernel is spanned by; measured: benchmarks/label_errors.md
+LANDMARKS = 1000  # rows that a kernel is spanned by; assumption, no other number was tried
 REFERENCE = 8000  # rows among which neighbours are sought; assumption
 NEAREST = (3, 5, 10, 20, 40)  # neighbours asked, the best of these; assumption
 TREE_ROWS = 40_000  # rows a fold's trees are grown on at most; assumption
@@ -176,7 +176,7 @@ def word_scores(words: Any, codes: Array, fold: Array, classes: int) -> Array:
     total = sum(sums)
     for number, own in enumerate(sums):
         seen = total - own
-        without = seen.sum(0) - seen + 0.1  # smoothing; measured: benchmarks/label_errors.md
+        without = seen.sum(0) - seen + 0.1  # smoothing; assumption
         weight = np.log(without) - np.log(without.sum(1, keepdims=True))
         weight /= np.abs(weight).sum(1, keepdims=True) / weight.shape[1]
         found[fold == number] = -(words[fold == number] @ weight.T)
