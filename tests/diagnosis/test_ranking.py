@@ -2,7 +2,7 @@
 
 import itertools
 
-from tunesmith.doctor.diagnosis import ranked
+from tunesmith.doctor.diagnosis import measured, ranked
 from tunesmith.records import Evidence, Finding
 
 
@@ -87,3 +87,12 @@ def test_notes_and_other_places_stay_apart():
     ]
 
     assert len(ranked(found)) == 3
+
+
+def test_a_suspicion_that_was_measured_and_not_confirmed_is_a_note():
+    suspected = finding("data.unscaled_targets")
+    proven = finding("data.unscaled_targets", status="confirmed")
+
+    assert [one.severity for one in measured([suspected], ["targets_at_start"])] == ["note"]
+    assert [one.severity for one in measured([suspected], ["runs"])] == ["warning"]
+    assert [one.severity for one in measured([suspected, proven], ["targets_at_start"])] == ["warning", "warning"]

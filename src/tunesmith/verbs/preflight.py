@@ -49,7 +49,7 @@ def looked(
     """As `preflight`, with the bench on which the program was tried; None where no training could be made of it."""
     from tunesmith.doctor.audits import AUDITS
     from tunesmith.doctor.audits.threads import one_thread
-    from tunesmith.doctor.diagnosis import ranked
+    from tunesmith.doctor.diagnosis import measured, ranked
     from tunesmith.doctor.preflight import CHECKS
     from tunesmith.records.state import random_state, set_random_state
 
@@ -78,7 +78,8 @@ def looked(
             _excuse(found, bench)
     finally:
         set_random_state(before)
-    found.found = ranked(found.found)
+    done = set(found.seconds) - {*found.skipped, *found.failed, *found.unreached}
+    found.found = ranked(measured(found.found, done))
     if audits:
         close(found, material if bench is None else bench.material)
     return found, bench

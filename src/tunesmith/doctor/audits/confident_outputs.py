@@ -25,6 +25,7 @@ from tunesmith.doctor.audits.reference_score_models import (
     tree_scores,
     word_scores,
 )
+from tunesmith.doctor.audits.target_constant import WIDE
 from tunesmith.records.check import Inapplicable
 
 LEAST = 10  # rows with a target below which nothing is said; assumption
@@ -90,6 +91,8 @@ def _target(material: Material, view: View) -> tuple[int, Array, Array]:
     if material.kind in ("binary", "multiclass") or view.target is None or view.target.dtype.kind not in "fiu":
         raise Inapplicable("the target is neither classes nor numbers")
     numbers = view.target.reshape(len(view), -1).astype(np.float64)
+    if numbers.shape[1] > WIDE:
+        raise Inapplicable(f"the target is one thing of {numbers.shape[1]} numbers")
     return 0, numbers, np.asarray(np.isfinite(numbers).all(1))
 
 

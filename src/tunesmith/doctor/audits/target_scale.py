@@ -20,6 +20,7 @@ from tunesmith.doctor.audits.catalogue import audit
 from tunesmith.doctor.audits.material import Material
 from tunesmith.doctor.audits.naming import few, thinned
 from tunesmith.doctor.audits.number_columns import number_columns
+from tunesmith.doctor.audits.target_constant import WIDE
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
 
@@ -50,6 +51,10 @@ def target_scale(material: Material) -> Iterator[Finding]:
     kept = ~np.isnan(columns).all(0)
     if not kept.any() or len(columns) < 2:
         raise Inapplicable("the target holds no numbers")
+    if columns.shape[1] > WIDE:  # a picture, a spectrum: its numbers have one scale
+        together = np.array([f"all {columns.shape[1]} columns"], object)
+        yield from _scales(material, columns[:, kept].reshape(-1, 1), together)
+        return
     names = np.array(_names(material, columns.shape[1]), object)[kept]
     yield from _scales(material, columns[:, kept], names)
     if columns.shape[1] == 1 and len(columns) >= FEWEST and columns.ndim == 2:

@@ -1,5 +1,5 @@
 """From what was found to what is the cause. Imports no torch."""
 
-from tunesmith.doctor.diagnosis.ranking import ranked
+from tunesmith.doctor.diagnosis.ranking import measured, ranked
 
-__all__ = ["ranked"]
+__all__ = ["measured", "ranked"]

@@ -20,6 +20,9 @@ UPSTREAM = ("data", "output", "loss", "numerics", "model", "init", "act", "optim
 KINDS = ("cause", "mechanism", "symptom")
 GRAVITY = ("error", "warning", "note")
 
+# What an audit of the data alone can only suspect, and the check that measures it on the program.
+MEASURED_BY: Mapping[str, str] = {"data.unscaled_targets": "targets_at_start"}
+
 PLACES = ("columns", "layers", "parameters", "rows")
 
 # What a fault brings about that is a fault of its own name elsewhere: the first explains the second away.
@@ -88,6 +91,18 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
     leads = [finding for finding in ordered if first[finding.fault] is finding]
     rest = [finding for finding in ordered if first[finding.fault] is not finding]
     return sorted([*leads, *rest], key=lambda finding: (_tier(finding), first[finding.fault] is not finding))
+
+
+def measured(findings: Iterable[Finding], carried_out: Iterable[str]) -> list[Finding]:
+    """Suspicions that a check has measured on the program and not confirmed are notes."""
+    found, done = list(findings), set(carried_out)
+    confirmed = {one.fault for one in found if one.status == "confirmed"}
+
+    def settled(one: Finding) -> Finding:
+        idle = MEASURED_BY.get(one.fault) in done and one.fault not in confirmed
+        return replace(one, severity="note") if idle and one.severity == "warning" else one
+
+    return [settled(one) for one in found]
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
