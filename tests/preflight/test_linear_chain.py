@@ -209,6 +209,16 @@ def test_nets_that_bend_or_are_meant(name):
     assert not findings("linear_chain", SOUND[name](), above="")
 
 
+def test_where_two_parts_meet_it_is_a_note():
+    """A projector and a predictor: the embedding between them is what is wanted."""
+    projector = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32))
+    predictor = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10))
+
+    (finding,) = findings("linear_chain", program(nn.Sequential(projector, predictor)), above="")
+
+    assert (finding.severity, finding.subject["layers"]) == ("note", ["0.2", "1.0"])
+
+
 def test_a_linear_autoencoder_is_a_note():
     X = torch.randn(200, 20, generator=torch.Generator().manual_seed(0)).numpy()
     brought = program(linear(20, 3, 20), loss=nn.MSELoss(), data=((X, X), None))

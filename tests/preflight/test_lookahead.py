@@ -94,6 +94,24 @@ def test_the_loss_may_shift_by_itself():
     assert [one.message for one in findings("lookahead", letters("unmasked", shifting, shift=0))] == ["model.lookahead"]
 
 
+class Named(Letters):
+    """Outputs by name."""
+
+    def forward(self, tokens):
+        return {"logits": super().forward(tokens)}
+
+
+def test_named_outputs_and_a_loss_that_shifts():
+    def loss(outputs, target):
+        return shifting(outputs["logits"], target)
+
+    for kind, messages in (("masked", []), ("unmasked", ["model.lookahead"])):
+        brought = letters(kind, loss, shift=0)
+        brought.model = Named(kind)
+        brought.optimizer = torch.optim.Adam(brought.model.parameters())
+        assert [one.message for one in findings("lookahead", brought)] == messages
+
+
 def test_a_step_may_shift_by_itself():
     def step(model, loss_fn, optimizer, xb, yb):
         optimizer.zero_grad()

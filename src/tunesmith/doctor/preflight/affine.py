@@ -91,6 +91,11 @@ class Pair:
         return self.first.out if self.second.kernel else self.second.middle
 
     @property
+    def siblings(self) -> bool:
+        """Whether both stand in the same part of the model; where two parts meet, what passes may be wanted as it is."""
+        return self.first.name.rpartition(".")[0] == self.second.name.rpartition(".")[0]
+
+    @property
     def composed(self) -> int:
         """Weights of the one map that the two make: kernels of a and b give one of a + b - 1."""
         size = self.first.middle * self.second.out

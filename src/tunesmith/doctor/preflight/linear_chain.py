@@ -7,7 +7,8 @@ Matters   two linear layers are one: the second adds weights and no power. A net
 Remedies  an activation between the layers, or one layer instead of the two.
 Limits    a factorisation is left alone: with fewer weights than the one map they make (adapters, linear bottlenecks, linear autoencoders: a
           note where the whole net is one), by groups, one axis after the other, an upsampling; so are the products inside recurrent and
-          attention layers, and a layer whose result is read in several places (residual branches).
+          attention layers, and a layer whose result is read in several places (residual branches). A note where two parts of a model
+          meet (an encoder and its head): there the embedding itself may be wanted.
 Source    vocabulary of model.missing_nonlinearity: the identity of affine maps.
 """
 
@@ -62,7 +63,9 @@ def linear_chain(bench: Bench) -> Iterator[Finding]:
         yield _finding("warning" if wide or not pairs else "note", "model.affine", pairs, layers, evidence)
     elif wide:
         evidence = Evidence(name="pairs_with_nothing_between", value=len(wide), threshold=0, source="the graph")
-        yield _finding("warning", "model.linear_chain", wide, _named(wide), evidence)
+        near = [pair for pair in wide if pair.siblings]
+        shown = near or wide
+        yield _finding("warning" if near else "note", "model.linear_chain", shown, _named(shown), evidence)
 
 
 def _graph(bench: Bench, model: nn.Module, given: Arguments) -> Graph:

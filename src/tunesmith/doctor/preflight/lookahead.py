@@ -36,7 +36,7 @@ from tunesmith.doctor.preflight.seeing import Seen, main, seen
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import CHEAP, Inapplicable
 from tunesmith.records.state import random_state, set_random_state
-from tunesmith.training.batch import Batch
+from tunesmith.training.batch import Batch, outputs_of
 
 PLACES = (0.25, 0.5, 0.75)  # of the length, where the sequence is cut; assumption
 
@@ -126,6 +126,9 @@ def _asked(bench: Bench) -> Sequence:
     if told is None:
         raise Inapplicable("the targets are not the inputs of another step")
     offset = 0 if turned else _offset(bench, heard, batch, told)
+    if offset is None and told.steps <= 0:
+        raise Inapplicable("which output a target meets cannot be seen in the loss")
+    offset = offset or 0
     return Sequence(given, told, told.steps - offset, rows, turned)
 
 
@@ -139,17 +142,20 @@ def _related(given: Arguments, target: Tensor, rows: int, turned: bool) -> Relat
     )
 
 
-def _offset(bench: Bench, heard: Seen, batch: Batch, told: Relation) -> int:
-    """How much later the output stands that a target meets in the loss: the one whose gradient a change of that target alone moves."""
-    outputs, target = main(heard), heard.target
-    if outputs is None or not isinstance(target, Tensor) or target.numel() != batch.size * told.width:
-        return 0
+def _offset(bench: Bench, heard: Seen, batch: Batch, told: Relation) -> int | None:
+    """How much later the output stands that a target meets in the loss: the one whose gradient a change of that target alone moves.
+
+    None where the loss does not show it.
+    """
+    target = heard.target
+    if main(heard) is None or not isinstance(target, Tensor) or target.numel() != batch.size * told.width:
+        return None
     place = told.width // 2
     other = target.clone().reshape(batch.size, -1)
     other[:, place] = other[:, place].roll(1)
-    gap = _gradient(bench, heard, batch, target, other.reshape(target.shape))
+    gap = _gradient(bench, heard, target, other.reshape(target.shape))
     if gap is None:
-        return 0
+        return None
     if gap.dim() and gap.shape[0] != batch.size and gap.shape[0] % batch.size == 0:
         gap = gap.reshape(batch.size, -1, *gap.shape[1:])
     for axis in range(1, gap.dim()):
@@ -157,23 +163,18 @@ def _offset(bench: Bench, heard: Seen, batch: Batch, told: Relation) -> int:
             moved = gap.movedim(axis, 0).reshape(gap.shape[axis], -1).amax(1).nonzero()[:, 0].tolist()
             if len(moved) == 1:
                 return int(moved[0]) - place
-    return 0
+    return None
 
 
-def _gradient(bench: Bench, heard: Seen, batch: Batch, target: Tensor, other: Tensor) -> Tensor | None:
-    """How far the gradient of the loss by the outputs moves with the target; None where the loss takes nothing but the model's own."""
-    twin = bench.twin()
-    outputs = main(heard)
-    assert outputs is not None
-    if outputs is not heard.outputs:
-        return None
-    found, random = [], random_state()
+def _gradient(bench: Bench, heard: Seen, target: Tensor, other: Tensor) -> Tensor | None:
+    """How far the gradient of the loss by the outputs moves with the target; None where the loss cannot be asked."""
+    loss, found, random = bench.twin().loss_fn, [], random_state()
     try:
         for wanted in (target, other):
-            free = outputs.detach().clone().requires_grad_()
-            value = twin.loss_fn(free, wanted, *heard.more, **heard.named)
+            free = mapped(heard.outputs, lambda leaf: leaf.detach().clone().requires_grad_(leaf.is_floating_point()))
+            value = loss(free, wanted, *heard.more, **heard.named)
             value = value[0] if isinstance(value, tuple) else value
-            found.append(torch.autograd.grad(value.sum(), free)[0])
+            found.append(torch.autograd.grad(value.sum(), outputs_of(free))[0])
     except Exception:  # whatever a user's own loss raises: other checks tell
         return None
     finally:
