@@ -143,6 +143,7 @@ SOUND = {
         nn.Unflatten(1, (8, 8)), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Flatten(), nn.Linear(64, 10)
     ),
     "mixes in training alone": lambda: _mixup(),
+    "batch norm in a plain list": lambda: Listed(),
 }
 
 
@@ -156,6 +157,19 @@ def _mixup():
     model = mlp()
     model[1] = Mixup()
     return model
+
+
+class Listed(nn.Module):
+    """Layers that nobody registered: a fault, and another one."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.out = [nn.Linear(64, 16), nn.BatchNorm1d(16)], nn.Linear(16, 10)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.out(torch.relu(x))
 
 
 class Mixup(nn.Module):

@@ -25,6 +25,7 @@ from tunesmith.doctor.preflight.model_call import (
     apart,
     arguments,
     in_double,
+    judged_whole,
     leaves,
     mixed,
     shaken,
@@ -84,7 +85,7 @@ def _leak(bench: Bench) -> tuple[Leak | None, float]:
     given = [arguments(bench, bench.train.take(rows)) for rows in (first, *others)]
     fewer = arguments(bench, bench.train.take(first[:-1]))
     twin = bench.twin()
-    twin.model.eval()
+    judged_whole(twin.model)
     with torch.no_grad():
         *given, fewer = in_double(bench, twin, [*given, fewer])
         kept = answer(bench, twin.model, given[0])

@@ -111,6 +111,18 @@ def leaves(tree: Any) -> Iterator[Tensor]:
             yield from leaves(value)
 
 
+def judged_whole(model: nn.Module) -> nn.Module:
+    """The model in evaluation mode, with the layers in plain lists and dicts that `eval()` does not reach: those are another check's."""
+    model.eval()
+    for module in list(model.modules()):
+        for value in vars(module).values():
+            held = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+            for each in held:
+                if isinstance(each, nn.Module):
+                    each.eval()
+    return model
+
+
 def in_double(bench: Bench, twin: Twin, given: Sequence[Arguments]) -> list[Arguments]:
     """Model and arguments in double precision where the model takes them; else everything stays as it is."""
     wide = [mapped(each, lambda leaf: leaf.double() if leaf.is_floating_point() else leaf) for each in given]
@@ -121,8 +133,7 @@ def in_double(bench: Bench, twin: Twin, given: Sequence[Arguments]) -> list[Argu
                 answer(bench, twin.model, each)
     except (RuntimeError, TypeError, ValueError):
         fresh = bench.model()
-        fresh.train(twin.model.training)
-        twin.model = fresh
+        twin.model = fresh.train() if twin.model.training else judged_whole(fresh)
         return list(given)
     return wide
 
