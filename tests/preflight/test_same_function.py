@@ -1,118 +1,145 @@
-import copy
-import math
-
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from tunesmith.doctor.preflight.same_function import same_function
+from tunesmith.doctor.preflight.same_function import DifferentFunction, same_function
 from tunesmith.records import ModelError
 
-X = torch.randn(6, 5, 8, generator=torch.Generator().manual_seed(0))
+SHAPES = [(3, 4), (1, 7), (5, 1)]
 
 
-def attention(q, k, v):
-    return torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1) @ v
+def rows(*shapes):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator) for shape in shapes or SHAPES]
 
 
-class Slow(nn.Module):
-    """A linear layer, row by row."""
+class Attention(nn.Module):
+    """One head, by the formula softmax(Q K' / sqrt d) V, or by torch's fused kernel; `slip` is a mistake in it."""
 
-    def __init__(self, layer):
+    def __init__(self, fused, slip=""):
         super().__init__()
-        self.weight, self.bias = nn.Parameter(layer.weight.detach().clone()), nn.Parameter(layer.bias.detach().clone())
+        self.qkv, self.fused, self.slip = nn.Linear(8, 24), fused, slip
 
     def forward(self, x):
-        return torch.stack([self.weight @ row + self.bias for row in x])
+        q, k, v = self.qkv(x).chunk(3, -1)
+        if self.fused:
+            masked = self.slip == "mask"
+            return functional.scaled_dot_product_attention(q, k, v, is_causal=masked)
+        weights = (q @ k.transpose(-1, -2) / 8**0.5).softmax(-1)
+        return (weights.detach() if self.slip == "detached" else weights) @ v
 
 
-class Detached(Slow):
-    """The right outputs, and no gradient by the bias."""
+def test_a_fused_kernel_gives_the_formula():
+    found = same_function(Attention(True), Attention(False), rows((2, 5, 8), (1, 1, 8), (3, 9, 8)))
 
-    def forward(self, x):
-        return x @ self.weight.T + self.bias.detach()
+    assert (found.calls, found.outputs, found.gradients) == (
+        3,
+        3,
+        9,
+    )  # by the input, the weight and the bias of each call
+    assert found.double
+    assert found.apart < 1
 
 
-def test_a_fused_kernel_agrees_with_the_formula():
-    same_function(functional.scaled_dot_product_attention, attention, [(X, X.flip(1), 2 * X), (3 * X, X, X)])
+def test_what_differs_is_named_with_its_place():
+    with pytest.raises(
+        DifferentFunction, match=r"output of call 1 on inputs of shape \(2, 5, 8\) differs in .* first at \[0, 0, 0\]"
+    ):
+        same_function(Attention(True, "mask"), Attention(False), rows((2, 5, 8)))
 
 
-def test_a_module_agrees_with_its_slow_twin():
-    layer = nn.Linear(8, 3)
+def test_a_difference_in_one_number_is_placed():
+    def off(x):
+        return x + torch.eye(3, 4)[:3, :4] * (torch.arange(3)[:, None] == 2) * 1e-3
 
-    same_function(layer, Slow(layer), [X[0], X[1]])
+    with pytest.raises(DifferentFunction, match=r"1 of 12 numbers: first at \[2, 2\]"):
+        same_function(off, lambda x: x + 0, rows((3, 4)))
+
+
+def test_equal_outputs_with_other_gradients_are_found():
+    with pytest.raises(DifferentFunction, match="the gradient by input 0 in call 1"):
+        same_function(Attention(False, "detached"), Attention(False), rows((2, 5, 8)))
+
+
+def test_a_gradient_that_is_missing():
+    with pytest.raises(DifferentFunction, match="has a gradient in the plain version and none in the fast one"):
+        same_function(lambda x: x.detach() * 2, lambda x: x * 2, rows())
 
 
 @pytest.mark.parametrize(
-    ("fast", "plain", "said"),
+    ("fast", "words"),
     [
-        (lambda x: 2 * x, lambda x: 2.01 * x, "input 0: output differs in 240 of 240"),
-        (lambda x: x.clamp(min=0), lambda x: x, "input 0: output differs"),
-        (lambda x: x.sum(1), lambda x: x.sum(2), r"has the shape \(6, 8\); expected \(6, 5\)"),
-        (lambda x: (x.detach() + 0 * x).exp(), torch.exp, "the gradient by argument 0"),
-        (lambda x: (x, x + 1), lambda x: (x, x + 2), r"output\[1\]"),
-        (lambda x: {"a": x}, lambda x: {"b": x}, "in one of the two alone"),
+        (lambda x: x.sum(-1, keepdim=True), "has shape"),
+        (lambda x: (x.sum(-1), 1), "is a tuple of 2 in the fast version"),
+        (lambda x: {"out": x}, "with 'out'"),
+        (lambda x: x.sum(-1).round().long(), "is torch.int64 in the fast version"),
+        (lambda x: x.mul_(2).sum(-1) / 2, "changes its input 0 in place"),
+        (lambda x: x.no_such_thing, "the fast version raises"),
     ],
 )
-def test_the_first_difference_is_named(fast, plain, said):
-    with pytest.raises(ModelError, match=said):
-        same_function(fast, plain, [X])
+def test_other_differences(fast, words):
+    with pytest.raises(DifferentFunction, match=words):
+        same_function(fast, lambda x: x.sum(-1), rows())
 
 
-def test_a_gradient_by_a_parameter():
-    layer = nn.Linear(8, 3)
-
-    with pytest.raises(ModelError, match="the gradient by bias"):
-        same_function(Detached(layer), Slow(layer), [X[0]])
-
-
-def test_only_the_second_input_shows_it():
-    with pytest.raises(ModelError, match="input 1: output"):
-        same_function(lambda x: x.clamp(-9, 9), lambda x: x, [X, 100 * X])
+def test_the_second_of_several_shapes_is_named():
+    """One row is broadcast: right for the first shape alone."""
+    with pytest.raises(DifferentFunction, match=r"call 2 on inputs of shape \(4, 3\)"):
+        same_function(lambda x: x - x[:1], lambda x: x - x.mean(0), rows((1, 3), (4, 3)))
 
 
-def test_double_precision_shows_what_single_hides():
-    """A tanh of a low order agrees to 1e-5 near zero."""
-    small = torch.linspace(-0.05, 0.05, 11)
+def test_rounding_of_single_precision_is_no_difference_where_double_is_not_taken():
+    def single(x):
+        return (x.float() * 3).sum(-1)
 
-    with pytest.raises(ModelError, match="in double precision"):
-        same_function(lambda x: x - x**3 / 3 + 2 * x**5 / 15 + 1e-7, torch.tanh, [small], rtol=1e-3, atol=1e-5)
+    found = same_function(single, lambda x: 3 * x.sum(-1), rows((40, 50)), rtol=1e-4, atol=1e-4)
 
-
-def test_a_kernel_of_single_precision_alone_is_compared_in_that():
-    def fast(x):
-        if x.dtype != torch.float32:
-            raise TypeError("float32 alone")
-        return x.exp()
-
-    same_function(fast, torch.exp, [X])
+    assert not found.double
 
 
-def test_random_numbers_are_drawn_alike_and_nothing_is_changed():
-    layer, x = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5)), X[0].clone()
-    before, state = copy.deepcopy(layer.state_dict()), torch.get_rng_state()
+def test_random_numbers_are_the_same_for_both():
+    before = torch.random.get_rng_state()
 
-    same_function(layer, copy.deepcopy(layer), [x])
+    same_function(lambda x: functional.dropout(x, 0.5), lambda x: functional.dropout(x, 0.5), rows())
 
-    assert torch.equal(x, X[0])
-    assert x.grad is None
-    assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(before[name], now) for name, now in layer.state_dict().items())
+    assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_without_an_input():
-    with pytest.raises(ModelError, match="no input"):
-        same_function(torch.exp, torch.exp, [])
+def test_whole_numbers_and_named_arguments():
+    words = torch.tensor([[0, 2], [1, 1]])
+
+    found = same_function(
+        lambda words, table: table[words],
+        lambda words, table: functional.embedding(words, table),
+        {"words": words, "table": torch.randn(3, 4)},
+    )
+
+    assert found.gradients == 1
 
 
-@given(st.floats(0.01, 0.5), st.integers(0, 10**6))
-@settings(max_examples=25, deadline=None)
-def test_any_other_factor_is_a_difference(amount, seed):
-    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed))
+def test_the_modules_given_stay_as_they_are():
+    fast, plain = Attention(True), Attention(False)
+    was = [each.clone() for each in fast.parameters()]
 
-    same_function(lambda x: x * (1 + amount), lambda x: x + amount * x, [x])
-    with pytest.raises(ModelError):
-        same_function(lambda x: x * (1 + amount), lambda x: x, [x])
+    same_function(fast, plain, rows((2, 5, 8)))
+
+    assert all(torch.equal(one, other) for one, other in zip(was, fast.parameters(), strict=True))
+    assert next(fast.parameters()).dtype == torch.float32
+
+
+def test_nothing_to_compare():
+    with pytest.raises(ModelError, match="no inputs"):
+        same_function(torch.relu, torch.relu, [])
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
+def test_the_tolerance_decides(gap):
+    def compare():
+        return same_function(lambda x: x + gap, lambda x: x, [torch.zeros(2)], rtol=0.0, atol=1e-7)
+
+    if gap > 1e-7:
+        with pytest.raises(DifferentFunction):
+            compare()
+    else:
+        assert compare().apart == pytest.approx(gap / 1e-7)

@@ -1,150 +1,304 @@
-"""A fast way of computing something against the plain one: a tool for people.
+"""Whether a fast version of a function or module gives what the plain slow one gives: outputs and gradients, on several inputs.
 
-"Write the slow, obvious version first, then make it fast and check that the two agree": Karpathy, A Recipe for Training Neural Networks
-(2019), "generalize a special case". Agreement is asked of outputs and of gradients, on every input, also in double precision.
+Compared in double precision where both take it, so that what is left is not rounding. The gradients are those of
+sum(output * c) with the same random c for both, by every floating input and by every parameter that has one name in both.
 """
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunesmith.doctor.preflight.bench import seed_all
 from tunesmith.records import ModelError
 from tunesmith.records.state import random_state, set_random_state
 
-Function = Callable[..., Any]
-SEED = 0  # of whatever the two draw at random, and of the directions that gradients are asked along
-DOUBLE = 1e-10  # relative difference in double precision; assumption: far above rounding, far below a slip in a formula
+TOLERANCES = {  # relative, absolute: the defaults of torch.testing.assert_close
+    torch.float64: (1e-7, 1e-7),
+    torch.float32: (1.3e-6, 1e-5),
+    torch.float16: (1e-3, 1e-5),
+    torch.bfloat16: (1.6e-2, 1e-5),
+}
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class DifferentFunction(ModelError, AssertionError):
+    """Two versions of a function that do not give the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was compared and found the same."""
+
+    calls: int
+    outputs: int  # tensors
+    gradients: int  # tensors
+    double: bool  # in double precision
+    apart: float  # the largest difference, as a share of what is allowed: below 1
 
 
 def same_function(
-    fast: Function, plain: Function, inputs: Sequence[Any], *, rtol: float = 1e-4, atol: float = 1e-6
-) -> None:
-    """Checks that `fast` computes what `plain` does.
+    fast: Callable[..., Any],
+    plain: Callable[..., Any],
+    inputs: Any,
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
+) -> Agreement:
+    """Compares `fast(*inputs)` with `plain(*inputs)`; raises `DifferentFunction` with the first difference.
 
-    `inputs` are several inputs, each a tensor or a tuple of arguments. Compared are the outputs (a tensor, or tensors in tuples, lists and
-    mappings), the gradients by the floating inputs, and by the parameters that both have under the same name, at `rtol` and `atol`; then all
-    of it again in double precision where both take it. Random numbers are seeded alike for the two; neither, nor an input, is changed.
-    Raises `ModelError` that names the first difference.
+    `inputs` is one call (a tensor, a tuple of arguments, or a dict of named ones) or a list of several, of several shapes.
+    Two modules whose parameters have the same names are compared with the weights of `plain` in both. Where numbers are
+    allowed to differ by atol + rtol · |plain| defaults to what `torch.testing.assert_close` takes for the precision.
+    What was passed in is not changed; random generators are put back.
 
-    >>> x = torch.linspace(-2, 2, 9)
-    >>> same_function(lambda x: x * torch.sigmoid(x), torch.nn.SiLU(), [x, 10 * x])
+    >>> import torch
+    >>> x = [torch.randn(3, 4), torch.randn(1, 9)]
+    >>> same_function(torch.logsumexp, lambda x, dim: x.exp().sum(dim).log(), [(one, 1) for one in x]).gradients
+    2
     """
-    if not inputs:
-        raise ModelError("no input was given; expected a list of tensors or of tuples of arguments")
-    for place, given in enumerate(inputs):
-        arguments = given if isinstance(given, tuple) else (given,)
-        _compared(fast, plain, arguments, f"input {place}", rtol, atol)
-        wide = tuple(_wide(each) for each in arguments)
-        if any(isinstance(each, Tensor) and each.is_floating_point() for each in wide) and _takes(plain, wide):
-            if not _takes(fast, wide):
-                continue  # a kernel of single precision alone
-            _compared(
-                _doubled(fast),
-                _doubled(plain),
-                wide,
-                f"input {place} in double precision",
-                min(rtol, DOUBLE),
-                min(atol, DOUBLE),
+    calls = [_call(each) for each in (inputs if isinstance(inputs, list) else [inputs])]
+    if not calls:
+        raise ModelError("same_function got no inputs; give a tensor, a tuple of arguments, or a list of them")
+    random = random_state()
+    try:
+        double = _takes_double(fast, calls[0], seed) and _takes_double(plain, calls[0], seed)
+        one, two = _twin(fast, double), _twin(plain, double)
+        _share_weights(one, two)
+        comparison = _Comparison(rtol, atol, seed)
+        for place, each in enumerate(calls):
+            comparison.call(place, one, two, _double(each) if double else each)
+        return Agreement(len(calls), comparison.outputs, comparison.gradients, double, comparison.apart)
+    finally:
+        set_random_state(random)
+
+
+class _Comparison:
+    """Counts what was compared; raises at the first difference."""
+
+    def __init__(self, rtol: float | None, atol: float | None, seed: int) -> None:
+        self.rtol, self.atol, self.seed = rtol, atol, seed
+        self.outputs = self.gradients = 0
+        self.apart = 0.0
+
+    def call(self, place: int, fast: Any, plain: Any, call: Call) -> None:
+        where = f"call {place + 1} on {_shapes(call)}"
+        theirs, given_theirs = self._ask(plain, call, f"the plain version raises in {where}")
+        mine, given_mine = self._ask(fast, call, f"the fast version raises in {where}, the plain one does not")
+        self._unchanged(call, given_mine, given_theirs, where)
+        pairs = list(_pairs(mine, theirs, "", where))
+        for name, one, two in pairs:
+            self._equal(one, two, f"output{name} of {where}")
+            self.outputs += 1
+        self._slopes(fast, plain, given_mine, given_theirs, pairs, where)
+
+    def _ask(self, function: Any, call: Call, trouble: str) -> tuple[Any, Call]:
+        given = _free(call)
+        torch.manual_seed(self.seed)
+        try:
+            with torch.enable_grad():
+                return function(*given[0], **given[1]), given
+        except Exception as error:  # whatever a user's own function raises
+            raise DifferentFunction(f"{trouble}: {type(error).__name__}: {error}") from error
+
+    def _unchanged(self, call: Call, fast: Call, plain: Call, where: str) -> None:
+        for name, was, mine, theirs in zip(_names(call), _leaves(call), _leaves(fast), _leaves(plain), strict=True):
+            if _same(was, theirs) and not _same(was, mine):
+                raise DifferentFunction(
+                    f"the fast version changes its {name} in place in {where}; the plain one does not"
+                )
+
+    def _slopes(
+        self, fast: Any, plain: Any, mine: Call, theirs: Call, pairs: Sequence[tuple[str, Tensor, Tensor]], where: str
+    ) -> None:
+        generator = torch.Generator().manual_seed(self.seed)
+        sums: list[list[Tensor]] = [[], []]
+        for name, one, two in pairs:
+            if two.requires_grad and not one.requires_grad:
+                raise DifferentFunction(
+                    f"output{name} of {where} has a gradient in the plain version and none in the fast one"
+                )
+            if one.requires_grad and two.requires_grad:
+                along = torch.randn(two.shape, generator=generator, dtype=torch.float64)
+                for kept, each in zip(sums, (one, two), strict=True):
+                    kept.append((each * along.to(each)).sum())
+        if not sums[1]:
+            return
+        names, sources = _sources(fast, plain, mine, theirs)
+        found = []
+        for kept, source in zip(sums, sources, strict=True):
+            found.append(torch.autograd.grad(sum(kept[1:], kept[0]), source, allow_unused=True))
+        for name, one, two in zip(names, *found, strict=True):
+            if one is None and two is None:
+                continue
+            zero = torch.zeros_like(one if two is None else two)
+            self._equal(
+                zero if one is None else one, zero if two is None else two, f"the gradient by {name} in {where}"
             )
+            self.gradients += 1
+
+    def _equal(self, one: Tensor, two: Tensor, what: str) -> None:
+        if one.shape != two.shape:
+            raise DifferentFunction(
+                f"{what} has shape {tuple(one.shape)} in the fast version and {tuple(two.shape)} in the plain one"
+            )
+        if one.is_floating_point() != two.is_floating_point():
+            raise DifferentFunction(f"{what} is {one.dtype} in the fast version and {two.dtype} in the plain one")
+        rtol, atol = _tolerance(one, two)
+        rtol, atol = (rtol if self.rtol is None else self.rtol), (atol if self.atol is None else self.atol)
+        first, second = _wide(one), _wide(two)
+        gap, allowed = (first - second).abs(), atol + rtol * second.abs()
+        alike = (first == second) | (first.isnan() & second.isnan()) | (gap <= allowed)
+        if not bool(alike.all()):
+            raise DifferentFunction(_told(what, first, second, alike, rtol, atol))
+        share = (gap / allowed)[torch.isfinite(gap) & (allowed > 0)]
+        self.apart = max(self.apart, float(share.max()) if share.numel() else 0.0)
 
 
-def _wide(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+def _told(what: str, one: Tensor, two: Tensor, alike: Tensor, rtol: float, atol: float) -> str:
+    place = tuple(int(axis) for axis in (~alike).nonzero()[0])
+    mine, theirs = one[place].item(), two[place].item()
+    return (
+        f"{what} differs in {int((~alike).sum())} of {alike.numel()} numbers: first at {list(place)}, where the fast version gives "
+        f"{mine:.9g} and the plain one {theirs:.9g}; {atol:g} + {rtol:g} · |plain| is allowed"
+    )
 
 
-def _doubled(function: Function) -> Function:
-    return copy.deepcopy(function).double() if isinstance(function, nn.Module) else function
+def _tolerance(one: Tensor, two: Tensor) -> tuple[float, float]:
+    found = [TOLERANCES.get(each.dtype, (0.0, 0.0)) for each in (one, two)]
+    return max(found)
 
 
-def _takes(function: Function, arguments: tuple[Any, ...]) -> bool:
-    """Whether it gives an answer in double precision."""
-    random = random_state()
-    try:
-        with torch.no_grad():
-            found = dict(_named(_doubled(function)(*arguments), "output"))
-    except (RuntimeError, TypeError, ValueError):
-        return False
-    finally:
-        set_random_state(random)
-    return all(each.dtype == torch.float64 for each in found.values() if each.is_floating_point())
+def _wide(values: Tensor) -> Tensor:
+    return values.detach().to("cpu", torch.complex128 if values.is_complex() else torch.float64)
 
 
-def _compared(
-    fast: Function, plain: Function, arguments: tuple[Any, ...], where: str, rtol: float, atol: float
-) -> None:
-    mine, theirs = _asked(fast, arguments), _asked(plain, arguments)
-    if list(mine) != list(theirs):
-        odd = sorted(set(mine) ^ set(theirs))
-        raise ModelError(f"{where}: {odd[0]} is there in one of the two alone")
-    for name, wanted in theirs.items():
-        _same(mine[name], wanted, f"{where}: {name}", rtol, atol)
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())
 
 
-def _asked(function: Function, arguments: tuple[Any, ...]) -> dict[str, Tensor]:
-    """Outputs, and gradients of a sum of them with fixed random factors, by name."""
-    function = copy.deepcopy(function) if isinstance(function, nn.Module) else function
-    free = tuple(_free(each) for each in arguments)
-    leaves = {f"the gradient by argument {place}": each for place, each in enumerate(free) if _floating(each)}
-    if isinstance(function, nn.Module):
-        leaves |= {f"the gradient by {name}": each for name, each in function.named_parameters() if each.requires_grad}
-    random = random_state()
-    try:
-        seed_all(SEED)
-        told = dict(_named(function(*free), "output"))
-        generator = torch.Generator().manual_seed(SEED)
-        total = [
-            (each * torch.randn(each.shape, generator=generator, dtype=torch.float64).to(each)).sum()
-            for each in told.values()
-            if each.requires_grad
-        ]
-    finally:
-        set_random_state(random)
-    found = {name: each.detach() for name, each in told.items()}
-    if total:
-        gradients = torch.autograd.grad(sum(total[1:], total[0]), list(leaves.values()), allow_unused=True)
-        for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
-            found[name] = torch.zeros_like(leaf) if gradient is None else gradient
+# What is called
+
+
+def _call(given: Any) -> Call:
+    if isinstance(given, Mapping):
+        return (), dict(given)
+    return (given if isinstance(given, tuple) else (given,)), {}
+
+
+def _map(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(tree, Tensor):
+        return change(tree)
+    if isinstance(tree, Mapping):
+        return {key: _map(value, change) for key, value in tree.items()}
+    if isinstance(tree, list | tuple) and not hasattr(tree, "_fields"):
+        return type(tree)(_map(value, change) for value in tree)
+    return tree
+
+
+def _leaves(tree: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    _map(tree, lambda leaf: (found.append(leaf), leaf)[1])  # type: ignore[func-returns-value]
     return found
 
 
-def _floating(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()
+def _names(call: Call) -> list[str]:
+    """A name for each leaf: which argument it is of."""
+    found = [f"input {place}" for place, value in enumerate(call[0]) for _ in _leaves(value)]
+    return found + [f"input {name!r}" for name, value in call[1].items() for _ in _leaves(value)]
 
 
-def _free(value: Any) -> Any:
-    if not isinstance(value, Tensor):
-        return copy.deepcopy(value)
-    fresh = value.detach().clone()
-    return fresh.requires_grad_() if fresh.is_floating_point() else fresh
+def _shapes(call: Call) -> str:
+    return "inputs of shape " + ", ".join(str(tuple(leaf.shape)) for leaf in _leaves(call))
 
 
-def _named(result: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(result, Tensor):
-        yield name, result
-    elif isinstance(result, Mapping):
-        for key, value in result.items():
-            yield from _named(value, f"{name}[{key!r}]")
-    elif isinstance(result, tuple | list):
-        for place, value in enumerate(result):
-            yield from _named(value, f"{name}[{place}]")
+def _free(call: Call) -> Call:
+    """Copies that a gradient can be taken by. They are no leaves, so that a version that writes to its inputs is found out."""
+
+    def fresh(leaf: Tensor) -> Tensor:
+        made = leaf.detach().clone()
+        return made.requires_grad_().clone() if made.is_floating_point() or made.is_complex() else made
+
+    freed: Call = _map(call, fresh)
+    return freed
 
 
-def _same(mine: Tensor, wanted: Tensor, where: str, rtol: float, atol: float) -> None:
-    if mine.shape != wanted.shape:
-        raise ModelError(
-            f"{where} has the shape {tuple(mine.shape)}; expected {tuple(wanted.shape)} as the plain one gives"
-        )
-    one, two = mine.double().cpu(), wanted.double().cpu()
-    close = torch.isclose(one, two, rtol=rtol, atol=atol, equal_nan=True)
-    if bool(close.all()):
+def _double(call: Call) -> Call:
+    wide: Call = _map(call, lambda leaf: leaf.double() if leaf.is_floating_point() else leaf)
+    return wide
+
+
+def _twin(function: Any, double: bool) -> Any:
+    if not isinstance(function, nn.Module):
+        return function
+    made = copy.deepcopy(function)
+    return made.double() if double else made
+
+
+def _takes_double(function: Any, call: Call, seed: int) -> bool:
+    """Whether it gives double precision for double precision."""
+    torch.manual_seed(seed)
+    try:
+        with torch.no_grad():
+            given = _double((_map(call[0], torch.clone), _map(call[1], torch.clone)))
+            result = _twin(function, True)(*given[0], **given[1])
+    except Exception:  # whatever a user's own function raises: the comparison tells of it
+        return False
+    floating = [leaf for leaf in _leaves(result) if leaf.is_floating_point()]
+    return all(leaf.dtype == torch.float64 for leaf in floating)
+
+
+def _share_weights(fast: Any, plain: Any) -> None:
+    """The weights of the plain module in both, where the names and shapes are the same."""
+    if not isinstance(fast, nn.Module) or not isinstance(plain, nn.Module):
         return
-    place = tuple(int(each) for each in (~close).nonzero()[0])
-    gap = (one - two).abs().nan_to_num(float("inf"))
-    raise ModelError(
-        f"{where} differs in {int((~close).sum())} of {close.numel()} numbers, first at {list(place)}: {float(one[place]):.6g}, expected "
-        f"{float(two[place]):.6g}; the largest difference is {float(gap.max()):.3g} (rtol {rtol:g}, atol {atol:g})"
-    )
+    mine, theirs = fast.state_dict(), plain.state_dict()
+    shapes = [
+        {name: value.shape for name, value in each.items() if isinstance(value, Tensor)} for each in (mine, theirs)
+    ]
+    if shapes[0] == shapes[1]:
+        fast.load_state_dict(theirs)
+
+
+def _sources(fast: Any, plain: Any, mine: Call, theirs: Call) -> tuple[list[str], list[list[Tensor]]]:
+    """What gradients are taken by: names, and the tensors of both versions."""
+    found = [
+        (name, one, two)
+        for name, one, two in zip(_names(mine), _leaves(mine), _leaves(theirs), strict=True)
+        if one.requires_grad and two.requires_grad
+    ]
+    if isinstance(fast, nn.Module) and isinstance(plain, nn.Module):
+        held = dict(plain.named_parameters())
+        found += [
+            (f"parameter {name!r}", one, held[name])
+            for name, one in fast.named_parameters()
+            if name in held and one.shape == held[name].shape and one.requires_grad and held[name].requires_grad
+        ]
+    return [name for name, _, _ in found], [[one for _, one, _ in found], [two for _, _, two in found]]
+
+
+def _pairs(one: Any, two: Any, name: str, where: str) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """The tensors of two results of one form, by name."""
+    if isinstance(one, Tensor) and isinstance(two, Tensor):
+        yield name, one, two
+    elif isinstance(one, Mapping) and isinstance(two, Mapping) and set(one) == set(two):
+        for key in two:
+            yield from _pairs(one[key], two[key], f"{name}[{key!r}]", where)
+    elif isinstance(one, list | tuple) and isinstance(two, list | tuple) and len(one) == len(two):
+        for place, (mine, theirs) in enumerate(zip(one, two, strict=True)):
+            yield from _pairs(mine, theirs, f"{name}[{place}]", where)
+    elif isinstance(one, bool | int | float) and isinstance(two, bool | int | float):
+        yield name, torch.tensor(float(one), dtype=torch.float64), torch.tensor(float(two), dtype=torch.float64)
+    elif type(one) is not type(two) or isinstance(one, Mapping | list | tuple):
+        raise DifferentFunction(
+            f"output{name} of {where} is {_form(one)} in the fast version and {_form(two)} in the plain one"
+        )
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"a {type(value).__name__} with {', '.join(map(repr, value))}"
+    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, list | tuple) else "")
