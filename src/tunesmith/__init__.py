@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     __version__: str
     from tunesmith.blocks.layers import initialise, lsuv, norm_for, output_bias_from, swap_norm
     from tunesmith.blocks.schedules import from_torch, to_torch
+    from tunesmith.doctor.preflight.same_function import same_function
     from tunesmith.records import (
         Evidence,
         Finding,
@@ -68,6 +69,7 @@ _PLACES = {
     "predict": "tunesmith.verbs.predict",
     "preflight": "tunesmith.verbs.preflight",
     "report": "tunesmith.verbs.report",
+    "same_function": "tunesmith.doctor.preflight.same_function",
     "schedule": "tunesmith.verbs.schedule",
 }
 
@@ -99,6 +101,7 @@ __all__ = [
     "preflight",
     "report",
     "revise",
+    "same_function",
     "schedule",
     "swap_norm",
     "to_torch",
