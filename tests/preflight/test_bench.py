@@ -299,3 +299,22 @@ def test_rows_by_themselves_have_the_mean_loss_of_the_batch():
 
 def test_recipes_default_stands():
     assert bench_of_task(Task(train=ADULT, target="income"), Recipe()).program.accumulate == 1
+
+
+def test_a_model_that_scales_its_inputs_is_known():
+    X = np.random.default_rng(0).normal(200.0, 50.0, (80, 3)).astype(np.float32)
+
+    class Scaling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.net((x - 200.0) / 50.0)
+
+    def material(net):
+        made = Program(net, nn.MSELoss(), torch.optim.SGD(net.parameters(), 0.1), (X, X[:, :1]), batch_size=8, epochs=1)
+        return bench_of_program(made).material
+
+    assert material(Scaling()).norm_first
+    assert not material(nn.Linear(3, 1)).norm_first

@@ -18,12 +18,14 @@ from tunesmith.doctor.preflight.twin import Twin
 from tunesmith.records import Clock, Program, Recipe, Task
 from tunesmith.records.check import Inapplicable
 from tunesmith.training.batch import Batch
+from tunesmith.training.evaluate import judging
 
 if TYPE_CHECKING:
     from tunesmith.data.spec import Prepared
     from tunesmith.training.plan import Made
 
 Value = TypeVar("Value")
+SCALED = 0.3  # of the largest input, below which a model has scaled it; assumption
 
 CLASS_LOSSES = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
 YES_NO_LOSSES = (
@@ -182,8 +184,28 @@ class Bench:
             found = material_of_arrays(pairs, name="the training arrays", kind=self.kind or "auto")
             found.clock, found.seed = self.clock, self.seed
         found.outputs = self.program.num_classes
-        found.norm_first = "Norm" in first_layer(self.program.model)
+        found.norm_first = "Norm" in first_layer(self.program.model) or self._scales_inputs()
         return found
+
+    def _scales_inputs(self) -> bool:
+        """Whether the model itself brings its inputs to a smaller scale before its first weights."""
+        batch, model, seen = self.batch(64, "scale"), self.model(), list[torch.Tensor]()
+        if not isinstance(batch.inputs, torch.Tensor) or not batch.inputs.is_floating_point():
+            return False
+
+        def note(module: nn.Module, given: Any) -> None:
+            if not seen and given and isinstance(given[0], torch.Tensor):
+                seen.append(given[0].detach())
+
+        for module in model.modules():
+            if any(parameter.dim() > 1 for parameter in module.parameters(recurse=False)):
+                module.register_forward_pre_hook(note)
+        try:
+            with judging(model):
+                model(batch.inputs)
+        except Exception:  # a program that does not run is told of by the check `runs`
+            return False
+        return bool(seen) and bool(seen[0].abs().max() < SCALED * batch.inputs.abs().max())
 
     def kept(self, name: str, make: Callable[[], Value]) -> Value:
         """A value that several checks need, made once."""
