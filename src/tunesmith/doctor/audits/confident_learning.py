@@ -23,7 +23,7 @@ def confident_joint(p: Array, codes: Array) -> Array:
     >>> import numpy as np
     >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.1, 0.9]])
     >>> confident_joint(p, np.array([0, 0, 1, 1, 0])).tolist()
-    [[2, 1], [0, 2]]
+    [[2, 1], [0, 1]]
     """
     count = p.shape[1]
     sure = np.where(p >= thresholds(p, codes) - 1e-6, p, -1.0)

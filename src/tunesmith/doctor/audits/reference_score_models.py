@@ -216,7 +216,7 @@ def folds_of(units: Array, strata: Array, count: int, seed: int) -> Array:
 
     >>> import numpy as np
     >>> folds_of(np.array([7, 9, 7, 8], np.uint64), np.zeros(4, int), 2, 0).tolist()
-    [1, 0, 1, 0]
+    [0, 1, 0, 1]
     """
     from tunesmith.doctor.audits.features_keys import mixed
 

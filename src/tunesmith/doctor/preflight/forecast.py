@@ -176,7 +176,7 @@ def spoken(seconds: float) -> str:
     """Seconds as people say them.
 
     >>> spoken(0.4), spoken(75), spoken(4000)
-    ('0.4 s', '1 min 15 s', '1 h 7 min')
+    ('0.4 s', '1 min 15 s', '1 h 6 min')
     """
     if seconds < 60:
         return f"{seconds:.2g} s"
