@@ -162,7 +162,7 @@ def _finding(material: Material, view: View, area: float, error: float, names: l
     return Finding(
         fault="data.train_val_mismatch",
         severity=severity,
-        message="shift.apart",
+        message="shift.apart" if names else "shift.apart_together",
         values=values,
         evidence=(
             Evidence(name="area under the curve", value=area, threshold=APART, source="fault list", where=view.part),

@@ -133,10 +133,11 @@ def source_rows(bench: Bench, source: Source) -> Array:
 
 
 def faults_by_row(findings: Sequence[Finding]) -> dict[int, tuple[str, ...]]:
-    """The faults whose findings name a row, the rows in the order in which they are named."""
+    """The faults whose findings name a training row, the rows in the order in which they are named."""
     named: dict[int, tuple[str, ...]] = {}
     for finding in findings:
-        rows = finding.subject.get("rows", ())
+        part = finding.subject.get("part", "train")
+        rows = finding.subject.get("rows", ()) if part == "train" else ()
         for row in rows if isinstance(rows, list | tuple) else ():
             if isinstance(row, int | np.integer) and finding.fault not in named.get(int(row), ()):
                 named[int(row)] = (*named.get(int(row), ()), finding.fault)
