@@ -1,5 +1,7 @@
 """Checks inside a budget."""
 
+import contextlib
+import signal
 import time
 
 import pytest
@@ -96,3 +98,24 @@ def test_a_clock_runs_down():
     assert clock.left() == 0.0
     with pytest.raises(OutOfTime):
         clock.need(0.001)
+
+
+def test_a_check_that_overruns_is_cut_off_and_the_alarm_is_put_back():
+    made = Catalog("check")
+
+    @check_of(made, "endless", faults=(), cost=CHEAP)
+    def endless(subject):
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(0.01)
+        yield
+
+    before = signal.getsignal(signal.SIGALRM)
+    start = time.perf_counter()
+
+    told = examine(made, [], Clock(0.2))
+
+    assert told.unreached == ["endless"]
+    assert time.perf_counter() - start < 2.0
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0

@@ -1,7 +1,12 @@
 """A budget of seconds that checks share."""
 
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 
 class Clock:
@@ -35,5 +40,28 @@ class Clock:
             raise OutOfTime(seconds)
 
 
-class OutOfTime(Exception):
-    """A check asks for more seconds than are left: it counts as not reached."""
+class OutOfTime(BaseException):
+    """A check asks for more seconds than are left, or has used them up: it counts as not reached.
+
+    No `Exception`, so that a user's own `except Exception` on the way does not swallow it.
+    """
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raises `OutOfTime` inside when `seconds` are over: in the main thread, where the system has alarms; elsewhere nothing happens."""
+    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not able or not math.isfinite(seconds) or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+
+    def over(number: int, frame: FrameType | None) -> None:
+        raise OutOfTime(seconds)
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

@@ -183,7 +183,7 @@ def _epoch(bench: Bench, epoch: int, batch: float, seed: int) -> Iterator[Batch]
     normed = _needs_two(bench)
     for start in range(0, len(order), size):
         places = order[start : start + size]
-        if len(places) == 1 and normed and len(order) > 1:  # batch norm cannot train on one row
+        if len(places) == 1 and normed and size > 1:  # batch norm cannot train on one row that is left over
             continue
         yield source.take(places)
 
