@@ -6,6 +6,7 @@ from torch import nn
 from tests.preflight.planted import WIDTH, diabetes, digits, findings, mlp, program, regression, usual_step
 from tunesmith.doctor.preflight import CHECKS, bench_of_program
 from tunesmith.doctor.preflight.overfit_batch import best_drill, small_batch
+from tunesmith.records import Inapplicable
 
 
 def upside_down(outputs, target):
@@ -108,3 +109,12 @@ def test_the_program_is_as_it_was():
     list(CHECKS["overfit_batch"].look(bench_of_program(brought)))
 
     assert all(torch.equal(one, other) for one, other in zip(before, brought.model.parameters(), strict=True))
+
+
+def test_a_batch_without_a_finite_loss_is_left_to_others():
+    (X, y), val = digits()
+    broken = X.copy()
+    broken[::3] = np.nan
+
+    with pytest.raises(Inapplicable, match="not finite"):
+        findings("overfit_batch", program(data=((broken, y), val)))

@@ -198,7 +198,7 @@ def _reference(bench: Bench, train: Batch) -> Twin:
     made = nn.Sequential(
         _Scaled(mean, spread), *body, nn.Linear(width, max(1, math.prod(shape))), *ends, _Shaped(shape)
     )
-    made.to(inputs.device)
+    made.to(inputs.device, inputs.dtype)
     return Twin(made, twin.loss_fn, twin.optimizer, None, twin.program)
 
 

@@ -207,8 +207,11 @@ def _in_training_mode(twin: Twin, batch: Batch) -> tuple[float, Tensor]:
 
 def _neither(bench: Bench, batch: Batch, good: Drill, floor: float) -> Finding:
     """Not even Adam: the net, its output or the loss. Which of them, as far as the numbers tell."""
+    finite = [one for one in good.losses if math.isfinite(one)]
+    if not finite:
+        raise Inapplicable("the loss of the batch is not finite")
     outside = _outside(bench, batch, good)
-    falls = bool(good.losses) and (min(good.losses) < -1e-3 or _below_constant(bench, batch, good))
+    falls = min(finite) < -1e-3 or _below_constant(bench, batch, good)
     narrow = bottlenecks(bench.program.model)
     fault, message, remedy = "fit.underfit", "loop.batch_not_learnt", ADVICE
     if narrow:
@@ -261,7 +264,7 @@ def _below_constant(bench: Bench, batch: Batch, good: Drill) -> bool:
                 return False
             adam.step()
             least = min(least, float(loss.detach()))
-    return min(one for one in good.losses if math.isfinite(one)) < 0.9 * least
+    return min((one for one in good.losses if math.isfinite(one)), default=math.inf) < 0.9 * least
 
 
 def _outside(bench: Bench, batch: Batch, good: Drill) -> float:
