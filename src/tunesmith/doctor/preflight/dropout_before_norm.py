@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tunesmith.doctor.preflight.bench import Bench
 from tunesmith.doctor.preflight.catalogue import check
 from tunesmith.doctor.preflight.courses import undisturbed
-from tunesmith.doctor.preflight.model_call import arguments, leaves
+from tunesmith.doctor.preflight.net_graph import as_it_is
 from tunesmith.doctor.preflight.running_statistics import Statistics, held, norms_alone, put, tracking, trained
 from tunesmith.doctor.preflight.scoring import need_step, some
 from tunesmith.doctor.preflight.seeing import plain, quiet
@@ -45,7 +45,7 @@ def dropout_before_norm(bench: Bench) -> Iterator[Finding]:
     if not any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in program.model.modules()):
         raise Inapplicable("the net has no batch norm")
     need_step(bench)
-    if not plain(bench) or not _as_it_is(bench):
+    if not plain(bench) or not as_it_is(bench):
         raise Inapplicable("the program's step prepares what the net is given")
     with undisturbed(bench), quiet():
         yield from _look(bench)
@@ -74,14 +74,6 @@ def _look(bench: Bench) -> Iterator[Finding]:
     if loss - true > max(COSTS * abs(true), 2 * noise):
         shifted = [name for name in ratios if ratios[name] > SHIFTED]
         yield _finding(worst, ratios[worst], steps, loss, true, shifted)
-
-
-def _as_it_is(bench: Bench) -> bool:
-    """Whether the net is given the inputs as the data hold them."""
-    batch = bench.batch(2, "dropout_before_norm")
-    given, named = arguments(bench, batch)
-    mine, theirs = list(leaves(batch.inputs)), list(leaves((given, named)))
-    return len(mine) == len(theirs) and all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
 
 
 def dropouts(model: nn.Module) -> list[nn.Module]:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from tunesmith.blocks.layers.init.graph import Graph, Step
 from tunesmith.blocks.layers.init.tracing import traced
 from tunesmith.doctor.preflight.bench import Bench
-from tunesmith.doctor.preflight.model_call import arguments
+from tunesmith.doctor.preflight.model_call import arguments, leaves
 from tunesmith.doctor.preflight.seeing import quiet
 from tunesmith.records import ModelError
 from tunesmith.records.check import Inapplicable
@@ -39,6 +40,14 @@ def _graph(bench: Bench) -> Graph:
             return traced(bench.model(), named or (given[0] if len(given) == 1 else given))
     except ModelError as error:
         raise Inapplicable(str(error)[:200]) from error
+
+
+def as_it_is(bench: Bench) -> bool:
+    """Whether the net is given the inputs as the data hold them."""
+    batch = bench.batch(2, "net_graph")
+    given, named = arguments(bench, batch)
+    mine, theirs = list(leaves(batch.inputs)), list(leaves((given, named)))
+    return len(mine) == len(theirs) and all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
 
 
 def head_of(bench: Bench) -> Head:
