@@ -4,6 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.preflight.planted import digits, findings, mlp, program, regression, usual_loop, usual_step
+from tunesmith.doctor.preflight import confident_outputs
 from tunesmith.records.check import Inapplicable
 
 
@@ -65,11 +66,20 @@ def test_losses_that_break_once_the_net_is_sure(brought, most):
 
 def test_a_run_that_comes_near_is_warned():
     hot = program(loss=log_of_softmax)
-    hot.model[2].weight.data *= 30
+    hot.model[2].weight.data *= 10
 
     (finding,) = findings("confident_outputs", hot)
 
     assert finding.values["reached"] * 3 >= finding.values["size"]
+
+
+def test_a_run_that_gets_there_is_warned(monkeypatch):
+    monkeypatch.setattr(confident_outputs, "largest", lambda *_: float("nan"))
+
+    (finding,) = findings("confident_outputs", program(loss=log_of_softmax))
+
+    assert finding.severity == "warning"
+    assert finding.message == "advice.confident_outputs_lost"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ Sees      loss and gradients of a copy whose last layer gives 10 up to 200 eithe
           loss make of them; the same in double precision; how large the numbers of that layer are after a short training.
 Matters   the run goes well until the net is sure of a row, then all weights are lost.
 Remedies  fused stable operations (log-softmax, losses that take logits), an epsilon under logarithms.
-Limits    classes alone. A warning up to 30, or where the short training comes within a third of the size; beyond, a note: most runs
-          never get there. Nets whose last layer or inputs are not plain to see are left out.
+Limits    classes alone. A warning up to 30, where the short training comes within a third of the size, or where it ends without finite
+          outputs; beyond, a note: most runs never get there. Nets whose last layer or inputs are not plain to see are left out.
 Source    in float32 log(1 - sigmoid(x)) is log(0) from 17 on, exp(x) overflows from 88.7 on, and log(softmax(x)) is log(0) for
           gaps of more than 103.
 """
@@ -108,11 +108,12 @@ def largest(twin: Twin, last: str, batch: Batch) -> float:
 
 
 def _finding(last: str, size: float, reached: float, steps: int, double: bool) -> Finding:
-    severity: Severity = "warning" if size <= max(ORDINARY, NEAR * reached) else "note"
+    broke = not math.isfinite(reached)  # the short training lost its weights already
+    severity: Severity = "warning" if broke or size <= max(ORDINARY, NEAR * reached) else "note"
     return Finding(
         fault="numerics.unsafe_op",
         severity=severity,
-        message="advice.confident_outputs",
+        message="advice.confident_outputs_lost" if broke else "advice.confident_outputs",
         values={"layer": last, "size": size, "reached": reached, "steps": steps},
         evidence=(
             Evidence(name="largest_output", value=reached, threshold=size, source="short training", where=last),
