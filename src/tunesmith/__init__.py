@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tunesmith.blocks.layers import initialise, lsuv, norm_for, output_bias_from, swap_norm
     from tunesmith.blocks.schedules import from_torch, to_torch
     from tunesmith.doctor.preflight.same_function import same_function
+    from tunesmith.integrations.watch import Watch
     from tunesmith.records import (
         Evidence,
         Finding,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.preflight import preflight
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
+    from tunesmith.verbs.watch import watch
 
 _PLACES = {
     **dict.fromkeys(
@@ -61,6 +63,7 @@ _PLACES = {
     **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
     **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
     "Run": "tunesmith.runs",
+    "Watch": "tunesmith.integrations.watch",
     "audit": "tunesmith.verbs.audit",
     "explain": "tunesmith.verbs.explain",
     "export": "tunesmith.verbs.export",
@@ -71,6 +74,7 @@ _PLACES = {
     "report": "tunesmith.verbs.report",
     "same_function": "tunesmith.doctor.preflight.same_function",
     "schedule": "tunesmith.verbs.schedule",
+    "watch": "tunesmith.verbs.watch",
 }
 
 __all__ = [
@@ -87,6 +91,7 @@ __all__ = [
     "Task",
     "Trial",
     "TunesmithError",
+    "Watch",
     "audit",
     "explain",
     "export",
@@ -105,6 +110,7 @@ __all__ = [
     "schedule",
     "swap_norm",
     "to_torch",
+    "watch",
 ]
 
 
