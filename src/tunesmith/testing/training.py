@@ -5,7 +5,7 @@ import random
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,16 @@ JUDGED_AT_ONCE = 256  # rows; a program that judges in its training mode is judg
 LOWER_IS_BETTER = ("mae", "rmse", "log_loss")
 
 
+class Seen(Protocol):
+    """Who looks on while a program trains."""
+
+    def updated(self, loss: Any) -> None:
+        """After each update: the mean loss of its batches, a number or a tensor."""
+
+    def ended(self, epoch: int) -> None:
+        """After the last update of an epoch, before the schedule moves on; the first epoch is 0."""
+
+
 def trained(program: Program, epochs: int | None = None) -> float:
     """Trains the program's own objects and gives its score on the test part (validation, where it has none).
 
@@ -32,8 +42,11 @@ def trained(program: Program, epochs: int | None = None) -> float:
         return score(program)
 
 
-def train(program: Program, epochs: int | None = None) -> None:
-    """The program's own loop, or the plain one: epochs, batches, its step, its schedule."""
+def train(program: Program, epochs: int | None = None, seen: Seen | None = None) -> None:
+    """The program's own loop, or the plain one: epochs, batches, its step, its schedule.
+
+    Nobody can look into a loop of their own from here: `following.follow` does.
+    """
     last = program.epochs if epochs is None else epochs
     first = resumed(program)
     if program.loop is not None:
@@ -48,10 +61,12 @@ def train(program: Program, epochs: int | None = None) -> None:
         for batch in batches(program, epoch):
             window.append(batch)
             if len(window) == program.accumulate:
-                _update(program, window)
+                _update(program, window, seen)
                 window = []
         if window:
-            _update(program, window)
+            _update(program, window, seen)
+        if seen is not None:
+            seen.ended(epoch)
         if not program.scheduler_first and program.schedule_unit == "epoch" and program.scheduler is not None:
             program.scheduler.step()
 
@@ -82,18 +97,21 @@ def batches(program: Program, epoch: int) -> Iterator[tuple[Any, Tensor]]:
         yield picked(inputs, rows), target[rows]
 
 
-def _update(program: Program, window: list[tuple[Any, Tensor]]) -> None:
+def _update(program: Program, window: list[tuple[Any, Tensor]], seen: Seen | None) -> None:
     by_step = program.scheduler is not None and program.schedule_unit == "step"
     if by_step and program.scheduler_first:
         program.scheduler.step()
+    loss: Any
     if program.step is not None:
-        for inputs, target in window:
-            program.step(program.model, program.loss_fn, program.optimizer, inputs, target)
+        given = [program.step(program.model, program.loss_fn, program.optimizer, *batch) for batch in window]
+        loss = sum(given) / len(given)
     elif needs_closure(program.optimizer):
-        program.optimizer.step(lambda: _backward(program, window))
+        loss = program.optimizer.step(lambda: _backward(program, window))
     else:
-        _backward(program, window)
+        loss = _backward(program, window)
         program.optimizer.step()
+    if seen is not None:
+        seen.updated(loss)
     if by_step and not program.scheduler_first:
         program.scheduler.step()
 
