@@ -34,6 +34,9 @@ Group = Annotated[Text, typer.Option(metavar="COLUMN", help="Column whose rows o
 Time = Annotated[Text, typer.Option(metavar="COLUMN", help="Column to split by time: the newest rows are the test.")]
 Drop = Annotated[Words, typer.Option(metavar="COLUMN", help="Column to leave out. Repeatable.")]
 Weight = Annotated[Text, typer.Option(metavar="COLUMN", help="Column with the weight of each row.")]
+Human = Annotated[
+    Text, typer.Option(metavar="COLUMN", help="Second annotation of the target: the human line, never an input.")
+]
 Positive = Annotated[Text, typer.Option(metavar="LABEL", help="Which of two classes is the positive one.")]
 Labels = Annotated[Text, typer.Option(metavar="FILE", help="File of labels that belongs to an idx file of pictures.")]
 Columns = Annotated[

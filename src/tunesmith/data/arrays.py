@@ -125,7 +125,7 @@ def from_arrays(task: Task, recipe: Recipe, pairs: Mapping[str, tuple[Any, Any]]
     for part in ("val", "test"):
         if part in pairs:
             X, y = pairs[part]
-            bare = replace(task, sample_weight=None, group=None, time=None)
+            bare = replace(task, sample_weight=None, group=None, time=None, human=None)
             setattr(gathered, part, _array_rows(bare, recipe, _inputs(X), y, own, blocks, notices, part))
     rows = gathered.train
     for other in (gathered.val, gathered.test):

@@ -121,8 +121,9 @@ class Pipeline:
         told: list[str],
         source: str = "the data",
         weight: Array | None = None,
+        human: Array | None = None,
     ) -> Part:
-        """A part of read columns; `target` holds raw values."""
+        """A part of read columns; `target` and `human`, a second annotation, hold raw values."""
         if target is not None:
             some = np.all if self.target is not None and self.target.gaps else np.any
             gone = missing_in(target) if target.ndim == 1 else some(np.isnan(target), axis=1)
@@ -131,12 +132,14 @@ class Pipeline:
                 table = {name: values[~gone] for name, values in table.items()}
                 target, rows = target[~gone], rows[~gone]
                 weight = None if weight is None else weight[~gone]
+                human = None if human is None else human[~gone]
         for block in self.blocks:
             remarks = getattr(block, "remarks", None)
             told.extend(remarks(table) if remarks is not None else ())
         inputs = {block.kind: block.transform(table) for block in self.blocks}
         encoded = None if target is None or self.target is None else self.target.encode(target, source)
-        return Part(inputs, encoded, weight, rows)
+        second = None if human is None or self.target is None else self.target.annotated(human)
+        return Part(inputs, encoded, weight, rows, second)
 
     def spec(self) -> dict[str, InputSpec]:
         """What the inputs are, by name."""

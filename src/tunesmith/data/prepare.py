@@ -351,7 +351,7 @@ def _part_rows(gathered: Gathered, part: str, chosen: Array) -> Rows | None:
 def _encoded(pipeline: Pipeline, rows: Rows | None, notices: list[str]) -> Part | None:
     if rows is None:
         return None
-    return pipeline.part(rows.table, rows.target, rows.numbers, notices, rows.name, rows.weight)
+    return pipeline.part(rows.table, rows.target, rows.numbers, notices, rows.name, rows.weight, rows.human)
 
 
 def _counts(target: Target, part: Part | None) -> Array | None:

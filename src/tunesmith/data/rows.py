@@ -25,6 +25,7 @@ class Rows:
     weight: Array | None = None
     group: Array | None = None
     time: Array | None = None
+    human: Array | None = None  # a second annotation, raw as the target
     part: Array | None = None  # "train", "val" or "test" of each row, where the source says so
     numbers: Array = field(default_factory=lambda: np.empty(0, np.int64))  # row numbers in the source
 
@@ -46,6 +47,7 @@ class Rows:
             weight=None if self.weight is None else self.weight[rows],
             group=None if self.group is None else self.group[rows],
             time=None if self.time is None else self.time[rows],
+            human=None if self.human is None else self.human[rows],
             part=None if self.part is None else self.part[rows],
             numbers=self.numbers[rows],
         )
@@ -101,7 +103,12 @@ def checked_weight(values: Array, places: Callable[[Array], str]) -> Array:
 
 
 def with_sides(task: Task, rows: Rows) -> Rows:
-    for role, given in (("weight", task.sample_weight), ("group", task.group), ("time", task.time)):
+    for role, given in (
+        ("weight", task.sample_weight),
+        ("group", task.group),
+        ("time", task.time),
+        ("human", task.human),
+    ):
         if isinstance(given, str):
             raise DataError(
                 f"{role} = {given!r} names a column and the data have none; pass an array with one value a row"
@@ -114,4 +121,13 @@ def with_sides(task: Task, rows: Rows) -> Rows:
         )
     rows.group = None if task.group is None else side_array(task.group, count, "group")
     rows.time = None if task.time is None else side_array(task.time, count, "time")
+    rows.human = None if task.human is None else annotation(task.human, count)
     return rows
+
+
+def annotation(given: Any, rows: int) -> Array:
+    """A second annotation that came as an array of its own."""
+    values = as_array(given, "human")
+    if len(values) != rows:
+        raise DataError(f"human has {len(values)} values and the data have {rows} rows; expected one annotation a row")
+    return values

@@ -27,6 +27,9 @@ class Part:
     target: Array | None
     weight: Array | None  # float32 (N,)
     rows: Array  # int64 (N,), row numbers in the source, 0 is the first row of data
+    human: Array | None = (
+        None  # a second annotation: class indices int64 (N,), -1 where there is none; else as the target came
+    )
 
     def __len__(self) -> int:
         return len(self.rows)

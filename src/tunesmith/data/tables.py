@@ -12,7 +12,7 @@ from tunesmith.data.categories import CategoryBlock
 from tunesmith.data.columns import Reading, Understood, check_given, missing_in, understand
 from tunesmith.data.numbers import NumberBlock
 from tunesmith.data.pipeline import TargetReading, check_columns, read_columns
-from tunesmith.data.rows import Gathered, Rows, checked_weight, side_array
+from tunesmith.data.rows import Gathered, Rows, annotation, checked_weight, side_array
 from tunesmith.data.sheet import Sheet
 from tunesmith.data.spec import Array, Block, Column
 from tunesmith.data.target import inferred
@@ -98,7 +98,12 @@ def _candidates(sheet: Sheet, literal: Sequence[str]) -> str:
 
 def _roles(task: Task, sheet: Sheet) -> dict[str, str]:
     roles = {}
-    for role, name in (("group", task.group), ("time", task.time), ("weight", task.sample_weight)):
+    for role, name in (
+        ("group", task.group),
+        ("time", task.time),
+        ("weight", task.sample_weight),
+        ("human", task.human),
+    ):
         if isinstance(name, str):
             sheet.need(name, f"{role} column")
             roles[role] = name
@@ -192,9 +197,17 @@ def _rows(task: Task, sheet: Sheet, table: dict[str, Array], reading: TargetRead
     out.weight = _role_values(task.sample_weight, sheet, "weight")
     out.group = _role_values(task.group, sheet, "group")
     out.time = _role_values(task.time, sheet, "time")
+    out.human = _human(task.human, sheet)
     if out.weight is not None:
         out.weight = checked_weight(out.weight, lambda bad: f"in {sheet.places(bad)}")
     return out
+
+
+def _human(given: Any, sheet: Sheet) -> Array | None:
+    """A second annotation: of a column, or an array beside the table."""
+    if given is None or (isinstance(given, str) and given not in sheet.frame.columns):
+        return None
+    return TargetReading.of(sheet, (given,)).read(sheet) if isinstance(given, str) else annotation(given, len(sheet))
 
 
 def _role_values(given: Any, sheet: Sheet, role: str) -> Array | None:

@@ -51,6 +51,13 @@ class Target:
             numbers = (numbers - np.asarray(self.center)) / np.asarray(self.spread)
         return np.asarray(numbers.reshape(len(numbers), -1) if len(self.names) > 1 else numbers.reshape(-1), np.float32)
 
+    def annotated(self, values: Array) -> Array:
+        """A second annotation beside the target: class indices int64 (N,), -1 for a missing or unknown label; else the values."""
+        if self.classes is None or self.kind == "multilabel":
+            return values
+        place = {_word(label): number for number, label in enumerate(self.classes)}
+        return np.array([place.get(_word(value), -1) for value in values.tolist()], np.int64)
+
     def decode(self, values: Array) -> Array:
         """Original labels of indices (N,) or of scores (N, C); numbers unscaled, float64; multilabel 0 / 1 as it is."""
         given = np.asarray(values)
@@ -117,6 +124,13 @@ class Target:
                 f"such as {label!r}{hint}: correct those labels, leave the rows out, or train on some of them"
             )
         return indices
+
+
+def _word(label: Any) -> str:
+    """A label as a word: 1, 1.0 and True are "1"."""
+    if isinstance(label, bool | int | float):
+        return str(int(label)) if label == label and abs(label) != np.inf and label == int(label) else str(label)
+    return str(label)
 
 
 def labels_of(values: Array) -> list[Label]:

@@ -31,6 +31,9 @@ class Task:
     group: str | Any | None = field(default=None, kw_only=True)
     time: str | Any | None = field(default=None, kw_only=True)
     sample_weight: str | Any | None = field(default=None, kw_only=True)
+    human: str | Any | None = field(
+        default=None, kw_only=True
+    )  # a second annotation of the target: scored, never an input
     drop: tuple[str, ...] = field(default=(), kw_only=True)
     columns: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # overrules the inferred kind of a column
     positive: Any = field(default=None, kw_only=True)

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tunesmith.records import Finding, Findings
+from tunesmith.reports.beside import beside
 from tunesmith.reports.display import forgiving
 from tunesmith.reports.terminal import MARKS, PLAIN_MARKS, finding_row, marked
 from tunesmith.reports.wording import counted, duration, number, visible
@@ -34,6 +35,8 @@ def show_findings(
         for line in details(finding) if finding.severity != "note" else ():
             console.print(Padding(Text(visible(line), style="dim"), (0, 0, 0, INDENT)))
     console.print()
+    for name, said in beside(found.measured):
+        console.print(Padding(Text(visible(f"{name}: {said}".replace("\xa0", " ")), style="dim"), (0, 0, 0, 0)))
     for line in summary(found, seconds):
         console.print(Text(visible(line)))
 

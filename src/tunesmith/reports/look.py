@@ -8,6 +8,7 @@ import numpy as np
 
 from tunesmith.records import Findings
 from tunesmith.records.look import Dynamics, Look, Sample, Tiles
+from tunesmith.reports.beside import beside
 from tunesmith.reports.checked import summary
 from tunesmith.reports.markup import Html, Section, details, figure, join, section, table, tag
 from tunesmith.reports.page import document
@@ -32,7 +33,7 @@ def page(title: str, found: Findings, look: Look | None, language: str = "en") -
         tag("h1", f"Check of {title}"),
         tag("p", " ".join(summary(found)), class_="facts"),
     )
-    parts = [listed(found, language), *(seen(look) if look is not None else ()), carried_out(found)]
+    parts = [listed(found, language), compared(found), *(seen(look) if look is not None else ()), carried_out(found)]
     return document(f"Check of {title} · Tunesmith", head, [part for part in parts if part is not None])
 
 
@@ -41,6 +42,14 @@ def listed(found: Findings, language: str) -> Section:
     if not len(found):
         return section("findings", "Findings", tag("p", "Nothing to report: no check found a fault.", class_="aside"))
     return section("findings", "Findings", *(finding(one, language) for one in found))
+
+
+def compared(found: Findings) -> Section | None:
+    """What a score of this task is to be held against."""
+    rows = [(name, visible(said)) for name, said in beside(found.measured)]
+    if not rows:
+        return None
+    return section("beside", "What a score stands beside", table(("", ""), rows))
 
 
 def carried_out(found: Findings) -> Section:

@@ -77,6 +77,8 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
             **judged(plan, prepared, evaluated, target, prediction, settled, quiet=quiet),
         }
         part = getattr(prepared, name)
+        if isinstance(part, Part) and part.human is not None:
+            told["parts"][name]["human"] = human(prepared, target, part.human)
         rows = part.rows if isinstance(part, Part) else np.arange(len(target))
         kind = "values" if prepared.kind in VALUES else "probabilities"
         writer.write_arrays(f"predictions/{name}.npz", rows=rows, target=target, **{kind: prediction})
@@ -204,6 +206,22 @@ def baseline(prepared: Prepared, target: Array) -> Array:
     )
     mean = in_units(np.asarray(np.nanmean(seen, axis=0, keepdims=True)), prepared)
     return np.broadcast_to(mean, target.shape).copy()
+
+
+def human(prepared: Prepared, target: Array, second: Array) -> dict[str, Any]:
+    """The scores of a second annotation taken as a prediction, on the rows that have one: the human line."""
+    if prepared.kind in CLASSES:
+        there = second >= 0
+        given: Array = np.eye(prepared.outputs if prepared.outputs > 1 else 2)[second[there]]
+    else:
+        given = np.asarray(second, np.float64)
+        there = np.isfinite(given).reshape(len(given), -1).all(axis=1)
+        given = given[there]
+    if not there.any():
+        return {"rows": 0, "scores": {}}
+    found = metrics.scores(prepared.kind, target[there], given, classes=prepared.classes, positive=prepared.positive)
+    graded = ("log_loss", "roc_auc", "average_precision")  # an annotation gives no probabilities
+    return {"rows": int(there.sum()), "scores": {name: value for name, value in found.items() if name not in graded}}
 
 
 def row_losses(kind: str, target: Array, prediction: Array) -> Array:

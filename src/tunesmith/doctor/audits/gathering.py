@@ -12,7 +12,7 @@ import numpy as np
 from tunesmith.data.columns import Reading, missing_in, understand
 from tunesmith.data.pipeline import TargetReading
 from tunesmith.data.prepare import gather, planned_split
-from tunesmith.data.rows import Gathered
+from tunesmith.data.rows import Gathered, annotation
 from tunesmith.data.sheet import Sheet
 from tunesmith.data.sources import as_array, is_live, is_path, is_table, sheet_of
 from tunesmith.data.spec import Array, Column, Split
@@ -59,11 +59,14 @@ def _table(task: Task, recipe: Recipe, sheets: Mapping[str, Sheet]) -> Material:
             raise
         targets = ()
         notices.append(f"no target is known, and what needs one is left out: {error}")
-    roles = {role: getattr(task, "sample_weight" if role == "weight" else role) for role in ("group", "time", "weight")}
+    roles = {
+        role: getattr(task, "sample_weight" if role == "weight" else role)
+        for role in ("group", "time", "weight", "human")
+    }
     roles = {role: name for role, name in roles.items() if isinstance(name, str)}
     for name in (*task.drop, *roles.values()):
         train.need(name)
-    seen = [name for name in train.frame.columns if name not in {*targets, *task.drop}]
+    seen = [name for name in train.frame.columns if name not in {*targets, *task.drop, roles.get("human")}]
     columns, readings = {}, {}
     for name in seen:
         columns[name], readings[name] = _column(train, name, task.columns.get(name))
@@ -76,6 +79,8 @@ def _table(task: Task, recipe: Recipe, sheets: Mapping[str, Sheet]) -> Material:
         for role, name in roles.items():
             if name in table:
                 setattr(views[part], role, _role(role, table[name]))
+        if roles.get("human") in sheet.frame.columns:
+            views[part].human = TargetReading.of(sheet, (roles["human"],)).read(sheet)
     _side_arrays(task, views["train"])
     made = Material(train.name, "table", "", views, (), tuple(targets), columns, roles, notices=notices)
     _understand_target(made, task)
@@ -112,6 +117,8 @@ def _side_arrays(task: Task, view: View) -> None:
                     f"{role} has {len(values)} values and the data have {len(view)} rows; expected one a row"
                 )
             setattr(view, role, _role(role, values))
+    if task.human is not None and not isinstance(task.human, str):
+        view.human = annotation(task.human, len(view))
 
 
 def _understand_target(made: Material, task: Task) -> None:

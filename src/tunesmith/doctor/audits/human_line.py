@@ -4,8 +4,9 @@ Sees      a column of the same labels as the target that agrees with it far beyo
 Matters   people's agreement is the ceiling: a model that agrees with the labels more than people do has learnt one annotator's
           habits. As an input the column gives the answer away.
 Remedies  leave the column out of the inputs and keep it as a second opinion (advice).
-Limits    a guess of another model looks the same as a person's. A column equal to the target throughout is a copy, not an opinion, and
-          the audits of leakage tell of it. With one second annotator nobody knows which of the two is right.
+Limits    where the second annotation is named (`human`) it is taken at its word. A guess of another model looks the same as a
+          person's. A column equal to the target throughout is a copy, not an opinion, and the audits of leakage tell of it. With one
+          second annotator nobody knows which of the two is right.
 Source    Cohen 1960; Fleiss, Cohen & Everitt 1969; kappa from 0.41 "moderate": Landis & Koch, Biometrics 33 (1977) 159, table.
 """
 
@@ -67,12 +68,18 @@ def _word(cell: Any) -> str:
 
 @audit("human_line", faults=("data.label_noise",), cost=PASS)
 def second_annotations(material: Material) -> Iterator[Finding]:
-    material.need_form("table")
     material.need_target("binary", "multiclass")
     if not material.classed or material.whole.target is None:
         raise Inapplicable("the target has no classes")
     target = material.whole.target
     names = set(_words(material.classes))
+    if material.whole.human is not None:
+        name = material.roles.get("human", "human")
+        told = human_line(target, material.whole.human)
+        material.measured["human"] = {"column": name, **told}
+        yield _told(material, name, target, material.whole.human, told)
+        return
+    material.need_form("table")
     for name in (*material.words("category"), *material.numeric()):
         second = material.whole.table[name]
         if not _same_labels(second, names):
@@ -104,7 +111,7 @@ def _told(material: Material, name: str, target: Array, second: Array, told: dic
     return Finding(
         fault="data.label_noise",
         severity="note",
-        message="audits.human_line",
+        message="audits.human_line_given" if material.whole.human is second else "audits.human_line",
         values={
             "column": name,
             "share": told["share"],
@@ -116,7 +123,7 @@ def _told(material: Material, name: str, target: Array, second: Array, told: dic
         evidence=(
             Evidence(name="Cohen's kappa", value=told["kappa"], threshold=MODERATE, source="Landis & Koch 1977"),
         ),
-        remedies=(APART,),
-        confidence=0.5,
+        remedies=() if material.whole.human is second else (APART,),
+        confidence=0.9 if material.whole.human is second else 0.5,
         subject={"columns": [name], "rows": material.whole.rows[apart[:100_000]].tolist()},
     )

@@ -42,6 +42,7 @@ class View:
     sheet: Sheet | None = None  # the cells as they stand in the file, all rows of the source; see `rows`
     sources: tuple[str, ...] = ()  # the file of each row, where rows are files
     planned: bool = False  # divided off by the recipe, not given by the user
+    human: Array | None = None  # a second annotation, as the target came
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,6 +66,7 @@ class View:
             self.sheet,
             tuple(self.sources[place] for place in places) if self.sources else (),
             self.planned,
+            some(self.human),
         )
 
 
@@ -186,4 +188,5 @@ def _joined(views: Sequence[View]) -> View:
         all_of(lambda view: view.weight),
         first.sheet,
         tuple(sources[place] for place in order) if sources else (),
+        human=all_of(lambda view: view.human),
     )

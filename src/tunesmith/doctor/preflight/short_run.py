@@ -75,7 +75,7 @@ def short_run(bench: Bench) -> Iterator[Finding]:
     base = base_course(bench, steps)
     bench.measured["short_run"] = {"steps": steps, "of": bench.updates, "score": base.score, "seconds": base.seconds}
     reference = attainable(bench)
-    bench.measured["reference"] = {"score": reference.score, "model": reference.best, "chance": reference.chance}
+    bench.measured["attainable"] = {"score": reference.score, "model": reference.best, "chance": reference.chance}
     if not falls_short(base, reference, share):
         return
     yield from _causes(bench, base, reference, steps, share)
@@ -115,7 +115,12 @@ def seconds_of_update(bench: Bench) -> float:
 
 def base_course(bench: Bench, steps: int) -> Course:
     """The program as it is, trained once for all checks that need it."""
-    return bench.kept(f"courses.base.{steps}", lambda: course(bench, Variation(), steps))
+    return kept_course(bench, Variation(), steps)
+
+
+def kept_course(bench: Bench, change: Variation, steps: int, seed: int = 0) -> Course:
+    """A training of a copy, made once for all who ask for the same."""
+    return bench.kept(f"courses.{change}.{steps}.{seed}", lambda: course(bench, change, steps, seed=seed))
 
 
 def falls_short(base: Course, reference: Attainable, share: float) -> bool:
@@ -140,7 +145,7 @@ def _causes(bench: Bench, base: Course, reference: Attainable, steps: int, share
             if bench.clock.spent() + seconds * each.change.epochs > until:
                 cut = True
             elif not last:
-                found = course(bench, each.change, steps)
+                found = kept_course(bench, each.change, steps)
                 tried.append((each, found, closed(base, found, reference)))
                 if tried[-1][2] > 1 - BEATS:  # nothing further in this group can beat it clearly
                     break
@@ -154,7 +159,7 @@ def _causes(bench: Bench, base: Course, reference: Attainable, steps: int, share
             yield _underfit(base, reference, steps, len(tried))
         return
     for place, (each, found, _) in enumerate(equivalent(good)):
-        again = course(bench, each.change, steps, seed=1)
+        again = kept_course(bench, each.change, steps, seed=1)
         if closed(base, again, reference) >= enough * 0.8:
             yield _finding(bench, each, base, found, again, reference, steps, confidence=0.7 if place == 0 else 0.4)
 

@@ -50,6 +50,7 @@ def tiles(facts: Facts, judged: Mapping[str, Any]) -> Html:
     scores: Mapping[str, float] = judged.get("scores", {})
     order = sorted(scores, key=lambda name: name != facts.metric)
     baseline, bounds = judged.get("baseline") or {}, judged.get("intervals") or {}
+    people = (judged.get("human") or {}).get("scores", {})
     shown = []
     for name in order[:TILES]:
         lines = [tag("div", name, class_="name"), tag("div", score(scores[name]), class_="value")]
@@ -57,6 +58,8 @@ def tiles(facts: Facts, judged: Mapping[str, Any]) -> Html:
             lines.append(tag("div", f"95 %: {interval(bounds[name])}", class_="small", title="bootstrap interval"))
         if name in baseline:
             lines.append(tag("div", f"baseline {score(baseline[name])}", class_="small"))
+        if name in people:
+            lines.append(tag("div", f"human line {score(people[name])}", class_="small", title="a second annotation"))
         shown.append(tag("div", *lines, class_="tile first" if name == facts.metric else "tile"))
     where = f"on {count(judged.get('rows'))} {PARTS[facts.judged]}"
     unseen = ", which the training never saw" if facts.judged == "test" else ""
@@ -71,13 +74,15 @@ def scores(facts: Facts) -> Section | None:
     judged = parts[facts.judged]
     names = list(dict.fromkeys(name for part in parts.values() for name in part.get("scores", {})))
     baseline, bounds = judged.get("baseline") or {}, judged.get("intervals") or {}
-    heads = ["score", *parts, "95 % interval", "baseline", ""]
+    people = (judged.get("human") or {}).get("scores", {})
+    heads = ["score", *parts, "95 % interval", "baseline", *(["human line"] if people else []), ""]
     rows = [
         [
             tag("b", name) if name == facts.metric else name,
             *(score(part.get("scores", {}).get(name)) for part in parts.values()),
             interval(bounds.get(name)) or ABSENT,
             score(baseline.get(name)),
+            *([score(people.get(name))] if people else []),
             whisker(name, judged.get("scores", {}).get(name), bounds.get(name), baseline.get(name)),
         ]
         for name in names
@@ -97,6 +102,12 @@ def explained(facts: Facts) -> str:
     elif facts.kind != "language":
         words.append(
             "The baseline always gives the commonest class, with the shares of the training rows as probabilities."
+        )
+    second = facts.part(facts.judged).get("human")
+    if second and second["scores"]:
+        words.append(
+            f"The human line scores a second annotation of {count(second['rows'])} of these rows as if it were a prediction: "
+            "people disagree that often, and a model above it has learnt one annotator's habits."
         )
     threshold = facts.scores.get("threshold")
     if threshold is not None:
