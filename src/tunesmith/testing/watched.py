@@ -20,7 +20,14 @@ def watched(program: Program, folder: str | Path | None = None) -> History:
 
     with seeded(program.seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a planted slip may be one that torch warns of
-        on = watch(program.model, program.optimizer, folder=folder, num_classes=program.num_classes)
+        on = watch(
+            program.model,
+            program.optimizer,
+            loss_fn=program.loss_fn,
+            folder=folder,
+            num_classes=program.num_classes,
+            quiet=True,
+        )
         with suppress(Exception), on:  # what a faulty program raises goes through the watch, which writes it down
             follow(program, _Calls(program, on))
         return on.history  # type: ignore[no-any-return]
