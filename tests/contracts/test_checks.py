@@ -1,17 +1,19 @@
-"""What every audit and every check keeps."""
+"""What every audit, every check and every rule keeps."""
 
 from pathlib import Path
 
 import pytest
 
 from tunesmith.doctor.audits import AUDITS
+from tunesmith.doctor.diagnosis import RULES
 from tunesmith.doctor.preflight import CHECKS
+from tunesmith.runs.quantities import QUANTITIES
 from tunesmith.verbs.check_pages import COSTS, HEADINGS, pages
 from tunesmith.verbs.explain import explain
 from tunesmith.verbs.fault_pages import faults
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = {"audit": (AUDITS, "audits"), "check": (CHECKS, "preflight")}
+FAMILIES = {"audit": (AUDITS, "audits"), "check": (CHECKS, "preflight"), "rule": (RULES, "diagnosis")}
 MEMBERS = [(family, name) for family, (catalogue, _) in FAMILIES.items() for name in catalogue]
 
 
@@ -32,11 +34,16 @@ def test_the_page_says_what_is_seen_why_what_to_do_how_far_and_from_where(family
 def test_what_the_file_says_is_what_the_catalogue_holds(family, name):
     member, page = FAMILIES[family][0][name], pages(family)[name]
 
-    assert page.faults == member.faults
-    assert page.cost in COSTS
-    assert Path(member.look.__code__.co_filename).stem == name
-    assert set(member.faults) <= set(faults())
-    assert f"{family}.{name}" in explain(member.faults[0], width=200).replace("\n", " ")
+    if family == "rule":
+        assert member.fault == name
+        assert page.needs == member.needs
+        assert set(member.needs) <= set(QUANTITIES)
+    else:
+        assert page.faults == member.faults
+        assert page.cost in COSTS
+    assert Path(member.look.__code__.co_filename).stem == name.replace(".", "_")
+    assert set(page.faults) <= set(faults())
+    assert f"{family}.{name}" in explain(page.faults[0], width=200).replace("\n", " ")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,4 +1,4 @@
-"""The manual pages of audits and checks, read from their files: no page needs torch."""
+"""The manual pages of audits, checks and rules, read from their files: no page needs torch."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.verbs.words import row, wrapped
 
-ROOMS: Mapping[str, str] = {"audit": "audits", "check": "preflight"}
+ROOMS: Mapping[str, str] = {"audit": "audits", "check": "preflight", "rule": "diagnosis"}
 HEADINGS = ("Sees", "Matters", "Remedies", "Limits", "Source")
 COSTS = {
     "CHEAP": "cheap: a batch, or a look at the columns",
@@ -21,13 +21,14 @@ COSTS = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the file of an audit or a check says of it."""
+    """What the file of an audit, a check or a rule says of it."""
 
     name: str
     title: str  # the first sentence
     rows: Mapping[str, str]  # by heading
     faults: tuple[str, ...]
-    cost: str
+    cost: str  # of a rule ""
+    needs: tuple[str, ...] = ()  # the quantities of which a rule needs one
 
 
 @cache
@@ -48,8 +49,14 @@ def _members(tree: ast.Module, decorator: str) -> Iterator[Page]:
             if isinstance(one, ast.Call) and getattr(one.func, "id", "") == decorator:
                 told = {word.arg: word.value for word in one.keywords}
                 name, title, rows = ast.literal_eval(one.args[0]), *taken_apart(ast.get_docstring(tree) or "")
-                cost = getattr(told["cost"], "id", "")
-                yield Page(name, title, rows, tuple(ast.literal_eval(told["faults"])), cost)
+                cost = getattr(told.get("cost"), "id", "")
+                faults = tuple(ast.literal_eval(told["faults"])) if "faults" in told else (name,)
+                needs = (
+                    tuple(one.value for one in ast.walk(told["needs"]) if isinstance(one, ast.Constant))
+                    if "needs" in told
+                    else ()
+                )
+                yield Page(name, title, rows, faults, cost, needs)
 
 
 def taken_apart(text: str) -> tuple[str, dict[str, str]]:
@@ -71,10 +78,12 @@ def taken_apart(text: str) -> tuple[str, dict[str, str]]:
 
 
 def check_page(family: str, name: str, width: int) -> str:
-    """The page of one audit or check."""
+    """The page of one audit, check or rule."""
     page = pages(family)[name]
     rows = [(label, page.rows[label]) for label in HEADINGS if label in page.rows]
     rows += [("Faults", ", ".join(page.faults)), ("Cost", COSTS.get(page.cost, page.cost))]
+    rows.append(("Needs", " or ".join(page.needs)))
+    rows = [(label, text) for label, text in rows if text]
     head = wrapped(f"{family}.{name} · {page.title}", width)
     return "\n\n".join([head, "\n".join(row(label, text, width) for label, text in rows)])
 
@@ -91,7 +100,7 @@ def checks_page(family: str, width: int) -> str:
 
 
 def seen_by(fault: str) -> list[str]:
-    """The audits and checks that may yield a fault."""
+    """The audits, checks and rules that may yield a fault."""
     return [f"{family}.{name}" for family in ROOMS for name, page in pages(family).items() if fault in page.faults]
 
 

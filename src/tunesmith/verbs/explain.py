@@ -114,7 +114,7 @@ def contents(width: int = 100) -> str:
             "Catalogues and their members (tunesmith explain schedule, tunesmith explain schedule.cosine):",
             families,
             "",
-            "Audits of the data and checks of the program (tunesmith explain audit, tunesmith explain check)",
+            "Audits of the data, checks of the program, rules over runs (tunesmith explain audit, check, rule)",
             "",
             "Rules of thumb (tunesmith explain experience, tunesmith explain lr.adam)",
         ]

@@ -7,9 +7,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from tunesmith.verbs.check_pages import seen_by
+from tunesmith.verbs.check_pages import pages, seen_by
 from tunesmith.verbs.words import row
 
+IN_A_RUN = (("In a run", "Sees"), ("Matters", "Matters"), ("Limits", "Limits"), ("Source", "Source"))
 SOURCE = re.compile(r"\[([A-Za-z]+)\]")
 
 
@@ -33,6 +34,9 @@ def fault_page(name: str, width: int) -> str:
     rows.append(("Causes", ", ".join(entry.get("causes", ()))))
     rows.append(("Seen as", ", ".join(effects)))
     rows.append(("Found by", ", ".join(seen_by(name))))
+    if name in pages("rule"):
+        told_of_runs = pages("rule")[name].rows
+        rows += [(label, told_of_runs.get(heading, "")) for label, heading in IN_A_RUN]
     cited = dict.fromkeys(
         SOURCE.findall(" ".join(str(entry.get(field, "")) for field in ("definition", "evidence", "remedy")))
     )
