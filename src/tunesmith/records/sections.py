@@ -301,6 +301,10 @@ class RunSection(Section):
     save_seconds: Positive | None = Field(60.0, description="longest time without a checkpoint; none for no limit")
     keep: Count = Field(2, description="checkpoints kept beside the best")
     log_every: Count = Field(1, description="optimizer updates between logged values of loss, rate and gradient norm")
+    watch: bool = Field(
+        True, description="measure gradients, updates, activations and answers on the way, and name what goes wrong"
+    )
+    overhead: Annotated[float, Field(gt=0, lt=1)] = Field(0.03, description="share of the time that the watch may take")
     exporters: list[str] = Field(default_factory=list, description="also write to: tensorboard, mlflow, wandb")
     language: Annotated[str, AfterValidator(_language)] = Field("en", description="of findings and messages: en, zh")
 

@@ -51,10 +51,9 @@ def _members(tree: ast.Module, decorator: str) -> Iterator[Page]:
                 name, title, rows = ast.literal_eval(one.args[0]), *taken_apart(ast.get_docstring(tree) or "")
                 cost = getattr(told.get("cost"), "id", "")
                 faults = tuple(ast.literal_eval(told["faults"])) if "faults" in told else (name,)
-                needs = (
-                    tuple(one.value for one in ast.walk(told["needs"]) if isinstance(one, ast.Constant))
-                    if "needs" in told
-                    else ()
+                asked = ast.walk(told["needs"]) if "needs" in told else ()
+                needs = tuple(
+                    part.value for part in asked if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 )
                 yield Page(name, title, rows, faults, cost, needs)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tunesmith.training.guards import Guard, Probe
     from tunesmith.training.keeping import Keeping
     from tunesmith.training.plan import Made
+    from tunesmith.verbs.observing import Observing
 
 AnyRun = Run | MemoryWriter
 MAY_DIFFER_ON_RESUME = ("run.", "train.device", "train.threads", "eval.bootstrap")  # nothing of these changes an update
@@ -135,6 +136,7 @@ def _carried_out(
     if snapshot is None:
         _write_down(writer, made, prepared)
     _tell(screen, made, prepared)
+    observing = _observing(run, record, screen, made)
     try:
         ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
     except BaseException as error:
@@ -144,6 +146,8 @@ def _carried_out(
             writer.traceback(traceback.format_exc())
         record.close("failed" if failed else "interrupted", None)
         raise
+    if observing is not None:
+        observing.look(made.plan.state.step)
     run.model = made.plan.state.model
     if isinstance(run, MemoryWriter):
         run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
@@ -155,6 +159,17 @@ def _carried_out(
     record.close(STATUS[ending], run.scores)
     _close(run, made, screen, ending)
     return run
+
+
+def _observing(run: AnyRun, record: Fanned, screen: Display, made: "Made") -> "Observing | None":
+    """The rules over this run while it goes on, unless the recipe switches the watch off."""
+    if not made.plan.recipe.run.watch:
+        return None
+    from tunesmith.verbs.observing import Observing
+
+    observing = Observing(run, record, screen)
+    made.plan.guards = (*made.plan.guards, observing)
+    return observing
 
 
 def _tell(screen: Display, made: "Made", prepared: "Prepared") -> None:

@@ -1,0 +1,57 @@
+"""What `fit` does besides training: after an evaluation the rules look at the run so far, and what is new is said."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.records import Finding
+from tunesmith.runs import MemoryWriter, Run
+from tunesmith.runs.readers.own import history_of
+from tunesmith.training.guards import Action, Guard
+
+if TYPE_CHECKING:
+    from tunesmith.records.state import State
+    from tunesmith.training.loop import Record, Screen
+
+SHARE = 0.01  # of the time of a run that the rules may take; assumption: beside the 3 % of the probes
+LOUD = ("error", "warning")
+
+
+class Observing(Guard):
+    """Asks the rules after evaluations, as often as their share of the time allows, and once more at the end.
+
+    A finding is written down and shown when it comes up, and again where it has become graver.
+    """
+
+    def __init__(self, run: Run | MemoryWriter, record: "Record", screen: "Screen") -> None:
+        self.run = run
+        self.record = record
+        self.screen = screen
+        self.known: dict[str, str] = {}  # the gravest severity told, by fault
+        self._began = time.monotonic()
+        self._spent = 0.0
+
+    def after_evaluation(self, state: "State", row: Mapping[str, Any]) -> Action | None:
+        if self._spent <= SHARE * (time.monotonic() - self._began):
+            self.look(state.step)
+        return None
+
+    def look(self, step: int) -> None:
+        """Asks the rules now."""
+        from tunesmith.doctor.diagnosis import diagnosed
+
+        began = time.monotonic()
+        self.record.flush()
+        self.tell(diagnosed(history_of(self.run)), step)
+        self._spent += time.monotonic() - began
+
+    def tell(self, found: Iterable[Finding], step: int) -> None:
+        """Writes and shows what is new and above a note."""
+        for one in found:
+            if one.severity not in LOUD or one.status == "refuted":
+                continue
+            before = self.known.get(one.fault)
+            if before is None or LOUD.index(one.severity) < LOUD.index(before):
+                self.known[one.fault] = one.severity
+                self.record.finding(one, step)
+                self.screen.finding(one, step)
