@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = np.ndarray[Any, Any]
 POINTS = 500  # of a curve: about one a pixel
+FEW = 120  # of the curve of one layer among many
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Facts:
     samples: Mapping[str, Any] | None
     traceback: str = ""
     language: str = "en"
+    placed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name: place: Curve
 
     @property
     def name(self) -> str:
@@ -114,6 +116,7 @@ def gather(run: "Run") -> Facts:
         samples=read(folder / "samples" / "test.json"),
         traceback=tracks.read_text(encoding="utf-8") if tracks.is_file() else "",
         language=recipe.run.language,
+        placed=placed_of(run),
     )
 
 
@@ -141,3 +144,12 @@ def derived_numbers(run: "Run") -> list[Derived]:
 def curves_of(run: "Run") -> dict[str, Any]:
     """The signals of the whole run, thinned to what a chart can show."""
     return {name: run.signals.curve(name, points=POINTS) for name, where in run.signals.names() if not where}
+
+
+def placed_of(run: "Run") -> dict[str, dict[str, Any]]:
+    """The signals of single layers and classes, by quantity and place."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, where in run.signals.names():
+        if where:
+            found.setdefault(name, {})[where] = run.signals.curve(name, where, points=FEW)
+    return found

@@ -12,6 +12,7 @@ from tunesmith.reports.sections.classes import confusion, per_class
 from tunesmith.reports.sections.curves import curves
 from tunesmith.reports.sections.headline import headline, scores
 from tunesmith.reports.sections.inputs import data, model, settings, sourced
+from tunesmith.reports.sections.inside import inside
 from tunesmith.reports.sections.numbers import numbers
 from tunesmith.reports.sections.probabilities import probabilities
 from tunesmith.reports.sections.samples import samples
@@ -27,6 +28,7 @@ SECTIONS = (
     scores,
     findings,
     curves,
+    inside,
     confusion,
     per_class,
     probabilities,
