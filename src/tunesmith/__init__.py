@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from tunesmith.runs import Run
     from tunesmith.verbs.audit import audit
+    from tunesmith.verbs.decompose import error_parts, learning_curve
     from tunesmith.verbs.explain import explain
     from tunesmith.verbs.export import export
     from tunesmith.verbs.fit import fit
@@ -65,9 +66,11 @@ _PLACES = {
     "Run": "tunesmith.runs",
     "Watch": "tunesmith.integrations.watch",
     "audit": "tunesmith.verbs.audit",
+    "error_parts": "tunesmith.verbs.decompose",
     "explain": "tunesmith.verbs.explain",
     "export": "tunesmith.verbs.export",
     "fit": "tunesmith.verbs.fit",
+    "learning_curve": "tunesmith.verbs.decompose",
     "load": "tunesmith.verbs.predict",
     "predict": "tunesmith.verbs.predict",
     "preflight": "tunesmith.verbs.preflight",
@@ -93,11 +96,13 @@ __all__ = [
     "TunesmithError",
     "Watch",
     "audit",
+    "error_parts",
     "explain",
     "export",
     "fit",
     "from_torch",
     "initialise",
+    "learning_curve",
     "load",
     "lsuv",
     "norm_for",
