@@ -91,15 +91,16 @@ class Watch:
         """Takes every hook away and ends the run."""
         if self.closed:
             return
-        self.closed = True
         self.watcher.detach()
         self._flush()
+        self.closed = True
         self._writer.set_status(status)
         self._writer.__exit__(None, None, None)
 
     def _flush(self) -> None:
         if not self.closed:
-            self._writer.set_status(facts=dict(self.watcher.facts))
+            self.watcher.write()
+            self._writer.set_status(facts=self.watcher.known())
             self._writer.flush()
 
     def __enter__(self) -> Self:
