@@ -87,7 +87,7 @@ def test_the_cases_are_more_than_300_sound_runs_and_all_sabotages(benchmark: Loa
 
     assert sum(each["kind"] != "planted" for each in cases) >= 300
     assert {(each["sabotage"], each["strength"]) for each in cases if each["kind"] == "planted"} == {
-        (name, strength) for name in SABOTAGES for strength in (1, 2, 3)
+        (name, strength) for name in SABOTAGES if SABOTAGES[name].suite == "preflight" for strength in (1, 2, 3)
     }
     parts = [len(preflight.cases("v", part)) for part in ("open", "held")]
     assert sum(parts) == len(cases)

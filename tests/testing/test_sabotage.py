@@ -16,7 +16,7 @@ from tunesmith.testing.training import batches, picked, seeded, tensors, trained
 
 
 def test_there_are_many_and_every_mechanism_has_some(fault_ids):
-    assert len(SABOTAGES) >= 70
+    assert len(SABOTAGES) >= 175
     assert {each.mechanism for each in SABOTAGES.values()} == set(MECHANISMS)
     assert {fault for each in SABOTAGES.values() for fault in each.faults} <= fault_ids
 
@@ -49,6 +49,7 @@ def print_of(program: Program) -> list[Any]:
     found += [getattr(each, "p", None) for each in model.modules()] + [
         getattr(each, "momentum", None) for each in model.modules()
     ]
+    found += [type(getattr(program.train, name, None)) for name in ("dataset", "sampler")]
     for part in (program.train, program.val):
         inputs, target = tensors(part)
         found += [hashed(each) for each in (*(inputs if isinstance(inputs, tuple) else (inputs,)), target)]

@@ -30,7 +30,7 @@ def watched(program: Program, folder: str | Path | None = None) -> History:
         )
         with suppress(Exception), on:  # what a faulty program raises goes through the watch, which writes it down
             follow(program, _Calls(program, on))
-        return on.history  # type: ignore[no-any-return]
+        return on.history
 
 
 class _Calls:

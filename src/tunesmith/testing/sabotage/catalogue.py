@@ -27,6 +27,7 @@ MECHANISMS = (
     "numerics",
 )
 STRENGTHS = (1, 2, 3)
+Suite = Literal["preflight", "diagnosis"]
 Change = Callable[[Program, int], Program]
 Fits = Callable[[Program], bool]
 
@@ -37,7 +38,7 @@ class Sabotage:
 
     `faults` are the ids that name it rightly, the root first. `visible`: whether it can be seen before a run at all.
     `invariant`: a run with it is wrong whatever its score. `judged`: the part whose score shows the harm; on "val" a score that is too
-    good is harm too.
+    good is harm too. `suite`: for whose measurement it was written; those of diagnosis are faults that mostly show in a run alone.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Sabotage:
     judged: Literal["test", "val"]
     fits: Fits
     change: Change
+    suite: Suite = "preflight"
 
     def applies(self, program: Program) -> bool:
         """Whether the program is of a kind that can carry the fault."""
@@ -72,16 +74,38 @@ def sabotage(
     visible: bool = True,
     invariant: bool = False,
     judged: Literal["test", "val"] = "test",
+    suite: Suite = "preflight",
 ) -> Callable[[Change], Change]:
     """Decorator: puts `change(program, strength) -> Program` into the catalogue."""
     if mechanism not in MECHANISMS:
         raise ValueError(f"no mechanism called {mechanism!r}; there are {', '.join(MECHANISMS)}")
 
     def put(change: Change) -> Change:
-        SABOTAGES.add(name)(Sabotage(name, faults, mechanism, visible, invariant, judged, fits, change))
+        SABOTAGES.add(name)(Sabotage(name, faults, mechanism, visible, invariant, judged, fits, change, suite))
         return change
 
     return put
+
+
+def late_sabotage(
+    name: str,
+    *faults: str,
+    mechanism: str,
+    fits: Fits,
+    invariant: bool = False,
+    judged: Literal["test", "val"] = "test",
+) -> Callable[[Change], Change]:
+    """Decorator: like `sabotage`, for a fault that shows while the program trains, or in how its run ends."""
+    return sabotage(
+        name,
+        *faults,
+        mechanism=mechanism,
+        fits=fits,
+        visible=False,
+        invariant=invariant,
+        judged=judged,
+        suite="diagnosis",
+    )
 
 
 def as_written(name: str) -> Callable[[Any], Any]:
