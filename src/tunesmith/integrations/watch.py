@@ -18,7 +18,10 @@ Say = Callable[[Finding, int], None]  # a finding, and the update after which it
 
 
 class Watch:
-    """A watched training. Call `step` after each update and `epoch` after each evaluation; `close`, or leave the `with`, at the end."""
+    """A watched training. Call `step` after each update and `epoch` after each evaluation; `close`, or leave the `with`, at the end.
+
+    `first_step` updates were made before: a run that the folder holds is then gone on with.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class Watch:
         overhead: float = 0.03,
         num_classes: int | None = None,
         say: Say | None = None,
+        first_step: int = 0,
     ) -> None:
         from tunesmith.doctor.probes.watcher import Watcher
 
@@ -39,17 +43,19 @@ class Watch:
         if folder is None:
             self._writer = self.run = MemoryWriter()
         else:
-            self.run = Run.create(folder, recipe=Recipe(), info={"title": Path(folder).name})
+            held = first_step > 0 and (Path(folder) / "run.json").is_file()
+            self.run = Run(folder) if held else Run.create(folder, recipe=Recipe(), info={"title": Path(folder).name})
             self._writer = self.run.writer()
         self._writer.__enter__()
-        self._writer.begin_attempt()
+        self._writer.begin_attempt(first_step, self._writer.mark())
         self._say = say
         self._told: set[str] = set()
-        self._epochs = 0
+        self._epochs = len(self.run.evaluations)
         self.closed = False
         self.watcher = Watcher(
             model, optimizers, self._writer.add, loss_fn=loss_fn, overhead=overhead, num_classes=num_classes
         )
+        self.watcher.steps = first_step
         self.watcher.attach()
 
     def register(self, onlooker: "Onlooker") -> None:
