@@ -106,6 +106,7 @@ class Watcher:
         overhead: float = 0.03,
         num_classes: int | None = None,
         loop: bool = False,
+        first_step: int = 0,
     ) -> None:
         found = [unwrapped(one) for one in optimizers]
         for one in found:
@@ -121,7 +122,7 @@ class Watcher:
         self.loop = loop
         self.loss_fn = loss_fn
         self.num_classes = num_classes
-        self.steps = 0
+        self.steps = self.first_step = first_step
         self.facts: dict[str, Any] = {"watched": True} | facts_of(inside(model), found)
         if num_classes is not None:
             self.facts["classes"] = num_classes
@@ -151,11 +152,16 @@ class Watcher:
         self._unsaid: list[tuple[int, Any]] = []  # read off backward passes, while it is open whether `step` is called
         self._counted = False  # an update was made since the last `step`
         self._said = False  # `step` was called
+        self._told_at = 0  # the update of which onlookers were told last
         self._order = ""  # whether `step` comes "before" the optimizer's or "after"; "" is not known yet
         self._run_back = False  # a backward pass since the last update
         self._left: list[Tensor] = []
         self._ended = self._written = self._memory_at = time.perf_counter()
-        self._since: tuple[float, int, float] = (self._ended, 0, 0.0)  # time, step and payments at the last full look
+        self._since: tuple[float, int, float] = (
+            self._ended,
+            first_step,
+            0.0,
+        )  # time, step and payments at the last full look
         self._write_cost = 0.0
 
     # The two ends
@@ -186,6 +192,12 @@ class Watcher:
     @property
     def model(self) -> nn.Module | None:
         return self._model()
+
+    @property
+    def rate(self) -> float | None:
+        """The rate of the first group."""
+        optimizer = self._optimizers[0]()
+        return None if optimizer is None else number(optimizer.param_groups[0].get("lr"))
 
     @property
     def optimizers(self) -> list[torch.optim.Optimizer]:
@@ -219,7 +231,7 @@ class Watcher:
         counted, self._counted = self._counted, False
         if counted and self._order != "before":
             self._flush_pending(self.steps)
-        if self._onlookers and (counted or self._order == "before"):
+        if self._onlookers and (counted or self._order == "before") and self._told_at < self.steps:
             self._tell(value, inputs, target)
         self._paid_light(began)
 
@@ -274,9 +286,10 @@ class Watcher:
     def _plan(self) -> None:
         """Decides about the coming update."""
         coming = self.steps + 1
-        self._light = self.budget.due("light", coming) or self.noise.waits_for(coming)
+        count = coming - self.first_step
+        self._light = self.budget.due("light", count) or self.noise.waits_for(coming)
         self._light_paid = 0.0
-        if self.budget.due("full", coming):
+        if self.budget.due("full", count):
             self._arm(coming)
         if self._light and not self._tap.is_open:
             self._tap.open()
@@ -571,11 +584,11 @@ class Watcher:
             self._disarm()
         elif self._light:
             self.budget.pay("light", self._light_paid)
-            self.budget.looked("light", self.steps, self._light_paid)
+            self.budget.looked("light", self.steps - self.first_step, self._light_paid)
             if self._said or self.loop:
                 self._tap.close()
         if self._onlookers and not self._said:
-            self._tell(None, None, None)
+            self._tell(self._unsaid[-1][1] if self._unsaid else None, None, None)
         if self.ledger.full or len(self._losses) >= LOSSES:
             self._fetch_losses()
             self.ledger.fetch()
@@ -592,7 +605,7 @@ class Watcher:
         ledger, budget = self.ledger, self.budget
         took = now - self._ended - look.paid
         at, step, paid = self._since
-        if look.step > step + 1 or look.step == 1:
+        if look.step > step + 1 or step == self.first_step:
             seconds = (now - at - (budget.spent + look.paid - paid)) / (look.step - step)
             ledger.add("seconds_per_step", look.step, max(seconds, 0.0))
         if look.forward and look.step > 1 and math.isfinite(look.wait) and took > 0:
@@ -607,8 +620,7 @@ class Watcher:
         ledger.add("watch_share", look.step, budget.share)
         spent = look.paid + time.perf_counter() - began
         budget.pay("full", spent)
-        budget.looked("full", look.step, spent)
-        budget.looked("light", look.step, 0.2 * spent)
+        budget.looked("full", look.step - self.first_step, spent)
         self._seldom(look, max(took, 0.0))
         self._since = (time.perf_counter(), look.step, budget.spent)
 
@@ -627,7 +639,7 @@ class Watcher:
         """What costs many passes, where the budget has grown for it."""
         budget = self.budget
         budget.expect("heap", HEAP_SECONDS)
-        if budget.due("heap", look.step):
+        if budget.due("heap", look.step - self.first_step):
             began = time.perf_counter()
             count, held = watcher_machine.live_tensors()
             self.ledger.add("live_tensors", look.step, count)
@@ -635,16 +647,16 @@ class Watcher:
                 self.ledger.add("live_bytes", look.step, held)
             spent = time.perf_counter() - began
             budget.pay("heap", spent)
-            budget.looked("heap", look.step, spent)
+            budget.looked("heap", look.step - self.first_step, spent)
         model = self.model
         budget.expect("curvature", PASSES * took)
-        if model is None or not self.curvature.able or not budget.due("curvature", look.step):
+        if model is None or not self.curvature.able or not budget.due("curvature", look.step - self.first_step):
             return
         began = time.perf_counter()
         found = self.curvature.look(inside(model), look.inputs, look.target)
         spent = time.perf_counter() - began
         budget.pay("curvature", spent)
-        budget.looked("curvature", look.step, spent)
+        budget.looked("curvature", look.step - self.first_step, spent)
         if found is not None:
             self.ledger.add("hessian_top", look.step, found[0])
             self.ledger.add("hessian_seconds", look.step, found[1])
@@ -691,9 +703,8 @@ class Watcher:
             total = total / len(pending)  # of micro-batches; what ran backwards adds up
         if not self._said:
             self._unsaid.append((step, total))
-            if len(self._unsaid) >= UNSAID:
-                self._losses += self._unsaid
-                self._unsaid.clear()
+            if len(self._unsaid) > UNSAID:
+                self._losses.append(self._unsaid.pop(0))
         elif isinstance(total, Tensor):
             self._losses.append((step, total))
         else:
@@ -707,7 +718,7 @@ class Watcher:
                 self.ledger.add("loss", step, value)
 
     def _tell(self, loss: Any, inputs: Any, target: Any) -> None:
-        model = self.model
+        model, self._told_at = self.model, self.steps
         if model is None:
             return
         moment = Moment(

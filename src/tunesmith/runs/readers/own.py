@@ -38,8 +38,10 @@ def history_of(run: Reading, title: str = "") -> History:
 
 
 def _curve(run: Reading, name: str, where: str) -> Series:
-    quantity, part = EPOCHWISE.get(name, (name, "train" if name == "loss" else ""))
-    per = "update" if name not in EPOCHWISE else "epoch" if part == "train" else "evaluation"
+    head, _, rest = name.partition("_")
+    judged = (rest, head) if head in ("train", "val", "test") and rest else None
+    quantity, part = EPOCHWISE.get(name) or judged or (name, "train" if name == "loss" else "")
+    per = "update" if name not in EPOCHWISE and judged is None else "epoch" if part == "train" else "evaluation"
     about: dict[str, Any] = {"part": part, "where": where, "column": name, "per": per}
     condensed = run.signals.curve(name, where, LONGEST)
     if bool(np.array_equal(condensed.low, condensed.high, equal_nan=True)):
