@@ -8,6 +8,7 @@ from typing import TypeAlias
 from tunesmith.records import DataError
 from tunesmith.records.catalog import Catalog
 from tunesmith.runs.history import History
+from tunesmith.runs.readers.opening import head_of
 
 Roles: TypeAlias = Mapping[
     str, str
@@ -44,19 +45,8 @@ def read_log(path: str | Path, roles: Roles | None = None) -> list[History]:
     place = Path(path)
     if not place.exists():
         raise DataError(f"no file or folder {place}; give a run folder or a log")
-    head = _head(place)
+    head = head_of(place)
     for one in sorted(READERS.values(), key=lambda found: (found.order, found.name)):
         if one.takes(place, head):
             return one.read(place, roles or {})
     raise DataError(f"{place} is no log that can be read; there are readers for {', '.join(READERS)}")
-
-
-def _head(path: Path) -> bytes:
-    """The first 64 KiB, unpacked; nothing of a folder."""
-    import gzip
-
-    if path.is_dir():
-        return b""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        return bytes(file.read(65536))

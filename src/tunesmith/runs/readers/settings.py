@@ -1,0 +1,45 @@
+"""Facts of a run from the settings that stand beside its curves."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunesmith.runs.readers import words
+from tunesmith.runs.readers.batches import cell_number
+from tunesmith.runs.readers.naming import split
+
+WHOLE = frozenset(("batch_size", "epochs", "steps", "classes", "steps_per_epoch", "rows", "parameters"))
+UNSET = 2**53  # larger numbers of epochs or steps mean that none was planned
+
+
+def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Known settings among nested ones, the first of each.
+
+    >>> facts_of({"args": {"lr": 0.1, "num_epochs": 5}, "classes": ["a", "b"], "note": "x"})
+    {'lr': 0.1, 'epochs': 5, 'classes': 2}
+    """
+    found: dict[str, Any] = {}
+    for name, value in _leaves(settings):
+        said = split(name)
+        fact = "lr" if said == ["lr"] else words.SETTINGS.get(" ".join(said), "")
+        if said in (["classes"], ["class", "names"], ["labels"], ["label", "names"]) and isinstance(value, list) and len(value) > 1:
+            fact, value = "classes", len(value)
+        fact = fact or {"epochs": "epochs", "steps": "steps"}.get(name.casefold(), "")
+        if not fact or fact in found:
+            continue
+        if fact == "optimizer":
+            if isinstance(value, str) and value:
+                found[fact] = value
+            continue
+        number = cell_number(value)
+        if number is None or not 0 < number < UNSET or (fact in WHOLE and number != int(number)):
+            continue
+        found[fact] = int(number) if fact in WHOLE else number
+    return found
+
+
+def _leaves(settings: Mapping[str, Any], depth: int = 3) -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict) and depth:
+            yield from _leaves(value, depth - 1)
+        elif not isinstance(value, dict):
+            yield str(name), value
