@@ -1,4 +1,4 @@
-"""All rules over one history, and what follows from them taken together."""
+"""All rules over one history, what follows from them taken together, and what such a log cannot tell."""
 
 import time
 import traceback
@@ -6,22 +6,30 @@ from collections.abc import Iterable
 
 from tunesmith.doctor.diagnosis.catalogue import RULES
 from tunesmith.doctor.diagnosis.ranking import ranked
+from tunesmith.doctor.diagnosis.reasoning import reasoned
+from tunesmith.doctor.diagnosis.views import FEWEST, View, view
 from tunesmith.records import Finding, Findings
+from tunesmith.records.messages import render
 from tunesmith.runs.history import History
 
 
-def diagnosed(history: History, only: Iterable[str] | None = None) -> Findings:
-    """What the rules say of a run, the most likely cause first. A rule without its quantities stands in `skipped`, one that broke in `failed`."""
+def diagnosed(history: History, only: Iterable[str] | None = None, language: str = "en") -> Findings:
+    """What the rules say of a run, the most likely cause first.
+
+    A rule without its quantities stands in `skipped`, one that broke in `failed`. `measured["cannot_tell"]` lists what a log of this kind
+    cannot tell, as ids of messages; `notices` says it in words. With `only` the rules named speak for themselves: nothing is concluded.
+    """
+    seen = view(history)
     told = Findings(notices=list(history.notices))
     wanted = None if only is None else set(only)
-    seen = {one.name for one in history.curves if len(one)}
+    there = {one.name for one in history.curves if len(one)}
     found: list[Finding] = []
     for name in RULES:
         one = RULES[name]
         if wanted is not None and name not in wanted:
             continue
         began = time.perf_counter()
-        if one.needs and not seen & set(one.needs):
+        if one.needs and not there & set(one.needs):
             told.skipped[name] = f"the log holds none of {', '.join(one.needs)}"
         else:
             try:
@@ -29,5 +37,33 @@ def diagnosed(history: History, only: Iterable[str] | None = None) -> Findings:
             except Exception:
                 told.failed[name] = traceback.format_exc()
         told.seconds[name] = time.perf_counter() - began
-    told.found = ranked(found)
+    told.found = ranked(found if wanted is not None else reasoned(found, seen))
+    silent = cannot_tell(seen)
+    told.measured["cannot_tell"] = silent
+    told.notices += [render(f"curves.{name}", {"count": count(seen)}, language) for name in silent]
     return told
+
+
+def count(seen: View) -> int:
+    """Points of the longest curve of a loss."""
+    return max((len(one.series) for one in (seen.train, *seen.vals) if one is not None), default=0)
+
+
+def cannot_tell(seen: View) -> list[str]:
+    """What a log of this kind cannot tell, as ids of messages."""
+    if seen.stranger:
+        return [f"cannot_{seen.stranger}"]
+    if seen.judged is None:
+        return ["cannot_no_loss"] if any(len(one) for one in seen.history.curves) else ["cannot_nothing"]
+    if count(seen) < FEWEST:
+        return ["cannot_short"]
+    silent = []
+    if seen.train is None:
+        silent.append("cannot_no_train")
+    if seen.val is None and not seen.scores:
+        silent.append("cannot_no_held")
+    if seen.rate is None:
+        silent.append("cannot_no_rate")
+    if not any(one.per == "update" for one in seen.history.all("loss", where="")):
+        silent.append("cannot_no_updates")
+    return silent

@@ -23,6 +23,8 @@ GRAVITY = ("error", "warning", "note")
 # What an audit of the data alone can only suspect, and the check that measures it on the program.
 MEASURED_BY: Mapping[str, str] = {"data.unscaled_targets": "targets_at_start"}
 
+CANDIDATE = 0.5  # confidence below which a suspicion is one of several candidates; assumption
+
 PLACES = ("columns", "layers", "parameters", "rows")
 
 # What a fault brings about that is a fault of its own name elsewhere: the first explains the second away.
@@ -144,7 +146,16 @@ def _places(finding: Finding) -> set[str]:
 def _explained(finding: Finding, others: list[Finding]) -> Finding:
     if finding.caused_by is not None:
         return finding
-    causes = [other.fault for other in others if other.severity != "note" and _brings(other.fault, finding.fault)]
+    weak = (
+        vocabulary().get(finding.fault, {}).get("kind", "cause") != "cause"
+    )  # a candidate explains a symptom, not another candidate
+    causes = [
+        other.fault
+        for other in others
+        if other.severity != "note"
+        and _brings(other.fault, finding.fault)
+        and (weak or other.status == "confirmed" or other.confidence >= CANDIDATE)
+    ]
     return replace(finding, caused_by=min(causes, key=_stream)) if causes else finding
 
 

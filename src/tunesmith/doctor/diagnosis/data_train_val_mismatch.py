@@ -1,0 +1,75 @@
+"""data.train_val_mismatch: the two parts are not prepared or drawn alike.
+
+Sees      a held loss that stands far above the training loss from the first evaluations on and does not follow it down, or gets worse
+          from the start, while the training loss falls well; a held score at chance beside a training score far above it.
+Matters   the score says nothing of the model, and choices made by it are wrong.
+Remedies  the same preprocessing for both, fitted on the training part; a split by chance within classes; look at ten rows of each.
+Limits    a small training part that is learnt by heart in one epoch looks alike, as does a held part evaluated in the wrong mode. A gap
+          alone is no fault: contrastive losses and strong regularisation have one.
+Source    vocabulary of data.train_val_mismatch and model.train_eval_mode.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.telling import advice, number, told
+from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, view
+from tunesmith.records import Finding
+from tunesmith.runs.history import History
+
+FOLLOWS = 0.15  # of the way the training loss made, that the held one makes at its best; assumption
+APART = 0.5  # of that way, between the two at the first evaluations; assumption
+
+
+@rule("data.train_val_mismatch", needs=("loss",))
+def data_train_val_mismatch(history: History) -> Iterator[Finding]:
+    seen = view(history)
+    train, val = seen.train, seen.val
+    if train is None or val is None or min(len(train), len(val)) < FEWEST + 1 or not seen.readable:
+        return
+    if train.drop < max(10 * train.noise, 0.2 * abs(train.start)):
+        return
+    if not apart(train, val) or _scores_follow(seen):
+        return
+    followed = max(0.0, val.drop) / train.drop
+    yield told(
+        "data.train_val_mismatch",
+        "warning",
+        "never_followed",
+        {
+            "train_start": train.start,
+            "train_end": train.end,
+            "val_first": val.start,
+            "val_best": val.best,
+            "share": followed,
+        },
+        confidence=0.45,
+        evidence=[
+            number("val_followed", followed, FOLLOWS, "assumption"),
+            number("val_loss_first", val.start, train.start),
+        ],
+        remedies=[advice("same_preprocessing"), advice("check_modes")],
+        next_probe="clean_subset",
+    )
+
+
+def apart(train: Curve, val: Curve) -> bool:
+    """Whether the held loss began above the training loss and never followed it."""
+    first = float(np.median(val.level[: max(1, len(val) // 5)]))
+    beside = float(np.interp(val.at[max(0, len(val) // 10)], train.at, train.level))
+    return (
+        val.drop < FOLLOWS * train.drop
+        and first - beside > APART * train.drop
+        and val.best > train.start - 0.3 * train.drop
+    )
+
+
+def _scores_follow(seen: View) -> bool:
+    """Whether a held score got better by a good share of what there was to win: then the parts agree, and it is overfitting."""
+    for score in seen.scores:
+        top = 1.0 if score.sign < 0 and score.best <= 1.0 else score.best
+        if score.drop > 6 * score.noise and score.drop > 0.25 * abs(top - score.start) and score.drop > 0.05:
+            return True
+    return False

@@ -1,0 +1,104 @@
+"""data.unshuffled: the order of the rows carries the label, and batches follow it.
+
+Sees      inside a run: neighbours in a batch with equal labels far more often than chance gives, or labels of a batch that are nearly all
+          one. In a log of updates with epochs: a loss whose course inside an epoch is the same epoch after epoch and that jumps up at the
+          start of each; two passes over the same order.
+Matters   each batch pulls toward its own class, and the net forgets the others.
+Remedies  shuffle every epoch.
+Limits    needs updates and epochs in one log, and three epochs. A loss that falls at each new epoch is rows learnt by heart, not order;
+          samplers that balance classes repeat labels less, not more.
+Source    vocabulary of data.unshuffled: drops inside an epoch and jumps at the start of the next; label entropy within batches far below H0.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.inside import typical, updates_per_epoch
+from tunesmith.doctor.diagnosis.telling import advice, change, number, told
+from tunesmith.doctor.diagnosis.views import View, view
+from tunesmith.records import Finding
+from tunesmith.runs.history import Floats, History
+
+REPEATS = 2.0  # times chance; assumption
+ONE = 0.3  # of the entropy of all labels, within a batch; assumption
+EPOCHS, PHASES = 3, 5
+EXPLAINED = 0.4  # of the squares of the detrended loss, by the place in the epoch; assumption
+JUMP = 0.5  # of the swing within an epoch, at its start; assumption
+
+
+@rule("data.unshuffled", needs=("loss", "label_repeat"))
+def data_unshuffled(history: History) -> Iterator[Finding]:
+    repeat, entropy, whole = (
+        typical(history, "label_repeat"),
+        typical(history, "label_entropy"),
+        history.facts.get("label_entropy"),
+    )
+    one_class = isinstance(whole, int | float) and entropy is not None and entropy < ONE * float(whole)
+    if (
+        repeat is not None
+        and repeat > REPEATS
+        and (one_class or entropy is None or repeat > 2 * REPEATS or not isinstance(whole, int | float))
+    ):
+        yield told(
+            "data.unshuffled",
+            "warning",
+            "labels_repeat",
+            {"repeat": repeat},
+            confidence=0.85,
+            evidence=[number("label_repeat", repeat, REPEATS, "assumption")],
+            remedies=[change("shuffle", {}), advice("shuffle_each")],
+            next_probe="shuffled",
+        )
+        return
+    seen = view(history)
+    found = saw(seen)
+    if found is None or not seen.readable or repeat is not None:
+        return
+    explained, jump = found
+    yield told(
+        "data.unshuffled",
+        "warning",
+        "saw_in_epochs",
+        {"explained": explained, "jump": jump},
+        confidence=0.65,
+        evidence=[
+            number("explained_by_place", explained, EXPLAINED, "assumption"),
+            number("jump", jump, JUMP, "assumption"),
+        ],
+        remedies=[change("shuffle", {}), advice("shuffle_each")],
+        next_probe="shuffled",
+    )
+
+
+def saw(seen: View) -> tuple[float, float] | None:
+    """What the place in the epoch explains of the loss, and the jump at its start over the swing; None without order."""
+    curves = [one for one in seen.history.all("loss", where="", per="update") if one.part in ("train", "")]
+    one = max(curves, key=len, default=None)
+    each = updates_per_epoch(seen.history)
+    if one is None or each is None or each < 2 * PHASES:
+        return None
+    kept = one.finite
+    if len(kept) < EPOCHS * 2 * PHASES or one.counted > len(one.values):
+        return None
+    place = (kept.steps - kept.steps[0]) / each
+    epoch, phase = np.floor(place), np.floor((place % 1) * PHASES)
+    late = epoch >= 1  # the first falls for reasons of its own
+    if len(np.unique(epoch[late])) < EPOCHS:
+        return None
+    profile, explained = _profile(kept.values[late], epoch[late], phase[late])
+    swing = float(profile.max() - profile.min())
+    jump = float(profile[0] - profile[-1]) / swing if swing > 0 else 0.0
+    return (explained, jump) if explained > EXPLAINED and jump > JUMP else None
+
+
+def _profile(values: Floats, epoch: Floats, phase: Floats) -> tuple[Floats, float]:
+    """Means by the place in the epoch of what is left after the mean of each epoch, and the share of squares they explain."""
+    left = values.astype(np.float64).copy()
+    for one in np.unique(epoch):
+        left[epoch == one] -= left[epoch == one].mean()
+    total = float((left**2).sum())
+    means = np.array([left[phase == one].mean() if (phase == one).any() else 0.0 for one in range(PHASES)])
+    inside = float(sum((phase == one).sum() * means[one] ** 2 for one in range(PHASES)))
+    return means, inside / total if total > 0 else 0.0
