@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.runs import Run
     from tunesmith.verbs.audit import audit
     from tunesmith.verbs.decompose import error_parts, learning_curve
+    from tunesmith.verbs.diagnose import diagnose
     from tunesmith.verbs.explain import explain
     from tunesmith.verbs.export import export
     from tunesmith.verbs.fit import fit
@@ -66,6 +67,7 @@ _PLACES = {
     "Run": "tunesmith.runs",
     "Watch": "tunesmith.integrations.watch",
     "audit": "tunesmith.verbs.audit",
+    "diagnose": "tunesmith.verbs.diagnose",
     "error_parts": "tunesmith.verbs.decompose",
     "explain": "tunesmith.verbs.explain",
     "export": "tunesmith.verbs.export",
@@ -96,6 +98,7 @@ __all__ = [
     "TunesmithError",
     "Watch",
     "audit",
+    "diagnose",
     "error_parts",
     "explain",
     "export",

@@ -6,6 +6,7 @@ from tunesmith.cli.audit import audit
 from tunesmith.cli.check import check
 from tunesmith.cli.clean import clean
 from tunesmith.cli.demo import demo
+from tunesmith.cli.diagnose import diagnose
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.explain import explain
 from tunesmith.cli.export import export
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, audit, check, predict, export, report, init, doctor, explain, schedule, clean, demo):
+for command in (fit, audit, check, diagnose, predict, export, report, init, doctor, explain, schedule, clean, demo):
     app.command()(command)
 
 

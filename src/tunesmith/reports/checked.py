@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tunesmith.records import Finding, Findings
+from tunesmith.records.messages import render
 from tunesmith.reports.beside import beside
 from tunesmith.reports.display import forgiving
 from tunesmith.reports.terminal import MARKS, PLAIN_MARKS, finding_row, marked
@@ -32,7 +33,7 @@ def show_findings(
     for finding in found:
         console.print()
         console.print(finding_row(finding, language, marks))
-        for line in details(finding) if finding.severity != "note" else ():
+        for line in details(finding, language) if finding.severity != "note" else ():
             console.print(Padding(Text(visible(line), style="dim"), (0, 0, 0, INDENT)))
     console.print()
     for name, said in beside(found.measured):
@@ -41,8 +42,8 @@ def show_findings(
         console.print(Text(visible(line)))
 
 
-def details(finding: Finding) -> Iterator[str]:
-    """Evidence beside its bound, the places, what it comes from, and how sure that is."""
+def details(finding: Finding, language: str = "en") -> Iterator[str]:
+    """Evidence beside its bound, the places, what it comes from, how sure that is, what was ruled out and what would decide."""
     for one in finding.evidence:
         bound = "" if one.threshold is None else f" (bound {number(one.threshold)})"
         where = f" in {one.where}" if one.where else ""
@@ -56,6 +57,11 @@ def details(finding: Finding) -> Iterator[str]:
     if finding.caused_by is not None:
         yield f"follows from {finding.caused_by}"
     yield f"{finding.status}, confidence {finding.confidence:.2f}"
+    if finding.ruled_out:
+        yield render("told.ruled_out", {"faults": ", ".join(finding.ruled_out)}, language)
+    if finding.next_probe is not None:
+        probe = render(f"probe.{finding.next_probe}", {}, language)
+        yield render("told.next_probe", {"probe": probe, "name": finding.next_probe}, language)
 
 
 def summary(found: Findings, seconds: float | None = None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The manual pages of audits, checks and rules, read from their files: no page needs torch."""
+"""The manual pages of audits, checks, rules and experiments, read from their files: no page needs torch."""
 
 import ast
 import re
@@ -10,7 +10,12 @@ from typing import Any
 
 from tunesmith.verbs.words import row, wrapped
 
-ROOMS: Mapping[str, str] = {"audit": "audits", "check": "preflight", "rule": "diagnosis"}
+ROOMS: Mapping[str, str] = {
+    "audit": "audits",
+    "check": "preflight",
+    "rule": "diagnosis",
+    "experiment": "causes",
+}
 HEADINGS = ("Sees", "Matters", "Remedies", "Limits", "Source")
 COSTS = {
     "CHEAP": "cheap: a batch, or a look at the columns",

@@ -171,7 +171,7 @@ def _wide(bench: Bench, train: Batch) -> Twin:
     if bench.task is not None and bench.recipe is not None and isinstance(width, int):
         wider = bench.kept("capacity.wider", lambda: bench_of_task(*_widened(bench, width), clock=bench.clock))
         return wider.twin()
-    return _reference(bench, train)
+    return reference_net(bench, train)
 
 
 def _widened(bench: Bench, width: int) -> tuple[Task, Recipe]:
@@ -179,7 +179,7 @@ def _widened(bench: Bench, width: int) -> tuple[Task, Recipe]:
     return task, revise(recipe, {"model.width": 4 * width})
 
 
-def _reference(bench: Bench, train: Batch) -> Twin:
+def reference_net(bench: Bench, train: Batch) -> Twin:
     """A copy whose model is a plain net of decent size with the same inputs and outputs."""
     inputs = train.inputs
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point():

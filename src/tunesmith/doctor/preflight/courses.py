@@ -69,8 +69,20 @@ class Course:
         return not self.broke and math.isfinite(self.loss)
 
 
-def course(bench: Bench, change: Variation, steps: int, *, seed: int = 0, start: Twin | None = None) -> Course:
-    """Trains a copy for `steps` updates (of the program as it is; a changed batch sees the same rows) and judges it."""
+Each = Callable[[Twin, Course], None]
+
+
+def _nothing(twin: Twin, told: Course) -> None:
+    """Nobody looks on."""
+
+
+def course(
+    bench: Bench, change: Variation, steps: int, *, seed: int = 0, start: Twin | None = None, each: Each = _nothing
+) -> Course:
+    """Trains a copy for `steps` updates (of the program as it is; a changed batch sees the same rows) and judges it.
+
+    `each` is called after every update; it looks and changes nothing.
+    """
     with undisturbed(bench), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a copied scheduler, whose optimizer is not the one it was made with
         twin = bench.twin() if start is None else start
@@ -81,9 +93,9 @@ def course(bench: Bench, change: Variation, steps: int, *, seed: int = 0, start:
         began = time.perf_counter()
         steps = max(1, round(steps * change.epochs / change.batch))
         if bench.program.loop is not None and not change.blind:
-            _through_loop(bench, twin, change, steps, told)
+            _through_loop(bench, twin, change, steps, told, each)
         else:
-            _through_steps(bench, twin, change, steps, seed, told)
+            _through_steps(bench, twin, change, steps, seed, told, each)
         told.seconds = time.perf_counter() - began
         told.moved = float((sampled_weights(twin) - was).norm() / was.norm().clamp_min(1e-12))
         if not told.broke:
@@ -121,7 +133,9 @@ def undisturbed(bench: Bench) -> Iterator[None]:
 # The steps
 
 
-def _through_steps(bench: Bench, twin: Twin, change: Variation, steps: int, seed: int, told: Course) -> None:
+def _through_steps(
+    bench: Bench, twin: Twin, change: Variation, steps: int, seed: int, told: Course, each: Each
+) -> None:
     feed = feeding(bench, batch=change.batch, seed=seed, blind=change.blind)
     unit = bench.program.schedule_unit
     epoch = max(1, round(bench.updates_per_epoch / change.batch))
@@ -135,6 +149,7 @@ def _through_steps(bench: Bench, twin: Twin, change: Variation, steps: int, seed
             return
         told.steps += 1
         told.losses.append(loss)
+        each(twin, told)
         if not math.isfinite(loss) and bench.program.step is None:
             told.broke = f"the loss became {loss} at update {told.steps}"
             return
@@ -202,7 +217,7 @@ def _mixed(batch: Batch, bench: Bench) -> Batch:
 # The loop
 
 
-def _through_loop(bench: Bench, twin: Twin, change: Variation, steps: int, told: Course) -> None:
+def _through_loop(bench: Bench, twin: Twin, change: Variation, steps: int, told: Course, each: Each) -> None:
     own = program_of(bench, twin)
     per_epoch = max(1, round(bench.updates_per_epoch / change.batch))
     epochs = max(1, math.ceil(steps / per_epoch))
@@ -213,6 +228,7 @@ def _through_loop(bench: Bench, twin: Twin, change: Variation, steps: int, told:
     def count(optimizer: Any, args: Any, named: Any) -> None:
         if any(id(parameter) in mine for group in optimizer.param_groups for parameter in group["params"]):
             told.steps += 1
+            each(twin, told)
             if told.steps >= steps:
                 raise Enough
 

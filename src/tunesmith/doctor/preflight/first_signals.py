@@ -208,8 +208,8 @@ def _changes(bench: Bench) -> Iterator[tuple[str, str, Remedy, Variation, Callab
     inputs = bench.batch(ROWS, "signals").inputs
     if isinstance(inputs, Tensor) and inputs.is_floating_point() and inputs.dim() == 2 and _unscaled(inputs):
         yield "data.unscaled_inputs", "signals.inputs", SCALE, Variation("standardised inputs", inputs=True), None
-    yield "init.bad_scale", "signals.weights", REDRAW, Variation("new weights"), _redrawn
-    yield "act.unsuitable", "signals.activation", EXCHANGE, Variation("other activation"), _exchanged
+    yield "init.bad_scale", "signals.weights", REDRAW, Variation("new weights"), redrawn
+    yield "act.unsuitable", "signals.activation", EXCHANGE, Variation("other activation"), exchanged
 
 
 def _unscaled(inputs: Tensor) -> bool:
@@ -220,13 +220,13 @@ def _unscaled(inputs: Tensor) -> bool:
     )
 
 
-def _redrawn(twin: Twin, batch: Batch) -> bool:
+def redrawn(twin: Twin, batch: Batch) -> bool:
     given = batch.inputs if isinstance(batch.inputs, Tensor) else None
     initialise(twin.model, batch=given, norms="keep", embeddings="default")
     return True
 
 
-def _exchanged(twin: Twin, batch: Batch) -> bool:
+def exchanged(twin: Twin, batch: Batch) -> bool:
     """ReLU in place of bounded activations inside; the last module stays. False where there are none."""
     found = [name for name, one in twin.model.named_modules() if isinstance(one, BOUNDED)]
     called = [name for name, one in twin.model.named_modules() if not list(one.children())]
@@ -234,7 +234,7 @@ def _exchanged(twin: Twin, batch: Batch) -> bool:
     for name in found:
         parent, _, leaf = name.rpartition(".")
         setattr(twin.model.get_submodule(parent), leaf, nn.ReLU())
-    return bool(found) and _redrawn(twin, batch)
+    return bool(found) and redrawn(twin, batch)
 
 
 def _courses(

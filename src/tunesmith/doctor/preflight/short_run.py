@@ -196,17 +196,17 @@ def _most_upstream(good: Sequence[Tried]) -> Tried:
 def _groups(bench: Bench, base: Course, share: float) -> Iterator[list[Hypothesis]]:
     """Hypotheses, the most upstream first; within a group the first that closes the gap is enough."""
     program = bench.program
-    if _unscaled_inputs(bench):
+    if unscaled_inputs(bench):
         change = Variation("standardised inputs", inputs=True)
         yield [Hypothesis("data.unscaled_inputs", change, "remedy.loop_scale_inputs")]
-    if _unscaled_targets(bench):
+    if unscaled_targets(bench):
         change = Variation("standardised targets", targets=True)
         yield [Hypothesis("data.unscaled_targets", change, "remedy.loop_scale_targets")]
-    if _regularised(bench):
+    if regularised(bench):
         yield [
             Hypothesis("reg.too_strong", Variation("no regularisation", plain=True), "remedy.loop_less_regularisation")
         ]
-    if _odd(program.optimizer):
+    if odd(program.optimizer):
         change = Variation("usual settings of the optimizer", optimizer="defaults")
         yield [Hypothesis("optim.bad_hyperparameters", change, "remedy.loop_usual_optimizer")]
     if bench.updates_per_epoch < 10 or program.batch_size > len(bench.train) / 4:
@@ -223,7 +223,7 @@ def _groups(bench: Bench, base: Course, share: float) -> Iterator[list[Hypothesi
     longer = Variation("four times the epochs", epochs=4.0)
     epochs = [Hypothesis("fit.too_few_epochs", longer, "remedy.loop_more_epochs")]
     short = share == 1.0 and bench.updates <= LONGEST / 2 and base.finite
-    first = short and bench.updates < FEW and _usual_rate(program.optimizer)
+    first = short and bench.updates < FEW and usual_rate(program.optimizer)
     if first:
         yield epochs
     yield from _rates(base)
@@ -251,7 +251,7 @@ def _rates(base: Course) -> Iterator[list[Hypothesis]]:
         yield higher
 
 
-def _usual_rate(optimizer: torch.optim.Optimizer) -> bool:
+def usual_rate(optimizer: torch.optim.Optimizer) -> bool:
     """Within a factor of ten of where one starts by experience, so that it is not the first to be blamed."""
     rates = [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
     try:
@@ -261,7 +261,7 @@ def _usual_rate(optimizer: torch.optim.Optimizer) -> bool:
     return bool(rates) and all(start / 10 <= rate <= start * 10 for rate in rates)
 
 
-def _unscaled_inputs(bench: Bench) -> bool:
+def unscaled_inputs(bench: Bench) -> bool:
     """Features far from mean 0 and spread 1, or of very different spread."""
     found = moments(bench)
     if found is None:
@@ -271,7 +271,7 @@ def _unscaled_inputs(bench: Bench) -> bool:
     return bool((spread.max() > 10) | (mean.max() > 10) | (spread.max() < 0.05) | (offset.double().mean() > 0.25))
 
 
-def _unscaled_targets(bench: Bench) -> bool:
+def unscaled_targets(bench: Bench) -> bool:
     if bench.kind not in ("regression", "multi_regression"):
         return False
     target = judge_rows(bench).target.float()
@@ -279,7 +279,7 @@ def _unscaled_targets(bench: Bench) -> bool:
     return bool((spread.max() > 10) | (mean.max() > 10) | (spread.min() < 0.01))  # vocabulary of data.unscaled_targets
 
 
-def _regularised(bench: Bench) -> bool:
+def regularised(bench: Bench) -> bool:
     decays = any(group.get("weight_decay", 0.0) > 0 for group in bench.program.optimizer.param_groups)
     drops = any(
         isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in bench.program.model.modules()
@@ -287,7 +287,7 @@ def _regularised(bench: Bench) -> bool:
     return decays or drops
 
 
-def _odd(optimizer: torch.optim.Optimizer) -> bool:
+def odd(optimizer: torch.optim.Optimizer) -> bool:
     """Momentum, betas or epsilon far from where they usually are."""
     usual = {"momentum": (0.0, 0.98), "eps": (0.0, 1e-4), "alpha": (0.9, 0.9999), "dampening": (0.0, 0.5)}  # assumption
     for group in optimizer.param_groups:

@@ -40,5 +40,10 @@ def templates(language: str) -> Mapping[str, str]:
 
 
 def render(message: str, values: Mapping[str, Any], language: str = "en") -> str:
-    """The template `message` of `language`, filled with `values`."""
-    return templates(language).get(message, message).format(**values)
+    """The template `message` of `language`, filled with `values`. A value that is the id of a word (`word.…`) is put in that language."""
+    known = templates(language)
+    spoken = {
+        name: known.get(value, value) if isinstance(value, str) and value.startswith("word.") else value
+        for name, value in values.items()
+    }
+    return known.get(message, message).format(**spoken)
