@@ -68,7 +68,7 @@ class History:
 
     `facts` (all may be absent): `kind` (as a task's), `classes`, `chance_loss` (loss of the best constant answer), `loss`, `optimizer`,
     `lr`, `batch_size`, `rows`, `epochs` and `steps` (as planned), `steps_per_epoch`, `parameters`, `activations` (names by layer),
-    `watched` (seen from inside by `watch`), `finished`, `seconds`.
+    `watched` (seen from inside by `watch`), `finished`, `running` (it still goes on), `seconds`.
     """
 
     curves: tuple[Series, ...]

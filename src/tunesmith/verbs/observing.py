@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.01  # of the time of a run that the rules may take; assumption: beside the 3 % of the probes
 LOUD = ("error", "warning")
+SURE = 0.5  # confidence from which a finding interrupts a run; assumption: more likely right than wrong
 
 
 class Observing(Guard):
@@ -48,7 +49,7 @@ class Observing(Guard):
     def tell(self, found: Iterable[Finding], step: int) -> None:
         """Writes and shows what is new and above a note."""
         for one in found:
-            if one.severity not in LOUD or one.status == "refuted":
+            if one.severity not in LOUD or one.status == "refuted" or one.confidence < SURE:
                 continue
             before = self.known.get(one.fault)
             if before is None or LOUD.index(one.severity) < LOUD.index(before):

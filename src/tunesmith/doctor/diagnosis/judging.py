@@ -13,6 +13,20 @@ from tunesmith.records.messages import render
 from tunesmith.runs.history import History
 
 
+# What a run may still put right by going on; nothing is said of it before its end.
+AT_THE_END = frozenset(
+    {
+        "batch.too_large",
+        "data.poor_features",
+        "fit.too_few_epochs",
+        "fit.underfit",
+        "lr.too_low",
+        "model.too_small",
+        "reg.too_strong",
+    }
+)
+
+
 def diagnosed(history: History, only: Iterable[str] | None = None, language: str = "en") -> Findings:
     """What the rules say of a run, the most likely cause first.
 
@@ -29,7 +43,9 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
         if wanted is not None and name not in wanted:
             continue
         began = time.perf_counter()
-        if one.needs and not there & set(one.needs):
+        if history.facts.get("running") and name in AT_THE_END:
+            told.skipped[name] = "the run still goes on"
+        elif one.needs and not there & set(one.needs):
             told.skipped[name] = f"the log holds none of {', '.join(one.needs)}"
         else:
             try:
@@ -38,6 +54,8 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
                 told.failed[name] = traceback.format_exc()
         told.seconds[name] = time.perf_counter() - began
     told.found = ranked(found if wanted is not None else reasoned(found, seen))
+    if history.facts.get("running"):
+        told.found = [one for one in told.found if one.fault not in AT_THE_END]
     silent = cannot_tell(seen)
     told.measured["cannot_tell"] = silent
     told.notices += [render(f"curves.{name}", {"count": count(seen)}, language) for name in silent]

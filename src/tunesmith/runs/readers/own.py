@@ -63,6 +63,7 @@ def _facts(run: Reading) -> dict[str, Any]:
     info = run.info
     facts = {
         "finished": run.status == "finished",
+        "running": run.status == "running" or None,
         "optimizer": recipe.get("optim", {}).get("name"),
         "lr": recipe.get("optim", {}).get("lr"),
         "batch_size": recipe.get("train", {}).get("batch_size"),
