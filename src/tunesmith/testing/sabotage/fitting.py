@@ -282,9 +282,12 @@ def amounts_as_they_came(program: Program, strength: int) -> Program:
     power = at(strength, 1.5, 3.0, 6.0)
     before = inputs_of(program)
     mean, std = before.mean(0), before.std(0).clamp(min=1e-6)
-    grown = torch.exp(power * (before - mean) / std)
-    centre, spread = grown.mean(0), grown.std(0).clamp(min=1e-6)
-    return on_inputs(program, lambda x: (torch.exp(power * (x - mean) / std) - centre) / spread)
+
+    def grown(x: Tensor) -> Tensor:
+        return torch.exp(power * ((x - mean) / std).clamp(max=4.0))  # finite in single precision
+
+    centre, spread = grown(before).mean(0), grown(before).std(0).clamp(min=1e-6)
+    return on_inputs(program, lambda x: (grown(x) - centre) / spread)
 
 
 # Several losses
