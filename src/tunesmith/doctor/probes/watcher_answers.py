@@ -8,6 +8,7 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `width`, `kind` ("classes" for whole numbers, "flags" for numbers that are 0 and 1, "numbers"), `output_shape`, `target_shape`, `batches`, `rows`.
 * `target_low`, `target_high`, `target_mean`, `target_std`, `labels`, `label_shares`: the targets seen; how many distinct whole numbers, and
   the shares of the commonest. `target_outlier`, `target_wild`: the farthest in robust deviations, and the share beyond 20.
+* `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags).
 * `reached`: spread of the outputs over that of the targets, of the last batches.
 * `output_low`, `output_high`, `values`: ends of the outputs, and how many numbers they are of.
 * `row_sum_gap`, `column_sum_gap`, `normaliser_gap`: largest distance of the sums over a row, over a batch, and of the log of the summed
@@ -41,6 +42,7 @@ MOST = (
 )
 REPEATED = 4  # batches on which the loss is asked again; assumption
 SAME = 2e-5  # relative difference of two values of one loss; assumption: float32 sums in another order
+LAST = 15  # batches, and the present one, whose answers count as late; assumption
 SHARES = 100  # labels whose shares are told
 EDGE = 0.02  # of the range: what counts as at its end; assumption
 IGNORED = -100  # torch's mark for labels that do not count
@@ -69,6 +71,7 @@ class Answers:
         self._target_low, self._target_high = math.inf, -math.inf
         self._moments = [0.0, 0.0, 0.0]  # count, sum, sum of squares of the targets
         self._forms: dict[tuple[str, str], list[tuple[float, int, int]]] = {}
+        self._answered: list[dict[int, int]] = []  # rows by class answered, of the last batches
         self._halves: list[float] = []
         self._blind: list[bool] = []
         self._deaf: list[bool] = []
@@ -123,6 +126,11 @@ class Answers:
             told["label_shares"] = {
                 str(label): each / sum(self._labels.values()) for label, each in self._labels.most_common(SHARES)
             }
+        late: Counter[int] = Counter()
+        for each in self._answered[len(self._answered) // 2 :]:
+            late.update(each)
+        if late:
+            told["answered"] = {str(label): each / sum(late.values()) for label, each in late.most_common(SHARES)}
         told |= self._form()
         told |= self._chance(told)
         if self._halves:
@@ -206,6 +214,7 @@ class Answers:
             }
             self._gaps = {name: max(self._gaps[name], float(gap)) for name, gap in sums.items()}
         self._take(known, whole)
+        self._answer(flat, target, classes)
         if not whole and outputs.numel() == target.numel():
             self._outputs = [*self._outputs[-32:], outputs.flatten()[:4096].cpu()]
             self._targets = [*self._targets[-32:], target.flatten()[:4096].float().cpu()]
@@ -227,13 +236,26 @@ class Answers:
             self._moments[1] + float(numbers.sum()),
             self._moments[2] + float((numbers**2).sum()),
         ]
-        if whole:
-            labels, counts = torch.unique(known, return_counts=True)
+        flags = not whole and bool(((known == 0) | (known == 1)).all())
+        if whole or (flags and known.dim() < 3 and (known.dim() < 2 or known.shape[-1] == 1)):
+            labels, counts = torch.unique(known.long(), return_counts=True)
             self._labels.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
-            self._told["kind"] = "classes"
+        self._told["kind"] = (
+            "classes" if whole else "flags" if flags and self._told.get("kind", "flags") == "flags" else "numbers"
+        )
+
+    def _answer(self, flat: Tensor, target: Tensor, classes: bool) -> None:
+        """Which class is answered, by row; of flags, whether yes is."""
+        if classes:
+            given = flat.argmax(1)
+            rows = target.flatten() != IGNORED
+            given = given[rows] if len(rows) == len(given) else given
+        elif self._told.get("kind") == "flags" and flat.shape[1] == 1:
+            given = (flat[:, 0] > (0.5 if self._low >= 0 and self._high <= 1 else 0.0)).long()
         else:
-            flags = bool(((known == 0) | (known == 1)).all()) and self._told.get("kind", "flags") == "flags"
-            self._told["kind"] = "flags" if flags else "numbers"
+            return
+        labels, counts = torch.unique(given, return_counts=True)
+        self._answered = [*self._answered[-LAST:], dict(zip(labels.tolist(), counts.tolist(), strict=True))]
 
     def _ask(self, outputs: Tensor, target: Tensor) -> float | None:
         """The loss anew, on the batch, its halves and with targets moved; random generators and the loss itself stay as they are."""

@@ -3,7 +3,8 @@
 `facts()` holds, all of which may be absent:
 
 * `alike`: names of weights whose units began alike, by whether they are still alike now.
-* `gains`: by layer of weights, root mean square at the start times the square root of the inputs of a unit (He: 1.41, Glorot: about 1).
+* `gains`: by layer of weights, root mean square at the start times the square root of the inputs of a unit (He: 1.41, Glorot: about 1);
+  `gains_now`: the same by now.
 * `chains`: pairs of linear layers with nothing between them: `first`, `second`, numbers in, between and out.
 * `widths`: by plain linear layer, numbers in and out.
 * `begins`: the class of the first layer with weights, or norm, that the inputs meet. `weighted`: how many layers have weights.
@@ -36,10 +37,7 @@ class Structure:
         self._model = weakref.ref(model)
         self._optimizers = [weakref.ref(each) for each in optimizers]
         self._alike = {name for name, each in _weights(model) if _same_units(each)}
-        self._gains = {
-            name: float(each.detach().float().square().mean().sqrt()) * math.sqrt(each[0].numel())
-            for name, each in _weights(model)
-        }
+        self._gains = _gains(model)
         self._made: dict[int, tuple[str, nn.Linear]] = {}  # by id of an output tensor: who made it
         self._kept: list[Any] = []  # keeps the tensors of one pass alive, so that no id is given twice
         self._chains: list[dict[str, Any]] = []
@@ -71,6 +69,7 @@ class Structure:
         if model is not None:
             if self._alike:
                 told["alike"] = {name: _same_units(each) for name, each in _weights(model) if name in self._alike}
+            told["gains_now"] = _gains(model)
             modules = list(model.named_modules())
             told["dropout"] = max([each.p for _, each in modules if isinstance(each, _DropoutNd)], default=0.0)
             told["widths"] = {
@@ -130,6 +129,13 @@ def _weights(model: nn.Module) -> list[tuple[str, Tensor]]:
         and len(each.weight) > 1
         and not isinstance(each, nn.Embedding)
     ][:MOST]
+
+
+def _gains(model: nn.Module) -> dict[str, float]:
+    return {
+        name: float(each.detach().float().square().mean().sqrt()) * math.sqrt(each[0].numel())
+        for name, each in _weights(model)
+    }
 
 
 @torch.no_grad()

@@ -1,0 +1,61 @@
+"""data.constant: the targets, or columns of the inputs, never change.
+
+Sees      in a watched run: one label, or one number, in all targets seen; columns of the inputs, or whole rows, that hold one value.
+Matters   a net that always gives the same answer is right by every score, and has learnt nothing.
+Remedies  look at how labels and columns are read; drop columns without change.
+Limits    constant columns alone are a note: pictures have dark corners, one-hot columns rare values. Targets that are zeros by design
+          (a net trained on its own residual, self-supervision) are told all the same.
+Source    vocabulary of data.constant; thresholds: assumption.
+"""
+
+from collections.abc import Iterator
+
+from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.live import advice, number, part, told
+from tunesmith.records import Finding
+from tunesmith.runs.history import History
+
+ROWS = 50  # targets below which one value may be chance; assumption
+COLUMNS = 0.4  # share of flat columns without change: more than dark corners; assumption
+BLANK = 0.05  # share of rows that hold one value; assumption
+
+
+@rule("data.constant", needs=("loss",))
+def data_constant(history: History) -> Iterator[Finding]:
+    answers, inputs = part(history, "answers"), part(history, "inputs")
+    count = answers.get("values", 0) / max(1, answers.get("width", 1))
+    if count >= ROWS and "target_low" in answers and answers["target_low"] == answers["target_high"]:
+        yield told(
+            "data.constant",
+            "error",
+            "one_target",
+            {"value": float(answers["target_low"]), "rows": int(count)},
+            confidence=0.95,
+            status="confirmed",
+            evidence=[number("target_std", answers.get("target_std", 0.0), 0.0, "one value")],
+            remedies=[advice("follow_a_row")],
+        )
+    columns, still, rows = inputs.get("columns", 0), inputs.get("constant", 0), inputs.get("rows", 0)
+    if columns and rows >= ROWS and still:
+        share = still / columns
+        whole, many = still == columns, share > COLUMNS and inputs.get("kind") == "numbers"
+        yield told(
+            "data.constant",
+            "error" if whole else "warning" if many else "note",
+            "columns_still",
+            {"still": still, "columns": columns},
+            confidence=0.95 if whole else 0.7 if many else 0.3,
+            evidence=[number("constant_columns", share, COLUMNS, "assumption")],
+            remedies=[advice("follow_a_row")],
+        )
+    blank = inputs.get("blank", 0.0)
+    if rows >= ROWS and still < columns and blank > BLANK:
+        yield told(
+            "data.constant",
+            "warning",
+            "rows_blank",
+            {"share": blank, "rows": rows},
+            confidence=0.7,
+            evidence=[number("blank_rows", blank, BLANK, "assumption")],
+            remedies=[advice("follow_a_row")],
+        )

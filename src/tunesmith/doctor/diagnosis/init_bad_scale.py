@@ -1,0 +1,78 @@
+"""init.bad_scale: start weights, or biases, of a wrong scale.
+
+Sees      in a watched run, together: the size of the start weights against the inputs of a unit (far below or above those of He and Glorot),
+          or how the spread of activations grows or shrinks from layer to layer at the first look, or units asleep from the start; and a
+          loss that starts many times above a constant answer, or stays at it.
+Matters   too small, nothing comes through and the loss stands at the constant answer; too large, the first outputs are absurd.
+Remedies  He weights before ReLU, Glorot before tanh; norm layers.
+Limits    nets with norms stand nearly any scale, and small start weights that a good optimizer makes up for are no finding: the loss must
+          show it. Tables and recurrent layers have scales of their own.
+Source    vocabulary of init.bad_scale: std(w) sqrt(fan_in) far from 1 to sqrt 2; geometric course [TDC]; bounds: assumption.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.live import advice, early_of, norm_first, number, part, progress, told
+from tunesmith.doctor.diagnosis.origins import born
+from tunesmith.records import Finding
+from tunesmith.runs.history import History
+
+SMALL, LARGE = 0.2, 4.0  # of the usual start weights: torch's own layers have 0.58, He 1.41; assumption
+THROUGH = 1e-2  # least to largest spread of activations over the layers at the start; assumption
+START = 3.0  # times the loss of a constant answer; assumption
+LOUD = 10.0  # spread of the inputs that explains as much; assumption
+ASLEEP = 0.5  # of a layer's units at the first look
+
+
+@rule("init.bad_scale", needs=("loss",))
+def init_bad_scale(history: History) -> Iterator[Finding]:
+    yield from born(history, "init.bad_scale")
+    ran = progress(history)
+    gains = [float(one) for one in part(history, "gains").values() if one > 0]
+    if ran is None or not gains or any(part(history, "alike").values()):
+        return
+    middle = float(np.median(gains))
+    spreads = [value for value in early_of(history, "activation_std", 1).values() if value > 0]
+    course = spreads[-1] / max(spreads) if len(spreads) >= 3 else 1.0
+    asleep = list(early_of(history, "dead_fraction", 1).values())
+    loud = ran.chance is not None and ran.start > START * ran.chance
+    evidence = [number("start_weights", middle, SMALL if middle < 1 else LARGE, "vocabulary of init.bad_scale")]
+    if middle < SMALL and ran.stuck:
+        message, confidence = "weights_small", 0.85
+    elif middle > LARGE and (loud or ran.poor):
+        message, confidence = "weights_large", 0.85
+    elif course < THROUGH and ran.stuck:
+        message, confidence = "activations_fade", 0.75
+        evidence.append(number("activations_last_over_largest", course, THROUGH, "assumption"))
+    elif asleep and max(asleep) > ASLEEP and ran.stuck:
+        message, confidence = "asleep_at_start", 0.7
+        evidence.append(number("dead_fraction_at_start", max(asleep), ASLEEP, "vocabulary of act.dead_relu"))
+    else:
+        return
+    inputs = part(history, "inputs")
+    if inputs.get("std", 1.0) > LOUD and not norm_first(history) and message != "weights_small":
+        return  # what the inputs explain
+    yield told(
+        "init.bad_scale",
+        "warning",
+        message,
+        {
+            "gain": middle,
+            "course": course,
+            "asleep": max(asleep, default=0.0),
+            "start": ran.start,
+            "end": ran.end,
+            "chance": -1.0 if ran.chance is None else ran.chance,
+        },
+        confidence=confidence,
+        evidence=[
+            *evidence,
+            number("loss_at_start", ran.start, ran.chance, "a constant answer"),
+            number("loss", ran.end, ran.chance, "a constant answer"),
+        ],
+        remedies=[advice("redraw")],
+        next_probe="fresh_start",
+    )
