@@ -94,7 +94,24 @@ QUANTITIES: Mapping[str, str] = {
     "fid": "Fréchet distance of features of made and real pictures",
 }
 SHARES = frozenset(  # lie between 0 and 1; logs often give percent
-    "accuracy precision recall specificity f1 auc ap map iou dice bleu rouge ndcg mrr".split()
+    [
+        "accuracy",
+        "precision",
+        "recall",
+        "specificity",
+        "f1",
+        "auc",
+        "ap",
+        "map",
+        "iou",
+        "dice",
+        "bleu",
+        "rouge",
+        "ndcg",
+        "mrr",
+    ]
 )
-HIGHER_IS_BETTER = SHARES | frozenset("score kappa mcc correlation r2 psnr ssim reward".split())
-LOWER_IS_BETTER = frozenset("loss error mae rmse mse mape log_loss perplexity bits wer cer fid".split())
+HIGHER_IS_BETTER = SHARES | frozenset(["score", "kappa", "mcc", "correlation", "r2", "psnr", "ssim", "reward"])
+LOWER_IS_BETTER = frozenset(
+    ["loss", "error", "mae", "rmse", "mse", "mape", "log_loss", "perplexity", "bits", "wer", "cer", "fid"]
+)

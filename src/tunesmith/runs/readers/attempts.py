@@ -1,13 +1,14 @@
 """Attempts of a log put together: what is another run, what went on after a stop, what only counts anew."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tunesmith.runs.history import Floats
 from tunesmith.runs.notice import Notice
 from tunesmith.runs.readers.gathering import Attempt, Key, Lane
-from tunesmith.runs.readers.points import Column
+from tunesmith.runs.readers.points import FIELDS, Column
 
 FEW = 3  # assumption: the first and last values of a curve that its ends are judged by
 Columns = dict[Key, Column]
@@ -69,7 +70,11 @@ def ends(columns: Columns) -> tuple[float, float, float]:
         if told:
             longest = max(told, key=len)
             gaps = np.diff(np.unique(longest[~np.isnan(longest)]))
-            return float(min(np.nanmin(x) for x in told)), float(max(np.nanmax(x) for x in told)), float(np.median(gaps)) if len(gaps) else 1.0
+            return (
+                float(min(np.nanmin(x) for x in told)),
+                float(max(np.nanmax(x) for x in told)),
+                float(np.median(gaps)) if len(gaps) else 1.0,
+            )
     return 0.0, 0.0, 1.0
 
 
@@ -98,10 +103,12 @@ def carries_on(before: Columns, now: Columns, losses: Sequence[Key]) -> bool:
     if min(began, ended, begins) <= 0:
         return False
     far = abs(np.log(begins / began))
-    return bool(abs(np.log(begins / ended)) < 0.5 * far and far > 0.1)  # assumption: clearly nearer to one end than to the other
+    return bool(
+        abs(np.log(begins / ended)) < 0.5 * far and far > 0.1
+    )  # assumption: clearly nearer to one end than to the other
 
 
-def finite(column: Column) -> np.ndarray:  # type: ignore[type-arg]
+def finite(column: Column) -> Floats:
     return column.values[np.isfinite(column.values)]
 
 
@@ -110,7 +117,10 @@ def shifted(run: Pieces, now: Columns) -> tuple[float, float]:
     step, epoch = run.shifts[-1]
     for_steps = for_epochs = 0.0
     for name in ("steps", "epochs"):
-        last = max((np.nanmax(x) for c in run.attempts[-1].values() if not np.isnan(x := getattr(c, name)).all()), default=np.nan)
+        last = max(
+            (np.nanmax(x) for c in run.attempts[-1].values() if not np.isnan(x := getattr(c, name)).all()),
+            default=np.nan,
+        )
         first = min((np.nanmin(x) for c in now.values() if not np.isnan(x := getattr(c, name)).all()), default=np.nan)
         if not np.isnan(last - first):
             gap = ends(run.attempts[-1])[2] if name == "steps" else 1.0
@@ -128,9 +138,13 @@ def beside(before: Columns, now: Columns) -> Columns:
         return before | now
     steps = max((np.nanmax(c.steps) for c in before.values() if not np.isnan(c.steps).all()), default=np.nan)
     epochs = max((np.nanmax(c.epochs) for c in before.values() if not np.isnan(c.epochs).all()), default=np.nan)
-    added = {
-        key: Column(c.rows, np.full(len(c), steps), np.full(len(c), epochs), c.values, c.low, c.high, c.counted, c.broken)
-        for key, c in now.items()
-        if key not in before
-    }
-    return before | added
+    added = {key: replace(c, steps=np.full(len(c), steps), epochs=np.full(len(c), epochs)) for key, c in now.items()}
+    return before | {key: chained([before[key], one]) if key in before else one for key, one in added.items()}
+
+
+def chained(columns: Sequence[Column]) -> Column:
+    """One after the other."""
+    if len(columns) == 1:
+        return columns[0]
+    whole = {name: np.concatenate([getattr(c, name) for c in columns]) for name in FIELDS}
+    return replace(columns[0], **whole, counted=sum(c.counted for c in columns), broken=sum(c.broken for c in columns))

@@ -22,7 +22,10 @@ ABSENT = frozenset(("", "-", "--", "none", "null", "n/a", "na", "nil", "true", "
 
 @dataclass(slots=True)
 class Batch:
-    """`numbers[column]` are values (rows,) and where there are any; a cell that says NaN is a value. `lanes` names, row by row, what counts its steps by itself."""
+    """`numbers[column]` are values (rows,) and where there are any; a cell that says NaN is a value.
+
+    `lanes` names, row by row, what counts its steps by itself.
+    """
 
     rows: int
     numbers: dict[str, tuple[Floats, Mask]] = field(default_factory=dict)
@@ -135,3 +138,40 @@ def number(text: str) -> float | None:
         return float(text.rstrip("% ")) / share
     except ValueError:
         return None
+
+
+TAGS = frozenset(
+    (
+        "metric",
+        "tag",
+        "name",
+        "key",
+        "variable",
+        "scalar",
+        "metric_name",
+        "metric name",
+        "series",
+        "measure",
+        "quantity",
+    )
+)
+VALUES = frozenset(("value", "values", "metric_value", "val"))
+
+
+def unstacked(batch: Batch) -> list[Batch]:
+    """A table of one number a row, named in a column beside it, as one batch for each name; others as they are."""
+    value = next((column for column in batch.numbers if column.strip().casefold() in VALUES), None)
+    tag = next((column for column in batch.texts if column.strip().casefold() in TAGS), None)
+    if value is None or tag is None or batch.lanes:
+        return [batch]
+    found = []
+    names = np.array(batch.texts[tag])
+    for name in dict.fromkeys(batch.texts[tag]):
+        at = np.flatnonzero(names == name)
+        if not name:
+            continue
+        numbers = {c: (values[at], there[at]) for c, (values, there) in batch.numbers.items() if c != value}
+        numbers[name] = tuple(cells[at] for cells in batch.numbers[value])  # type: ignore[assignment]
+        texts = {c: [cells[i] for i in at] for c, cells in batch.texts.items() if c != tag}
+        found.append(Batch(len(at), numbers, texts, lanes=[name] * len(at)))
+    return found

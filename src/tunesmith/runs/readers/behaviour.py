@@ -76,17 +76,27 @@ def is_curve(role: Role) -> bool:
 
 def with_course(found: Judged, seen: Mapping[Key, Seen]) -> None:
     """Columns called only `train` or `test`, or the only one without a known name: a loss if they fall, a share if they rise in 0 … 1."""
-    bare = [key for key, role in found.roles.items() if not role.known and role.kind == "value" and role.name == "value" and len(seen[key].values)]
+    bare = [
+        key
+        for key, role in found.roles.items()
+        if not role.known and role.kind == "value" and role.name == "value" and len(seen[key].values)
+    ]
     parted = [key for key in bare if found.roles[key].part]
     curves = [key for key, role in found.roles.items() if is_curve(role)]
-    unknown = [key for key, role in found.roles.items() if role.kind == "value" and not role.known and len(seen[key].values) >= 3]
+    unknown = [
+        key
+        for key, role in found.roles.items()
+        if role.kind == "value" and not role.known and len(seen[key].values) >= 3
+    ]
     guess = parted or (unknown if len(unknown) == 1 and not curves else [])
     for key in guess:
         one = seen[key]
         name = course(one.values)
         if name:
             found.roles[key] = replace(one.role, name=name, known=True)
-            found.notices.append(Notice("readers.by_course", column=key[0], role=str(found.roles[key]), first=one.first, last=one.last))
+            found.notices.append(
+                Notice("readers.by_course", column=key[0], role=str(found.roles[key]), first=one.first, last=one.last)
+            )
 
 
 def course(values: Floats) -> str:
@@ -95,7 +105,7 @@ def course(values: Floats) -> str:
         return ""
     head, tail = np.median(values[: max(len(values) // 10, 1)]), np.median(values[-max(len(values) // 10, 1) :])
     if tail > head:
-        return "accuracy" if 0 <= low and high <= 1 else ""
+        return "accuracy" if low >= 0 and high <= 1 else ""
     return "loss" if head > tail and head > 0 else ""
 
 
@@ -105,6 +115,15 @@ def with_parts(found: Judged, seen: Mapping[Key, Seen]) -> None:
     plain_loss = any(role.name == "loss" and not role.part and role.kind == "value" for role in found.roles.values())
     trained = any(name == "loss" and part == "train" for name, _, part in named)
     held = {part for name, _, part in named if part in ("val", "test")}
+    often = max(
+        (
+            len(one.values)
+            for key, one in seen.items()
+            if found.roles[key].name == "loss" and found.roles[key].part in ("", "train")
+        ),
+        default=0,
+    )
+    guessed = []
     for key, role in found.roles.items():
         if not is_curve(role) or role.part or seen[key].asked:
             continue
@@ -116,11 +135,19 @@ def with_parts(found: Judged, seen: Mapping[Key, Seen]) -> None:
             part = ""
         elif "val" in siblings or "test" in siblings:
             part = "train"
-        elif "train" in siblings or (held and not plain_loss and trained):
+        elif "train" in siblings or held or seldom(seen[key], often):
             part = "val" if "val" in held or not held else "test"
+            guessed.append(key[0])
         elif not trained and not plain_loss and not held:
             part = "val"
         found.roles[key] = role.at(part)
+    if guessed:
+        found.notices.append(Notice("readers.val_by_custom", columns=", ".join(dict.fromkeys(guessed))))
+
+
+def seldom(one: Seen, often: int) -> bool:
+    """Whether a score was taken so much more seldom than the loss that it was a pass of its own."""
+    return 0 < len(one.values) <= 0.5 * often
 
 
 def apart(found: Judged, seen: Mapping[Key, Seen], key: Key, role: Role) -> bool:
@@ -142,11 +169,32 @@ def with_places(found: Judged, seen: Mapping[Key, Seen]) -> None:
         numbered_sets(found)  # xgboost: validation_0 is what it was trained on, by custom
         return
     for key, role in found.roles.items():
-        if not is_curve(role) or not role.where or len(places[role.name, role.part]) > 1:
+        several = places[role.name, role.part]
+        if not is_curve(role) or not role.where:
             continue
-        elsewhere = {where for (name, part), several in places.items() if name == role.name and part != role.part for where in several}
-        if role.where.isdigit() or (role.name == "loss" and "" not in elsewhere and len(elsewhere) <= 1 and not adversarial(role.where)):
+        if role.name != "loss" and "" not in several:
+            found.roles[key] = replace(role, where=main_place(role.where, several))
+            continue
+        if len(several) > 1:
+            continue
+        elsewhere = {
+            where
+            for (name, part), several in places.items()
+            if name == role.name and part != role.part
+            for where in several
+        }
+        if role.where.isdigit() or (
+            role.name == "loss" and "" not in elsewhere and len(elsewhere) <= 1 and not adversarial(role.where)
+        ):
             found.roles[key] = replace(role, where="")
+
+
+def main_place(where: str, several: set[str]) -> str:
+    """Of `bbox`, `bbox 50`, `bbox 75` the first is the main one; so is a place alone, but for `top 5`."""
+    shortest = min(several, key=len)
+    if shortest.startswith("top") or any(one != shortest and not one.startswith(f"{shortest} ") for one in several):
+        return where
+    return where[len(shortest) :].strip()
 
 
 def numbered_sets(found: Judged) -> None:
@@ -194,7 +242,11 @@ def siblings(found: Judged, seen: Mapping[Key, Seen], scaled: list[str]) -> None
 
 
 def right_beside(found: Judged, seen: Mapping[Key, Seen], role: Role) -> bool:
-    return any(other.name == "accuracy" and seen[key].values.max() > 1.5 for key, other in found.roles.items() if len(seen[key].values))
+    return any(
+        other.name == "accuracy" and seen[key].values.max() > 1.5
+        for key, other in found.roles.items()
+        if len(seen[key].values)
+    )
 
 
 def adversarial(where: str) -> bool:
@@ -216,15 +268,26 @@ def with_totals(found: Judged, seen: Mapping[Key, Seen]) -> None:
     """A loss in terms or groups without a whole: the column that is their sum, else their sum; of groups their mean."""
     if found.facts.get("setting"):
         return
-    terms = {part: [k for k, role in found.roles.items() if role.name == "loss" and role.part == part and is_curve(role)] for part in ("train", "val", "test")}
+    terms = {
+        part: [k for k, role in found.roles.items() if role.name == "loss" and role.part == part and is_curve(role)]
+        for part in ("train", "val", "test")
+    }
     for part, keys in terms.items():
         if len(keys) < 2 or any(not found.roles[k].where for k in keys):
             continue
-        of_train = {found.roles[k].where for k in terms["train"]} if part != "train" else {found.roles[k].where for p in ("val", "test") for k in terms[p]}
+        of_train = (
+            {found.roles[k].where for k in terms["train"]}
+            if part != "train"
+            else {found.roles[k].where for p in ("val", "test") for k in terms[p]}
+        )
         groups = part != "train" and not ({found.roles[k].where for k in keys} & of_train)
         role = replace(found.roles[keys[0]], where="", per=None)
         found.derived.append(Derived(role, "mean" if groups else "sum", keys))
-        said = Notice("readers.mean_of_groups" if groups else "readers.sum_of_terms", part=part, columns=", ".join(k[0] for k in keys))
+        said = Notice(
+            "readers.mean_of_groups" if groups else "readers.sum_of_terms",
+            part=part,
+            columns=", ".join(k[0] for k in keys),
+        )
         found.notices.append(said)
         with_mean_scores(found, part, {found.roles[k].where for k in keys} if groups else set())
 
@@ -236,7 +299,9 @@ def with_mean_scores(found: Judged, part: str, groups: set[str]) -> None:
         if is_curve(role) and role.name != "loss" and role.part == part and role.where in groups:
             scores[role.name].append(key)
     for keys in scores.values():
-        if len(keys) > 1 and not any(r.name == found.roles[keys[0]].name and r.part == part and not r.where for r in found.roles.values()):
+        if len(keys) > 1 and not any(
+            r.name == found.roles[keys[0]].name and r.part == part and not r.where for r in found.roles.values()
+        ):
             found.derived.append(Derived(replace(found.roles[keys[0]], where=""), "mean", keys))
 
 
@@ -265,7 +330,9 @@ def with_stand_in(found: Judged, seen: Mapping[Key, Seen]) -> None:
         if keys:
             for key in keys:
                 found.derived.append(Derived(replace(found.roles[key], name="loss"), "sum", [key]))
-            found.notices.append(Notice("readers.stand_in", name=name.replace("_", " "), columns=", ".join(k[0] for k in keys)))
+            found.notices.append(
+                Notice("readers.stand_in", name=name.replace("_", " "), columns=", ".join(k[0] for k in keys))
+            )
             return
 
 
@@ -276,5 +343,7 @@ def main_losses(roles: Mapping[Key, Role]) -> list[Key]:
         role = roles[key]
         return (int(role.name != "loss"), int(role.part not in ("train", "")), int(bool(role.where)), len(role.where))
 
-    keys: Sequence[Key] = [key for key, role in roles.items() if role.kind == "value" and role.known and role.name in LOWER_IS_BETTER]
+    keys: Sequence[Key] = [
+        key for key, role in roles.items() if role.kind == "value" and role.known and role.name in LOWER_IS_BETTER
+    ]
     return sorted(keys, key=rank)

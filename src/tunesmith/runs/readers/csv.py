@@ -1,4 +1,4 @@
-"""Tables of text: metrics.csv of Lightning, Keras' CSVLogger, exports of trackers, plain ones; any delimiter, decimal comma, comments, several headers."""
+"""Tables of text: metrics.csv of Lightning, Keras' CSVLogger, exports of trackers, plain ones; any delimiter, decimal comma, comments."""
 
 import csv
 import re
@@ -14,7 +14,8 @@ from tunesmith.runs.readers.batches import ROWS, Batch, number, of_cells
 from tunesmith.runs.readers.catalogue import Roles, reader
 from tunesmith.runs.readers.gathering import Gathering
 from tunesmith.runs.readers.naming import role_of
-from tunesmith.runs.readers.opening import Lines, encoding_of, is_text
+from tunesmith.runs.readers.opening import Lines, encoding_of, head_of, is_text
+from tunesmith.runs.readers.settings import facts_beside
 from tunesmith.runs.readers.shaping import Log, histories
 
 COMMENT = ("#", "//", "%")
@@ -54,7 +55,11 @@ def form_of(head: bytes) -> Form | None:
 
 
 def _form(lines: Sequence[str], delimiter: str) -> Form | None:
-    kept = [(i, cells_of(line, delimiter)) for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(COMMENT)]
+    kept = [
+        (i, cells_of(line, delimiter))
+        for i, line in enumerate(lines)
+        if line.strip() and not line.lstrip().startswith(COMMENT)
+    ]
     if not kept or (delimiter == " " and len(kept) < 3):
         return None
     widths = [len(cells) for _, cells in kept]
@@ -64,12 +69,20 @@ def _form(lines: Sequence[str], delimiter: str) -> Form | None:
     first = next(k for k, (_, cells) in enumerate(kept) if len(cells) == width)
     at, header = kept[first]
     body = [cells for _, cells in kept[first:] if len(cells) == width]
-    comma = delimiter != "," and any(DECIMAL_COMMA.match(cell) for cells in body for cell in cells) and not any("." in c for r in body[1:] for c in r)
+    comma = (
+        delimiter != ","
+        and any(DECIMAL_COMMA.match(cell) for cells in body for cell in cells)
+        and not any("." in c for r in body[1:] for c in r)
+    )
     named = sum(is_number(cell, comma) for cell in header) <= 0.2 * width and any(header)
     if not named:
         names = _commented(lines[:at], delimiter, width)
         share = _numeric(body, comma)
-        return Form(delimiter, names or tuple(f"column {i + 1}" for i in range(width)), False, comma, at, share) if share > 0.9 else None
+        return (
+            Form(delimiter, names or tuple(f"column {i + 1}" for i in range(width)), False, comma, at, share)
+            if share > 0.9
+            else None
+        )
     if len(body) < 2 or len(set(header)) < width - 1:
         return None
     return Form(delimiter, tuple(header), True, comma, at, _numeric(body[1:], comma))
@@ -103,21 +116,28 @@ def takes(path: Path, head: bytes) -> bool:
     if suffix.casefold() in TABLES:
         return form.numeric >= 0.3 or form.delimiter in ",;\t"
     known = [name for name in form.header if (role := role_of(name)).kind != "value" or role.known]
-    return form.numeric >= (0.9 if form.delimiter == " " else 0.5) and (len(form.header) > 1 and (not form.has_header or bool(known)))
+    return form.numeric >= (0.9 if form.delimiter == " " else 0.5) and (
+        len(form.header) > 1 and (not form.has_header or bool(known))
+    )
 
 
 @reader("csv", order=50, takes=takes)
 def read(path: Path, roles: Roles) -> list[History]:
-    from tunesmith.runs.readers.opening import head_of
+    return read_table(path, roles, "csv")
 
+
+def read_table(path: Path, roles: Roles, name: str) -> list[History]:
+    """The runs of a table; `name` is the reader that asks."""
     head = head_of(path)
     form = form_of(head)
     if form is None:
-        raise DataError(f"{path} is no table: its lines have different numbers of cells; expected a header and a row for each step or epoch")
+        raise DataError(
+            f"{path} is no table: its lines have different numbers of cells; expected a header and a row for each step or epoch"
+        )
     lines = Lines(path, head, newline=None)
     table = Table(form, path)
     gathered = Gathering(str(path), roles).take(table.batches(lines))
-    return histories(gathered, Log("csv", str(path), {}, tuple([*table.notices(lines.ended), *lines.notices])))
+    return histories(gathered, Log(name, str(path), facts_beside(path), (*table.notices(lines.ended), *lines.notices)))
 
 
 class Table:
@@ -146,7 +166,9 @@ class Table:
             next(going, None)
         clean = (line.replace("\0", "") for line in going)
         rows: Iterable[list[str]] = (
-            (line.split() for line in clean) if self.form.delimiter == " " else csv.reader(clean, delimiter=self.form.delimiter, skipinitialspace=True)
+            (line.split() for line in clean)
+            if self.form.delimiter == " "
+            else csv.reader(clean, delimiter=self.form.delimiter, skipinitialspace=True)
         )
         done, rest = self.form.skip, iter(rows)
         while chunk := list(islice(rest, ROWS)):
@@ -194,7 +216,9 @@ class Table:
             return True
         if any(is_number(name) for name in names) or len(set(names)) < len(names):
             return False
-        known = sum((role := role_of(name)).kind in ("step", "epoch") or (role.kind == "value" and role.known) for name in names)
+        known = sum(
+            (role := role_of(name)).kind in ("step", "epoch") or (role.kind == "value" and role.known) for name in names
+        )
         return known >= max(2, len(names) / 2)
 
     def _batch(self, rows: list[list[str]]) -> Iterator[Batch]:
@@ -230,7 +254,11 @@ def exports(header: Sequence[str]) -> dict[str, dict[str, str]]:
     """By run, what its columns are called: in exports of W&B each stands for `run - metric`, with its lowest and highest beside it."""
     split = {name: found for name in header if (found := EXPORTED.match(name))}
     twins = any(name.endswith("__MIN") for name in header)
-    if not split or len(header) < 2 or not (twins or (len(split) >= len(header) - 1 and role_of(header[0]).kind in ("step", "epoch"))):
+    if (
+        not split
+        or len(header) < 2
+        or not (twins or (len(split) >= len(header) - 1 and role_of(header[0]).kind in ("step", "epoch")))
+    ):
         return {}
     shared = {name: name for name in header if name not in split}
     runs: dict[str, dict[str, str]] = {}

@@ -14,11 +14,13 @@ import numpy.typing as npt
 from tunesmith.records import DataError, did_you_mean
 from tunesmith.runs.history import Floats
 from tunesmith.runs.readers import words
-from tunesmith.runs.readers.batches import Batch
+from tunesmith.runs.readers.batches import Batch, unstacked
 from tunesmith.runs.readers.naming import part_word, role_of, split
 from tunesmith.runs.readers.points import Points
 from tunesmith.runs.readers.roles import Role, parse_role
 
+EPOCHAL = 1e8  # seconds; larger ones are counted since 1970
+LASTING = frozenset(("elapsed", "used", "total", "wall", "since", "walltime", "time", "runtime"))
 MOST_RUNS = 1000  # assumption: more different names are no names of runs
 MOST_ATTEMPTS = 400  # assumption: what goes back more often is counted on
 Key = tuple[str, str]  # a column, and the part that its row belongs to
@@ -55,14 +57,16 @@ class Gathering:
         self.percent: set[str] = set()
         self.settings: dict[str, tuple[float, float, int]] = {}  # lowest, highest and number of values of a setting
         self.texts: dict[str, str] = {}  # first text of a column
+        self.last_run: dict[str, str] = {}
         self.rows = 0
         self.anew = False  # steps count anew in each epoch
         self.zeroed = False  # some of them are 0 because an epoch had begun and no step was told yet
         self.seconds: float | None = None
 
     def take(self, batches: Iterable[Batch]) -> "Gathering":
-        for batch in batches:
-            self.add(batch)
+        for whole in batches:
+            for batch in unstacked(whole):
+                self.add(batch)
         return self
 
     def add(self, batch: Batch) -> None:
@@ -103,7 +107,12 @@ class Gathering:
             role = self.role(column)
             asked = _plain(column) in self.asked
             if role.kind in ("step", "epoch") and not asked and not self._counts(column, role, batch):
-                role = Role(kind="fact", name={"step": "steps", "epoch": "epochs"}[role.kind] if _plural(column) else "_".join(split(column)))
+                role = Role(
+                    kind="fact",
+                    name={"step": "steps", "epoch": "epochs"}[role.kind]
+                    if _plural(column)
+                    else "_".join(split(column)),
+                )
             if role.kind == "part" and not asked and not _is_part(batch.texts.get(column, [])):
                 role = Role(kind="ignore")
             self.roles[column] = role
@@ -133,7 +142,12 @@ class Gathering:
         """Without a column named so, one of whole numbers that always grow counts the steps."""
         for column, (values, present) in batch.numbers.items():
             role = self.roles[column]
-            if _plain(column) in self.asked or role.known and role.kind == "value" or not present.all() or batch.rows < 3:
+            if (
+                _plain(column) in self.asked
+                or (role.known and role.kind == "value")
+                or not present.all()
+                or batch.rows < 3
+            ):
                 continue
             if (values == np.round(values)).all() and (np.diff(values) > 0).all() and values[0] >= 0:
                 if column.casefold() in ("", "index") or column.startswith("Unnamed"):
@@ -157,9 +171,10 @@ class Gathering:
 
     def _keep_time(self, column: str, seen: Floats) -> None:
         """Seconds since the start, where a column of them only grows."""
-        if len(seen) > 2 and np.isfinite(seen).all() and (np.diff(seen) >= 0).all() and seen[-1] > seen[0] and seen[0] < 1e8:
-            if set(split(column)) & {"elapsed", "used", "total", "wall", "since", "walltime", "time"} and "ms" not in split(column):
-                self.seconds = float(seen[-1])
+        grows = len(seen) > 2 and np.isfinite(seen).all() and (np.diff(seen) >= 0).all() and seen[-1] > seen[0]
+        said = set(split(column))
+        if grows and seen[0] < EPOCHAL and said & LASTING and "ms" not in said:
+            self.seconds = float(seen[-1])
 
     # where the rows are
 
@@ -177,7 +192,9 @@ class Gathering:
             found.setdefault((run, lane or part, part), []).append(row)
         if len({run for run, _, _ in found} | self.runs.keys()) > MOST_RUNS:
             named = ", ".join(self.frames["run"])
-            raise DataError(f"{self.source} holds more than {MOST_RUNS} runs by {named}; say `--map '{self.frames['run'][0]}=ignore'`")
+            raise DataError(
+                f"{self.source} holds more than {MOST_RUNS} runs by {named}; say `--map '{self.frames['run'][0]}=ignore'`"
+            )
         return {key: np.array(at) for key, at in found.items()}
 
     def _run_names(self, batch: Batch) -> list[str]:
@@ -187,8 +204,21 @@ class Gathering:
             if cells is None and column in batch.numbers:
                 cells = [f"{value:g}" if there else "" for value, there in zip(*batch.numbers[column], strict=True)]
             if cells:
-                names = [f"{name}, {column} {cell}" if name else f"{column} {cell}" for name, cell in zip(names, cells, strict=True)]
+                cells = self._said_before(column, cells)
+                names = [
+                    f"{name}, {column} {cell}" if name else f"{column} {cell}"
+                    for name, cell in zip(names, cells, strict=True)
+                ]
         return names
+
+    def _said_before(self, column: str, cells: list[str]) -> list[str]:
+        """A row that names no run belongs to the one named last."""
+        found, last = [], self.last_run.get(column, "")
+        for cell in cells:
+            last = cell or last
+            found.append(last)
+        self.last_run[column] = last
+        return found
 
     def _frame(self, batch: Batch, kind: str) -> Floats:
         """The step (or epoch) each row tells, NaN where it tells none."""
@@ -199,7 +229,14 @@ class Gathering:
         return found
 
     def _put(
-        self, lane: Lane, at: npt.NDArray[np.intp], part: str, rows: Floats, step: Floats, epoch: Floats, curves: Mapping[str, Any]
+        self,
+        lane: Lane,
+        at: npt.NDArray[np.intp],
+        part: str,
+        rows: Floats,
+        step: Floats,
+        epoch: Floats,
+        curves: Mapping[str, Any],
     ) -> None:
         """Rows `at` of a batch into the attempts of their lane."""
         rows, step, epoch = rows[at], step[at].copy(), epoch[at].copy()
@@ -260,7 +297,11 @@ class Gathering:
                 return not _stray(step, row, float(last_step))
             if not (self.anew and now < last_epoch):
                 return False
-        return bool(now < last_epoch) and not _stray(epoch, row, float(last_epoch)) and not (now > last_epoch - 0.02 and now % 1)
+        return (
+            bool(now < last_epoch)
+            and not _stray(epoch, row, float(last_epoch))
+            and not (now > last_epoch - 0.02 and now % 1)
+        )
 
     def _carried(self, attempt: Attempt, step: Floats, epoch: Floats) -> tuple[Floats, Floats]:
         """Steps and epochs of all rows: those without take the last told; a new epoch whose steps count anew begins at 0."""
@@ -320,7 +361,12 @@ def _plural(column: str) -> bool:
 def _rank(column: str) -> int:
     """Columns that count steps, the most lasting count first."""
     said = set(split(column))
-    marks = ({"global", "total", "gstep"}, {"step", "steps"}, {"iteration", "iterations", "iter", "iters", "it"}, {"update", "updates"})
+    marks = (
+        {"global", "total", "gstep"},
+        {"step", "steps"},
+        {"iteration", "iterations", "iter", "iters", "it"},
+        {"update", "updates"},
+    )
     return next((rank for rank, mark in enumerate(marks) if said & mark), len(marks))
 
 

@@ -38,12 +38,23 @@ class Content:
 
 
 def takes(path: Path, head: bytes) -> bool:
-    return not path.is_dir() and is_text(head) and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not bracketed_log(head)
+    return (
+        not path.is_dir()
+        and is_text(head)
+        and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+        and not bracketed_log(head)
+    )
 
 
 def bracketed_log(head: bytes) -> bool:
     """A printed log whose lines begin with a bracket: `[10] train-rmse: 0.5`, `[2020-01-01 …]`, `{'loss': 0.5}`."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    try:
+        text = start.decode("utf-8", "replace")
+        _, end = json.JSONDecoder(strict=False).raw_decode(text)
+        return bool(text[end:].split("\n")[0].strip())
+    except ValueError:
+        pass
     if start[:1] == b"{":
         return not re.match(rb'\{\s*("|\})', start)
     return not re.match(rb'\[\s*([\[{"\]]|[-+.\dNI][\w.+-]*\s*[,\]]\s*([-+.\d\s,]|$))', start)
@@ -94,7 +105,9 @@ def contents(path: Path) -> tuple[dict[str, Content], list[Notice]]:
     if pieces.cut:
         notices.append(Notice("readers.cut_line"))
     if not content.columns and not content.records:
-        raise DataError(f"{path} is no JSON that can be read: it holds no list of numbers and no records; expected for example {{\"loss\": [0.9, 0.5]}}")
+        raise DataError(
+            f'{path} is no JSON that can be read: it holds no list of numbers and no records; expected for example {{"loss": [0.9, 0.5]}}'
+        )
     return {"": content}, notices
 
 
@@ -122,13 +135,29 @@ def by_run(document: Any, stem: str, path: Path) -> dict[str, Content]:
             return {f"run {i + 1}": content_of(one, stem) for i, one in enumerate(document)}
         return {"": content_of({stem: document}, stem)}
     if not isinstance(document, dict):
-        raise DataError(f"{path} holds a single {type(document).__name__}; expected lists of numbers or records, for example {{\"loss\": [0.9, 0.5]}}")
-    runs = {name: value for name, value in document.items() if isinstance(value, dict) and sum(is_series(v) for v in value.values()) >= 1}
+        raise DataError(
+            f'{path} holds a single {type(document).__name__}; expected lists of numbers or records, for example {{"loss": [0.9, 0.5]}}'
+        )
+    runs = {
+        name: value
+        for name, value in document.items()
+        if isinstance(value, dict) and sum(is_series(v) for v in value.values()) >= 1
+    }
     parts = [name for name in runs if part_of(split(name)) or name.casefold() in PLAIN]
     alike = len({frozenset(k for k, v in run.items() if is_series(v)) for run in runs.values()}) == 1
-    if len(runs) > 1 and not parts and alike and all(role_of(k).kind == "value" and role_of(k).known or role_of(k).kind != "value" for k in next(iter(runs.values()))):
+    if (
+        len(runs) > 1
+        and not parts
+        and alike
+        and all(
+            (role_of(k).kind == "value" and role_of(k).known) or role_of(k).kind != "value"
+            for k in next(iter(runs.values()))
+        )
+    ):
         return {name: content_of(run, stem) for name, run in runs.items()}
-    if len(document) > 1 and all(NUMBERED.match(str(name)) and isinstance(value, dict) for name, value in document.items()):
+    if len(document) > 1 and all(
+        NUMBERED.match(str(name)) and isinstance(value, dict) for name, value in document.items()
+    ):
         records = [{"epoch": int(NUMBERED.match(name)[1])} | value for name, value in document.items()]  # type: ignore[index]
         return {"": Content(records=records)}
     return {"": content_of(document, stem)}
@@ -137,8 +166,16 @@ def by_run(document: Any, stem: str, path: Path) -> dict[str, Content]:
 def is_series(value: Any) -> bool:
     """A list of numbers, or numbers under the keys "0", "1", …, as pandas writes a column."""
     if isinstance(value, dict):
-        return len(value) > 1 and all(str(k).isdigit() for k in value) and any(cell_number(v) is not None for v in value.values())
-    return isinstance(value, list) and bool(value) and sum(cell_number(v) is not None or v is None for v in value) > 0.5 * len(value)
+        return (
+            len(value) > 1
+            and all(str(k).isdigit() for k in value)
+            and any(cell_number(v) is not None for v in value.values())
+        )
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and sum(cell_number(v) is not None or v is None for v in value) > 0.5 * len(value)
+    )
 
 
 def content_of(document: Mapping[str, Any], stem: str) -> Content:
@@ -154,7 +191,9 @@ def content_of(document: Mapping[str, Any], stem: str) -> Content:
                 content.columns[whole] = [cell_number(v) for v in numbers]
             elif isinstance(one, list) and one and isinstance(one[0], dict):
                 role = part_of(split(name)) if name.casefold() not in PLAIN else ""
-                content.records += [{"part": role, **record} if role else record for record in one if isinstance(record, dict)]
+                content.records += [
+                    {"part": role, **record} if role else record for record in one if isinstance(record, dict)
+                ]
             elif isinstance(one, list) and one and all(isinstance(row, list) for row in one):
                 content.columns |= nested(whole, one)
             elif isinstance(one, dict) and depth:
@@ -194,7 +233,10 @@ def columnwise(columns: Mapping[str, Any]) -> Iterator[Batch]:
         for begin in range(0, length, ROWS):
             cells = {name: values[begin : begin + ROWS] for name, values in arrays.items()}
             rows = len(next(iter(cells.values())))
-            kept = {("step" if name in axis and role_of(name).kind == "step" else name): values for name, values in cells.items()}
+            kept = {
+                ("step" if name in axis and role_of(name).kind == "step" else name): values
+                for name, values in cells.items()
+            }
             numbers = {name: (values, there(columns.get(name), begin, rows)) for name, values in kept.items()}
             yield Batch(rows, numbers, lanes=[str(length)] * rows)
 

@@ -49,7 +49,8 @@ class Found:
 
     def __iter__(self) -> Iterator[Any]:
         load = json.loads
-        for self.number, line in enumerate(self.lines, 1):
+        for number, line in enumerate(self.lines, 1):
+            self.number = number
             try:
                 yield load(line)
             except ValueError:

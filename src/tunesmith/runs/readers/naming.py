@@ -12,11 +12,22 @@ from tunesmith.runs.readers.roles import IGNORE, Role
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WHOLE_CAPITALS = re.compile(r"m(?:AP|IoU|IOU|Dice|F1)(?![a-z])|IoU|mloss|ROC|RMSLE")
 AT = re.compile(r"@\s*([\d.]+(?:[:\-][.\d]+)?)")
+ELIDED = re.compile(r"\b[dDlL]['’](?=\w)")  # of French: d'entraînement
 CUT = re.compile(r"[^\w%@]+|_")
 GLUED = re.compile(r"^(v|val|valid|t|tr|train|te|test|d|g|l1|l2)?(loss|losses|acc|accuracy|err|error)(\d*)$")
-GLUED_PART = {"v": "val", "val": "val", "valid": "val", "t": "train", "tr": "train", "train": "train", "te": "test", "test": "test"}
+GLUED_PART = {
+    "v": "val",
+    "val": "val",
+    "valid": "val",
+    "t": "train",
+    "tr": "train",
+    "train": "train",
+    "te": "test",
+    "test": "test",
+}
 NUMBERED = re.compile(r"^([a-z]+)@?(\d+)$")
 STEM = re.compile("(" + "|".join(sorted(map(re.escape, words.STEMS), key=len, reverse=True)) + f"){words.CYRILLIC_END}")
+DETECTOR_AT = re.compile(r"map[@_ ]+0?\.(\d+)", re.IGNORECASE)
 DETECTOR = re.compile(r"map[@_ ]*(?:0?\.5|50)\s*[-:]\s*(?:0?\.95|95)", re.IGNORECASE)
 SPECIFIC = {"score": 0, "error": 1, "reward": 1, "accuracy": 2}  # of two metrics in one name the more particular counts
 
@@ -28,11 +39,18 @@ def split(column: str) -> list[str]:
     (['val', 'acc@5'], ['val', 'loss'], ['train', 'loss'])
     """
     text = unicodedata.normalize("NFKC", column)
-    text = AT.sub(lambda found: "@" + re.sub(r"\D", "", found[1]), DETECTOR.sub("map", text))
+    text = ELIDED.sub("", text)
+    text = AT.sub(lambda found: "@" + re.sub(r"\D", "", found[1]), DETECTOR_AT.sub(at_share, DETECTOR.sub("map", text)))
     text = CAMEL.sub(" ", WHOLE_CAPITALS.sub(lambda found: found[0].casefold(), text)).casefold()
-    if not text.isascii() or any(stem in text for stem in ("verlust", "genauigkeit", "validierung", "epoche", "lernrate", "trainings")):
+    if not text.isascii() or any(
+        stem in text for stem in ("verlust", "genauigkeit", "validierung", "epoche", "lernrate", "trainings")
+    ):
         text = STEM.sub(lambda found: f" {words.STEMS[found[1]]} ", text)
-        text = "".join(c for c in unicodedata.normalize("NFD", text) if not ("\u0300" <= c <= "\u036f")) if latin(text) else text
+        text = (
+            "".join(c for c in unicodedata.normalize("NFD", text) if not ("\u0300" <= c <= "\u036f"))
+            if latin(text)
+            else text
+        )
     found = [words.FOREIGN.get(word, word) for word in CUT.split(text) if word]
     joined = f" {' '.join(found)} "
     for phrase, short in words.PHRASES.items():
@@ -42,12 +60,19 @@ def split(column: str) -> list[str]:
     return [piece for word in found[: found.index("vs") if "vs" in found[1:] else None] for piece in unglued(word)]
 
 
+def at_share(found: re.Match[str]) -> str:
+    """`mAP_0.5` as map50."""
+    return f"map{found[1]:0<2}"
+
+
 def latin(text: str) -> bool:
     return any("\u00c0" <= c <= "\u024f" for c in text)
 
 
 def unglued(word: str) -> list[str]:
     """`trloss` as train loss, `loss2` as loss 2."""
+    if word.startswith("lr") and word[2:].isdigit():
+        return ["lr", word[2:]]
     found = GLUED.match(word)
     if not found or not (found[1] or found[3]):
         return [word]
@@ -87,12 +112,21 @@ def role_of(column: str) -> Role:
     if "lr" in said or "lrs" in said:
         return IGNORE if said & words.CONFIG & {"momentum", "warmup", "weightdecay", "min", "max"} else rate(names)
     if "gradnorm" in said or "gnorm" in said or {"grad", "norm"} <= said:
-        return Role(name="grad_norm", where=" ".join(n for n in names if n not in {"gradnorm", "gnorm", "grad", "norm"} | words.FILLERS | words.TRAIN))
+        return Role(
+            name="grad_norm",
+            where=" ".join(
+                n for n in names if n not in {"gradnorm", "gnorm", "grad", "norm"} | words.FILLERS | words.TRAIN
+            ),
+        )
     frame = framed(names)
     if frame:
         return frame
     if said & words.TIME or said & words.MACHINE or "samples/s" in column:
-        return Role(kind="time") if said & {"time", "elapsed", "duration", "dur", "wall", "runtime", "timestamp"} else IGNORE
+        return (
+            Role(kind="time")
+            if said & {"time", "elapsed", "duration", "dur", "wall", "runtime", "timestamp"}
+            else IGNORE
+        )
     curved = bool(said & words.LOSS) or bool(metric_of(names)[0])
     if said & words.CONFIG and not curved:
         return Role(kind="fact", name="_".join(names))
@@ -127,14 +161,24 @@ def framed(names: list[str]) -> Role | None:
 
 def rate(names: list[str]) -> Role:
     """`lr/pg0` is the rate, `lr/pg1` that of a further group."""
-    rest = [n for n in names if n not in {"lr", "lrs", "pg0", "0", "group", "groups", "param", "optimizer"} | words.FILLERS | words.TRAIN]
+    rest = [
+        n
+        for n in names
+        if n not in {"lr", "lrs", "pg0", "0", "group", "groups", "param", "optimizer"} | words.FILLERS | words.TRAIN
+    ]
     place = " ".join(n for n in rest if re.fullmatch(r"(pg|group)?\d+|bias|head|backbone|encoder|decoder", n))
     return Role(name="lr", where=place, per=span(names))
 
 
 def span(names: list[str]) -> Per | None:
     """What a suffix of Lightning says of the span of a value: `loss_step`, `loss_epoch`."""
-    return "epoch" if names[-1] == "epoch" or names[0] == "epoch" else "update" if {names[0], names[-1]} & {"step", "batch"} else None
+    return (
+        "epoch"
+        if names[-1] == "epoch" or names[0] == "epoch"
+        else "update"
+        if {names[0], names[-1]} & {"step", "batch"}
+        else None
+    )
 
 
 def curve(column: str, names: list[str], said: set[str]) -> Role:
@@ -144,13 +188,14 @@ def curve(column: str, names: list[str], said: set[str]) -> Role:
     metric, at = metric_of(rest)
     if said & words.LOSS and (metric in ("", "mse", "mae", "rmse", "error", "score") or rest[-1] in words.LOSS):
         places = [n for n in rest if n not in words.LOSS or n not in ("loss", "losses", "los", "lossv", "lloss")]
-        fill = words.FILLERS - {"value"} if "value" in rest[: -1] and rest[-1] in words.LOSS else words.FILLERS
+        fill = words.FILLERS - {"value"} if "value" in rest[:-1] and rest[-1] in words.LOSS else words.FILLERS
         place = " ".join(n for n in places if n not in fill)
         if said & words.TOTALS or place == "lm":
             place = ""
         return Role(name="loss", part=part, where=group_of(names, place), per=per)
     if metric:
-        place = " ".join([n for n in rest if n not in words.FILLERS and not is_metric(n)] + ([at] if at else []))
+        left = [n for n in rest if n not in words.FILLERS | words.LOSS and not is_metric(n)]
+        place = " ".join(([] if left == ["lm"] else left) + ([at] if at else []))
         return Role(name=metric, part=part, where=group_of(names, place), per=per)
     name = "_".join(rest)
     return Role(name=name or "value", part=part, per=per, known=name in QUANTITIES)

@@ -5,13 +5,14 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
 from tunesmith.runs.notice import Notice
 
-PACKED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 CUT = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 HEAD = 65536
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -49,7 +50,7 @@ def encoding_of(head: bytes) -> str:
         if error.start >= len(head) - 4:
             return "utf-8"
     high = [i for i, byte in enumerate(head) if byte > 0xA0]
-    paired = sum(b - a == 1 for a, b in zip(high, high[1:], strict=False))
+    paired = sum(b - a == 1 for a, b in pairwise(high))
     return "gb18030" if paired > 0.4 * len(high) else "cp1252"
 
 

@@ -1,12 +1,13 @@
 """One column as it is read: kept whole while short, in stretches with lowest, mean and highest once long."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tunesmith.runs.history import LONGEST, Floats
 
+FIELDS = ("rows", "steps", "epochs", "values", "low", "high")
 PENDING = 8192  # assumption: points gathered before they are put away; numpy pays from some thousands on
 
 
@@ -27,8 +28,8 @@ class Column:
         return len(self.values)
 
     def part(self, kept: npt.NDArray[np.bool_] | slice) -> "Column":
-        fields = (self.rows, self.steps, self.epochs, self.values, self.low, self.high)
-        return Column(*(field[kept] for field in fields), self.counted, self.broken)
+        cut = replace(self, **{name: getattr(self, name)[kept] for name in FIELDS})
+        return cut if self.counted > len(self) else replace(cut, counted=len(cut))
 
 
 class Points:
@@ -90,7 +91,9 @@ def merged(kept: Floats, width: int) -> Floats:
         return kept
     finite, shares = np.add.reduceat(kept[6], starts), kept[6]
     mean, low, high = (np.where(np.isfinite(row), row, np.nan) for row in kept[3:6])
-    weight = shares / np.repeat(np.maximum(finite, 1), np.diff(starts, append=kept.shape[1]))  # at most 1: no sum overflows
+    weight = shares / np.repeat(
+        np.maximum(finite, 1), np.diff(starts, append=kept.shape[1])
+    )  # at most 1: no sum overflows
     low, high = np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts)
     mean = np.add.reduceat(np.where(shares > 0, mean * weight, 0.0), starts)
     mean = np.where(finite > 0, np.clip(mean, low, high), np.nan)

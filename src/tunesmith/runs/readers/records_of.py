@@ -5,7 +5,22 @@ from typing import Any
 
 from tunesmith.runs.readers.settings import facts_of
 
-PLAIN = frozenset(("history", "metrics", "results", "logs", "log", "data", "stats", "scalars", "log_history", "curves", "values", "summary"))
+PLAIN = frozenset(
+    (
+        "history",
+        "metrics",
+        "results",
+        "logs",
+        "log",
+        "data",
+        "stats",
+        "scalars",
+        "log_history",
+        "curves",
+        "values",
+        "summary",
+    )
+)
 SUMMARY = ("train_runtime", "total_flos")  # of the last record that Transformers writes: means over the whole run
 EVENTS = {"trial", "value", "type"}
 

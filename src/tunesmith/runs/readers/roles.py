@@ -83,7 +83,9 @@ def parse_role(text: str) -> Role:
     """
     words = text.split()
     if not words:
-        raise DataError("an empty role; write for example `train loss`, `val accuracy`, `lr`, `step`, `epoch` or `ignore`")
+        raise DataError(
+            "an empty role; write for example `train loss`, `val accuracy`, `lr`, `step`, `epoch` or `ignore`"
+        )
     first = words[0].casefold()
     if len(words) == 1 and first in WHOLE:
         return Role(kind=WHOLE[first], name=first if WHOLE[first] == "run" else "")

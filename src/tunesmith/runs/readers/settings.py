@@ -1,6 +1,9 @@
 """Facts of a run from the settings that stand beside its curves."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tunesmith.runs.readers import words
@@ -9,6 +12,27 @@ from tunesmith.runs.readers.naming import split
 
 WHOLE = frozenset(("batch_size", "epochs", "steps", "classes", "steps_per_epoch", "rows", "parameters"))
 UNSET = 2**53  # larger numbers of epochs or steps mean that none was planned
+
+
+BESIDE = ("args.yaml", "hparams.yaml", "config.yaml", "args.json", "hparams.json")
+LINE = re.compile(r"^\s*([\w.\-]+)\s*:\s*([^#\n]+?)\s*$", re.MULTILINE)
+
+
+def facts_beside(log: Path) -> dict[str, Any]:
+    """Settings in a file that trainers write beside their log: plain `name: value` lines, or JSON."""
+    for name in BESIDE:
+        file = log.parent / name
+        if not file.is_file() or file.stat().st_size > 1 << 20:
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if name.endswith("json"):
+            try:
+                settings = json.loads(text)
+            except ValueError:
+                continue
+            return facts_of(settings) if isinstance(settings, dict) else {}
+        return facts_of({found[1]: found[2].strip("'\"") for found in LINE.finditer(text)})
+    return {}
 
 
 def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,7 +45,11 @@ def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in _leaves(settings):
         said = split(name)
         fact = "lr" if said == ["lr"] else words.SETTINGS.get(" ".join(said), "")
-        if said in (["classes"], ["class", "names"], ["labels"], ["label", "names"]) and isinstance(value, list) and len(value) > 1:
+        if (
+            said in (["classes"], ["class", "names"], ["labels"], ["label", "names"])
+            and isinstance(value, list)
+            and len(value) > 1
+        ):
             fact, value = "classes", len(value)
         fact = fact or {"epochs": "epochs", "steps": "steps"}.get(name.casefold(), "")
         if not fact or fact in found:

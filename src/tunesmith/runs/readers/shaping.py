@@ -9,8 +9,8 @@ import numpy as np
 from tunesmith.records import DataError
 from tunesmith.runs.history import LONGEST, Axis, Floats, History, Per, Series
 from tunesmith.runs.notice import Notice
-from tunesmith.runs.readers.attempts import Columns, Pieces, joined, sorted_out
-from tunesmith.runs.readers.behaviour import Judged, Seen, is_curve, judged, main_losses
+from tunesmith.runs.readers.attempts import Columns, Pieces, chained, joined, sorted_out
+from tunesmith.runs.readers.behaviour import OF_THE_RUN, Judged, Seen, is_curve, judged, main_losses
 from tunesmith.runs.readers.gathering import Gathering, Key
 from tunesmith.runs.readers.points import Column
 from tunesmith.runs.readers.roles import Role
@@ -40,7 +40,10 @@ def histories(gathered: Gathering, log: Log) -> list[History]:
     refuse_tables_of_runs(gathered, found)
     losses = main_losses(found.roles)
     runs = [(name, pieces) for name, several in attempts.items() if several for pieces in sorted_out(several, losses)]
-    made = [history(gathered, found, replace(log, title=titled(log.title, name, runs, i)), pieces) for i, (name, pieces) in enumerate(runs)]
+    made = [
+        history(gathered, found, replace(log, title=titled(log.title, name, runs, i)), pieces)
+        for i, (name, pieces) in enumerate(runs)
+    ]
     made = [one for one in made if any(curve.name not in ("epoch", "lr") for curve in one.curves)]
     if len(made) > 1:
         said = Notice("readers.several_runs", count=len(made))
@@ -65,7 +68,7 @@ def seen_in(gathered: Gathering, attempts: Mapping[str, list[Columns]]) -> dict[
     found = {}
     for key, columns in every.items():
         role = gathered.role(key[0])
-        if not role.part and key[1]:
+        if not role.part and key[1] and role.name not in OF_THE_RUN:
             role = role.at(key[1])
         values, rows = (np.concatenate([getattr(column, name) for column in columns]) for name in ("values", "rows"))
         found[key] = Seen(role, values[np.isfinite(values)], rows, gathered.asked_for(key[0]))
@@ -85,7 +88,11 @@ def refuse_tables_of_runs(gathered: Gathering, found: Judged) -> None:
     """Rows that stand for whole runs (settings that change from row to row, no step), or data sets."""
     if gathered.asked or gathered.frames["step"] or gathered.frames["epoch"] or gathered.rows < 2:
         return
-    changing = [c for c, (low, high, number) in gathered.settings.items() if gathered.roles[c].kind == "fact" and low < high and number > gathered.rows / 2]
+    changing = [
+        c
+        for c, (low, high, number) in gathered.settings.items()
+        if gathered.roles[c].kind == "fact" and low < high and number > gathered.rows / 2
+    ]
     unknown = [key[0] for key, role in found.roles.items() if role.kind == "value" and not role.known]
     curves = [key[0] for key, role in found.roles.items() if is_curve(role)]
     if changing or len(unknown) > 2 + 2 * len(curves):
@@ -107,9 +114,15 @@ def history(gathered: Gathering, found: Judged, log: Log, pieces: Pieces) -> His
     notices = [*log.notices, *pieces.notices, *place.notices, *found.notices]
     resumed = tuple(sorted({float(place.at_one(*start)) for start in starts}))
     if resumed:
-        notices.append(Notice("readers.resumed", times=len(resumed), where=", ".join(f"{x:g}" for x in resumed[:5]), axis=place.axis))
+        notices.append(
+            Notice(
+                "readers.resumed", times=len(resumed), where=", ".join(f"{x:g}" for x in resumed[:5]), axis=place.axis
+            )
+        )
     if any(column.counted > len(column) for column in whole.values()):
-        notices.append(Notice("readers.condensed", points=max(column.counted for column in whole.values()), kept=LONGEST))
+        notices.append(
+            Notice("readers.condensed", points=max(column.counted for column in whole.values()), kept=LONGEST)
+        )
     return History(
         curves=tuple(curves + ([epochs] if epochs is not None else [])),
         reader=log.reader,
@@ -143,21 +156,14 @@ def start_of(attempt: Columns, step: float, epoch: float) -> tuple[float, float]
 
 def cut(column: Column, step: float, epoch: float) -> Column:
     if not np.isnan(step) and not np.isnan(column.steps).all():
-        later = (column.epochs > epoch) if not np.isnan(epoch) and (np.diff(column.steps) < 0).any() else column.steps >= step
+        later = (
+            (column.epochs > epoch)
+            if not np.isnan(epoch) and (np.diff(column.steps) < 0).any()
+            else column.steps >= step
+        )
     else:
         later = column.epochs >= epoch
     return column.part(~later)
-
-
-def chained(columns: list[Column]) -> Column:
-    if len(columns) == 1:
-        return columns[0]
-    fields = ("rows", "steps", "epochs", "values", "low", "high")
-    return Column(
-        *(np.concatenate([getattr(c, name) for c in columns]) for name in fields),
-        sum(c.counted for c in columns),
-        sum(c.broken for c in columns),
-    )
 
 
 class Places:
@@ -169,6 +175,13 @@ class Places:
         steps = np.concatenate([c.steps for c in whole.values()] or [np.empty(0)])
         epochs = np.concatenate([c.epochs for c in whole.values()] or [np.empty(0)])
         self.has_step, self.has_epoch = (bool(len(x)) and float(np.mean(~np.isnan(x))) >= 0.5 for x in (steps, epochs))
+        if (
+            self.has_step
+            and self.has_epoch
+            and not self.anew
+            and len(np.unique(steps)) < len(np.unique(np.floor(epochs)))
+        ):
+            self.has_step = False  # a count that is the same at the end of each epoch
         self.length, self.base = 1.0, 0.0
         self.axis: Axis = "step" if self.has_step else "epoch" if self.has_epoch else "row"
         if self.has_step and self.anew and self.has_epoch:
@@ -214,14 +227,20 @@ class Places:
             return None
         longest = max(whole.values(), key=len)
         at, epochs = self.of(longest, False), longest.epochs
-        return series_of(Role(name="epoch"), "update", "epoch", at, replace(longest, values=epochs, low=epochs, high=epochs)) if len(longest) else None
+        return (
+            series_of(
+                Role(name="epoch"), "update", "epoch", at, replace(longest, values=epochs, low=epochs, high=epochs)
+            )
+            if len(longest)
+            else None
+        )
 
 
 def spread(epochs: Floats, rows: Floats) -> Floats:
     """Epochs at which many values stand: one after the other within it."""
     if len(epochs) < FEW_ROWS or np.isnan(epochs).any():
         return epochs
-    found, first, counts = np.unique(epochs, return_index=True, return_counts=True)
+    found, counts = np.unique(epochs, return_counts=True)
     if np.median(counts) < FEW_ROWS - 1 or (epochs != np.floor(epochs)).any():
         return epochs
     at = np.searchsorted(found, epochs)
@@ -261,7 +280,10 @@ def by_held(place: Places, curves: list[Series]) -> list[Series]:
     if place.axis != "step" or place.has_epoch:
         return curves
     held = max((len(one) for one in curves if one.per == "evaluation" and one.part in ("val", "test")), default=0)
-    return [replace(one, per="epoch") if one.per == "update" and held >= 0.8 * len(one) and held > 1 else one for one in curves]
+    return [
+        replace(one, per="epoch") if one.per == "update" and held >= 0.8 * len(one) and held > 1 else one
+        for one in curves
+    ]
 
 
 def series_of(role: Role, per: Per, name: str, at: Floats, column: Column) -> Series:
@@ -288,10 +310,20 @@ def derived(found: Judged, curves: list[Series]) -> list[Series]:
             at = np.intersect1d(at, part.steps)
         if not len(at):
             continue
-        stacks = {name: np.stack([getattr(p, name)[np.searchsorted(p.steps, at)] for p in parts]) for name in ("values", "low", "high")}
-        combined = {name: stack.sum(0) if one.how == "sum" else stack.mean(0) for name, stack in stacks.items()}
+        stacks = {
+            name: np.stack([getattr(p, name)[np.searchsorted(p.steps, at)] for p in parts])
+            for name in ("values", "low", "high")
+        }
+        combined: dict[str, Any] = {
+            name: stack.sum(0) if one.how == "sum" else stack.mean(0) for name, stack in stacks.items()
+        }
         name = parts[0].column if len(parts) == 1 else f"{one.how} of {', '.join(p.column for p in parts)}"
-        about = {"part": one.role.part, "column": name, "per": parts[0].per, "counted": parts[0].counted}
+        about: dict[str, Any] = {
+            "part": one.role.part,
+            "column": name,
+            "per": parts[0].per,
+            "counted": parts[0].counted,
+        }
         made.append(Series(name=one.role.name, steps=at, **combined, **about))
     return made
 
@@ -299,7 +331,7 @@ def derived(found: Judged, curves: list[Series]) -> list[Series]:
 def facts(gathered: Gathering, found: Judged, log: Log, place: Places) -> dict[str, Any]:
     """What the log says beside its curves."""
     told: dict[str, Any] = {}
-    for column, (low, high, number) in gathered.settings.items():
+    for column, (low, high, _) in gathered.settings.items():
         role = gathered.roles[column]
         if role.kind == "fact" and low == high and role.name in SETTABLE and low > 0:
             told.setdefault(role.name, int(low) if low == int(low) else low)
@@ -310,7 +342,7 @@ def facts(gathered: Gathering, found: Judged, log: Log, place: Places) -> dict[s
     return told | found.facts | dict(log.facts)
 
 
-SETTABLE = frozenset("batch_size epochs steps classes steps_per_epoch rows parameters seed".split())
+SETTABLE = frozenset(["batch_size", "epochs", "steps", "classes", "steps_per_epoch", "rows", "parameters", "seed"])
 
 
 def shown(gathered: Gathering, found: Judged, whole: Columns) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """TensorBoard: an event file, or a folder of them; runs in sub-folders; several files of one run are attempts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tunesmith.runs.readers.batches import ROWS, Batch
 from tunesmith.runs.readers.catalogue import Roles, reader
 from tunesmith.runs.readers.gathering import Gathering
 from tunesmith.runs.readers.naming import part_word, role_of
-from tunesmith.runs.readers.settings import facts_of
+from tunesmith.runs.readers.settings import facts_beside, facts_of
 from tunesmith.runs.readers.shaping import Log, histories
 from tunesmith.runs.readers.wire import Damage, event, records
 
@@ -30,8 +30,12 @@ def takes(path: Path, head: bytes) -> bool:
 
 def event_files(folder: Path) -> list[Path]:
     """Event files under a folder, the oldest first."""
-    found = [path for path in folder.rglob(f"*{MARK}*") if path.is_file() and len(path.relative_to(folder).parts) <= DEEPEST]
-    return sorted(found, key=lambda path: (path.parent, int(match[1]) if (match := STAMP.search(path.name)) else 0, path.name))
+    found = [
+        path for path in folder.rglob(f"*{MARK}*") if path.is_file() and len(path.relative_to(folder).parts) <= DEEPEST
+    ]
+    return sorted(
+        found, key=lambda path: (path.parent, int(match[1]) if (match := STAMP.search(path.name)) else 0, path.name)
+    )
 
 
 @reader("tensorboard", order=20, takes=takes)
@@ -39,11 +43,13 @@ def read(path: Path, roles: Roles) -> list[History]:
     return read_run([(path, "")], roles, str(path))
 
 
-def read_folder(folder: Path, roles: Roles) -> list[History]:
+def read_folder(folder: Path, roles: Roles, without: Callable[[Path], bool] = lambda place: False) -> list[History]:
     """One run for each folder with event files; `train` and `validation` beside each other are parts of one run."""
     found: list[History] = []
     refused: list[DataError] = []
     for place, files in by_run(folder).items():
+        if without(place):
+            continue
         try:
             found += read_run(files, roles, str(place))
         except DataError as error:
@@ -74,7 +80,8 @@ def by_run(folder: Path) -> dict[Path, list[tuple[Path, str]]]:
 
 def read_run(files: Sequence[tuple[Path, str]], roles: Roles, title: str) -> list[History]:
     """The event files of one run, in order."""
-    gathered, settings = Gathering(title, roles), {}
+    gathered = Gathering(title, roles)
+    settings: dict[str, Any] = {}
     notices: list[Notice] = []
     times: list[float] = []
     for file, name in files:
@@ -85,8 +92,10 @@ def read_run(files: Sequence[tuple[Path, str]], roles: Roles, title: str) -> lis
         if damage.after is not None:
             notices.append(Notice("readers.cut_records", records=damage.after))
     if not gathered.rows:
-        raise DataError(f"{title} holds no scalars: pictures, graphs and histograms tell nothing of a training curve; log its loss with add_scalar")
-    facts: dict[str, Any] = facts_of(settings)
+        raise DataError(
+            f"{title} holds no scalars: pictures, graphs and histograms tell nothing of a training curve; log its loss with add_scalar"
+        )
+    facts: dict[str, Any] = facts_beside(files[0][0]) | facts_of(settings)
     if len(times) > 1 and times[-1] > times[0]:
         facts["seconds"] = times[-1] - times[0]
     return histories(gathered, Log("tensorboard", title, facts, tuple(notices)))
@@ -127,6 +136,8 @@ def as_batches(tags: dict[str, tuple[list[int], list[float]]]) -> Iterator[Batch
             continue
         numbers = {"step": np.array(steps, np.float64), tag: np.array(values)}
         if epoch:
-            numbers["epoch"] = np.floor(np.interp(numbers["step"], *map(np.asarray, tags[epoch])) + 1e-6)
+            numbers["epoch"] = np.floor(
+                np.interp(numbers["step"], np.asarray(tags[epoch][0]), np.asarray(tags[epoch][1])) + 1e-6
+            )
         there = np.ones(len(steps), bool)
         yield Batch(len(steps), {column: (cells, there) for column, cells in numbers.items()}, lanes=[tag] * len(steps))

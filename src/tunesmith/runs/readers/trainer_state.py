@@ -41,7 +41,9 @@ def read(path: Path, roles: Roles) -> list[History]:
         records = Records(entries())
         gathered = Gathering(str(path), roles).take(batches(records))
     if not gathered.rows:
-        raise DataError(f"{path} holds a log_history without records: the training was stopped before its first log; wait for one, or log more often")
+        raise DataError(
+            f"{path} holds a log_history without records: the training was stopped before its first log; wait for one, or log more often"
+        )
     notices = (Notice("readers.cut_line"),) if pieces.cut else ()
     return histories(gathered, Log("trainer_state", str(path), planned(state) | records.facts, notices))
 

@@ -202,7 +202,13 @@ def tensor(data: bytes) -> float | None:
             whole = varint(value, 0)[0] if isinstance(value, bytes) else value
             if field == 13:  # half and bfloat16 as bits
                 bits = np.array([whole], np.uint16 if kind == 19 else np.uint32)
-                found.append(float(bits.view(np.float16)[0] if kind == 19 else (bits << 16).view(np.float32)[0]))
+                found.append(
+                    float(
+                        bits.view(np.float16)[0]
+                        if kind == 19
+                        else (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)[0]
+                    )
+                )
             else:
                 found.append(float(whole - (1 << 64) if whole >= 1 << 63 else whole))
     return found[0] if len(found) == 1 else None
