@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.origins import born
 from tunesmith.doctor.diagnosis.rates import NOTHING, Course, course
 from tunesmith.doctor.diagnosis.smoothing import flat_from
 from tunesmith.doctor.diagnosis.telling import advice, change, number, told
@@ -29,6 +30,7 @@ WILD = 0.3  # of what was won, that a raise of the rate undoes; assumption
 
 @rule("lr.bad_schedule", needs=("lr",))
 def lr_bad_schedule(history: History) -> Iterator[Finding]:
+    yield from born(history, "lr.bad_schedule")
     seen = view(history)
     rate = course(seen)
     if rate is None or not seen.readable:

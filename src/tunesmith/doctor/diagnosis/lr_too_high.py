@@ -17,6 +17,7 @@ import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
 from tunesmith.doctor.diagnosis.inside import over_layers, typical
+from tunesmith.doctor.diagnosis.origins import born
 from tunesmith.doctor.diagnosis.rates import course
 from tunesmith.doctor.diagnosis.telling import advice, number, rate_change, told
 from tunesmith.doctor.diagnosis.views import FEWEST, View, view
@@ -31,6 +32,7 @@ HIGH = 0.5  # of the first loss, at which it then stands; assumption
 
 @rule("lr.too_high", needs=("loss", "update_ratio", "hessian_top"))
 def lr_too_high(history: History) -> Iterator[Finding]:
+    yield from born(history, "lr.too_high")
     seen = view(history)
     if not seen.readable:
         return

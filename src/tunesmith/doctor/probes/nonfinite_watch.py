@@ -1,0 +1,492 @@
+"""Waits beside a training loop for the first number that is not finite, and then says where it was born.
+
+While all is finite it costs, an update, one norm over the gradients, references to the last batch and the state of the random numbers:
+no copy of a weight, no hook below the model itself. On a device nobody waits: what is measured there is read when it has arrived, an
+update or two later, and the last weights are kept for it where they are small.
+"""
+
+import math
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from tunesmith.doctor.probes.nonfinite import Origin, looked_into
+from tunesmith.doctor.probes.nonfinite_graph import InLoss, between, born_between, loss_origin
+from tunesmith.doctor.probes.nonfinite_replay import Call, Replay, breaks, call_of, replaying
+from tunesmith.doctor.probes.nonfinite_trace import finite, floats
+from tunesmith.doctor.probes.nonfinite_update import Rates, of_update, turned_by_decay
+from tunesmith.doctor.probes.watcher_activations import Blind, unreal
+from tunesmith.doctor.probes.watcher_loss import Tap
+from tunesmith.doctor.probes.watcher_view import entry, inside, is_compiled
+from tunesmith.doctor.probes.watcher_view import unwrapped as whole
+from tunesmith.records import Signal
+
+KEPT_BYTES = 64 * 2**20  # of the batches since the last update, in references; assumption
+GRADIENT_BYTES = 16 * 2**20  # of what comes back to the outputs; assumption
+BUFFER_BYTES = 2**20  # of buffers that are copied at each call: statistics of norms are below it; assumption
+WEIGHT_BYTES = 4 * 2**30  # a larger model is not copied, even once; assumption
+RING_BYTES = 64 * 2**20  # of weights kept on a device at each update while all is finite; assumption
+UNREAD = 12  # numbers of a device that are waited for; assumption: a device is not further behind
+AT_MOST = 3  # origins that are told of one run
+SKIPPED = 25  # updates left out in a row: more than loss scaling needs, 2^16 halved to below 1
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """Something that is not finite, or a number of a device that is not known yet, and what is needed to go through its batch again."""
+
+    step: int
+    calls: list[Call]
+    weights: list[Tensor] | None = None  # of this step, where they may have changed since
+    bad: list[str] = field(default_factory=list)  # parameters whose gradient is not finite
+    gradient: bool = False  # a gradient is what was measured
+    value: Tensor | None = None
+    event: Any = None
+    loss: float | None = None
+    given: Any = None
+    target: Any = None
+
+    def ready(self, behind: int, late: int) -> bool:
+        return bool(self.event.query()) if self.event is not None else behind >= late
+
+    def told(self, loss: float | None, given: Any, target: Any) -> "_Seen":
+        """With what is known of its loss."""
+        self.loss, self.given, self.target = loss, given, target
+        return self
+
+    @property
+    def lost(self) -> bool:
+        return self.value is not None and not math.isfinite(float(self.value))
+
+
+class _Door:
+    """A hook that does not keep the watch alive; a copy or pickle of what it hangs on has a blind one."""
+
+    def __init__(self, watch: "FiniteWatch", name: str) -> None:
+        self._watch, self._name = weakref.ref(watch), name
+
+    def __call__(self, *given: Any) -> None:
+        watch = self._watch()
+        if watch is not None and not unreal():
+            getattr(watch, self._name)(*given)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Blind, ())
+
+    def __deepcopy__(self, memo: Any) -> Blind:
+        return Blind()
+
+
+class FiniteWatch:
+    """An onlooker of a watcher: `watcher.register(FiniteWatch(…))`, then `attach`. `detach` takes its hooks away.
+
+    What it finds stands in `origins`, and in the facts of the run as `nonfinite`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        *,
+        loss_fn: Any = None,
+        facts: dict[str, Any] | None = None,
+        first_step: int = 0,
+        late: int = 0,
+    ) -> None:
+        self._model = weakref.ref(model)
+        self._optimizers = [weakref.ref(whole(one)) for one in optimizers]
+        self._stepped: set[int] = set()
+        self.loss_fn = loss_fn
+        self.origins: list[Origin] = []
+        self.steps = first_step  # updates made
+        self._first = first_step
+        self.late = late  # updates by which numbers arrive late where the device is the processor: for tests
+        self._facts = facts
+        self._names: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary({entry(model): ""})
+        self._calls: list[Call] = []
+        self._last: list[Call] = []
+        self._count = 0
+        self._evaluated = 0
+        self._updated = False
+        self._skipped = 0
+        self._target: Any = None
+        self._caught: _Seen | None = None
+        self._unread: deque[_Seen] = deque()
+        self._before: Call | None = None  # the last call in training, while the buffers after it were not looked at
+        self._loss: weakref.ref[Tensor] | None = None  # run backwards last
+        self._in_loss: InLoss | None = None
+        self._said: _Seen | None = None  # told of before the update that it belongs to
+        self._tap = Tap(_Door(self, "_run_backwards"))
+        self._rates = Rates()
+        self._start = sizes(self._inner)
+        self._buffers = [one for one in self._inner.buffers() if one.is_floating_point()]
+        self._copied_buffers = bool(self._buffers) and _bytes(list(self._inner.buffers())) <= BUFFER_BYTES
+        self._handles: list[Any] = []
+
+    @property
+    def _inner(self) -> nn.Module:
+        model = self._model()
+        assert model is not None, "asked only from within a call or an update of the model"
+        return inside(model)
+
+    @property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """Those that are still there."""
+        return [one for reference in self._optimizers if (one := reference()) is not None]
+
+    def attach(self) -> None:
+        self._hook_roots()
+        self._tap.open()
+        weakref.finalize(self, self._tap.close)
+        if isinstance(self.loss_fn, nn.Module):
+            self._handles.append(self.loss_fn.register_forward_pre_hook(_Door(self, "_before_loss")))
+        for optimizer in self.optimizers:
+            self._handles.append(optimizer.register_step_pre_hook(_Door(self, "_before_update")))
+            self._handles.append(optimizer.register_step_post_hook(_Door(self, "_after_update")))
+
+    def detach(self) -> None:
+        if self._unread and self._unread[-1].event is not None:
+            self._unread[-1].event.synchronize()
+        self.late = 0
+        if self._model() is not None:
+            self._read()
+        self._tap.close()
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._forget()
+
+    def _hook_roots(self) -> None:
+        for root in list(self._names):
+            if getattr(root, "_compiled_call_impl", None) is None:  # else hooks would be compiled along
+                self._handles.append(root.register_forward_pre_hook(_Door(self, "_before_call"), with_kwargs=True))
+                self._handles.append(root.register_forward_hook(_Door(self, "_after_call")))
+
+    # around a call of the model
+
+    def _before_call(self, root: nn.Module, args: Any, kwargs: Any) -> None:
+        if self._over or replaying():
+            return
+        self._look_at_buffers()
+        self._count += 1
+        call = call_of(root, args, kwargs, self._count)
+        call.name, call.step, call.training = (
+            self._names[root],
+            self.steps + 1,
+            root.training and torch.is_grad_enabled(),
+        )
+        if self._updated and call.training:
+            self._calls, self._updated = [], False
+        if self._copied_buffers and call.training:
+            call.buffers = [one.detach().clone() for one in inside(root).buffers()]
+        self._calls.append(call)
+        while len(self._calls) > 1 and sum(one.bytes for one in self._calls) > KEPT_BYTES:
+            del self._calls[0]
+
+    def _after_call(self, root: nn.Module, args: Any, result: Any) -> None:
+        if self._over or replaying() or not self._calls:
+            return
+        call, made = self._calls[-1], floats(result)
+        if not call.training:
+            self._calls.pop()
+            self._evaluated += 1
+            if not made or made[0].is_cuda or not any(_broken(one) for one in made):
+                return
+            if not self._told("evaluation", "buffer"):
+                self._at_evaluation(call)
+            return
+        self._before = call if call.buffers else None
+        call.ends = [one.grad_fn._sequence_nr() for one in made if one.grad_fn is not None]
+        for place, one in enumerate(made):
+            if one.requires_grad and one.numel() * one.element_size() <= GRADIENT_BYTES:
+                one.register_hook(_keeper(call, place))  # type: ignore[no-untyped-call]
+
+    def _before_loss(self, module: nn.Module, args: Any) -> None:
+        if not replaying() and len(args) == 2:
+            self._target = args[1]
+
+    def _look_at_buffers(self) -> None:
+        """What the last call in training left in the buffers: only evaluation would read it, an epoch later."""
+        call, self._before = self._before, None
+        if call is None or self._over or self._told("buffer") or self.late:
+            return
+        total = torch.stack([one.sum().float() for one in self._buffers]).sum()
+        if total.is_cuda or math.isfinite(float(total)) or all(finite(one) for one in self._buffers):
+            return  # on a device: found at the evaluation, without its step
+        if all(finite(one) for one in call.buffers):
+            self._tell(looked_into(self._replay(call, of_buffers=True), step=call.step, grown={}))
+
+    def _at_evaluation(self, call: Call) -> None:
+        broken = [name for name, one in self._inner.named_parameters() if not finite(one)]
+        if broken:
+            self._tell(self._of_weights(self.steps, broken, None))
+            return
+        found = looked_into(self._replay(call), step=self.steps, grown=self._grown(None))
+        self._tell(found and replace(found, batch=self._evaluated))
+
+    def _run_backwards(self, tensors: Any, before: bool) -> None:
+        """Told of the loss while its graph still keeps what its operations were given."""
+        if not before or self._over or replaying():
+            return
+        listed = list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+        loss = next(
+            (one for one in listed if isinstance(one, Tensor) and one.numel() == 1 and one.grad_fn is not None), None
+        )
+        if loss is None:
+            return
+        self._loss = weakref.ref(loss)
+        if not loss.is_cuda and not self.late and not math.isfinite(float(loss.detach())):
+            self._in_loss = born_between(between(loss, [one for call in self._calls for one in call.ends]))
+
+    # around an update
+
+    def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if self._over or replaying() or self._caught is not None:
+            return
+        step = self.steps + 1
+        wrong = self._rates.look(optimizer)
+        if wrong is not None:
+            self._tell(replace(wrong, step=step, noticed=step))
+            return
+        if getattr(optimizer, "found_inf", None) is not None:
+            return  # the scaler of the loss looks for itself, and leaves the update out
+        held = [one.grad for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
+        gradients = [one for one in held if one.layout == torch.strided]
+        if not gradients:
+            return
+        size = torch.stack([one.float() for one in torch._foreach_norm(gradients)]).sum()
+        if size.is_cuda or self.late:
+            small = _bytes(list(self._inner.parameters())) <= RING_BYTES
+            seen = _Seen(
+                step=step, calls=list(self._calls), weights=_copied(self._inner) if small else None, gradient=True
+            )
+            self._wait_for(seen, size)
+        elif not math.isfinite(float(size)) and not all(finite(one) for one in gradients):
+            bad = [
+                name for name, one in self._inner.named_parameters() if one.grad is not None and not finite(one.grad)
+            ]
+            self._caught = _Seen(
+                step=step, calls=list(self._calls), weights=_copied(self._inner), bad=bad, gradient=True
+            )
+            if self._said is not None:
+                self._look_into(self._caught.told(self._said.loss, self._said.given, self._said.target))
+
+    def _after_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        self._stepped.add(id(optimizer))
+        if len(self._stepped) < len(self._optimizers) or replaying():
+            return
+        self._stepped.clear()
+        self.steps += 1
+        self._last, self._updated, self._skipped, self._said = self._calls, True, 0, None
+        inner = self._inner
+        if (
+            self.steps == self._first + 1 and not self._count and not is_compiled(inner)
+        ):  # the loop calls parts of the model, never the whole
+            parts = {one: name for name, one in inner.named_modules() if _part(inner, name, one)}
+            self._names = weakref.WeakKeyDictionary(parts)
+            self._hook_roots()
+
+    def __call__(self, moment: Any) -> Iterable[Signal] | None:
+        """What became of the update, with its loss."""
+        self._facts, self.steps = moment.facts, moment.step
+        if not self._over:
+            self._after_step(moment)
+        self._target = self._in_loss = None
+        if self.origins:
+            self._write()
+        return None
+
+    def _after_step(self, moment: Any) -> None:
+        target = moment.target if moment.target is not None else self._target
+        given = self._loss() if self._loss is not None else None
+        step = self.steps if self._updated else self.steps + 1
+        now = _Seen(step=step, calls=list(self._last if self._updated else self._calls), given=given, target=target)
+        if isinstance(moment.loss, Tensor) and (moment.loss.is_cuda or self.late):
+            self._wait_for(now, moment.loss.detach())
+            self._read()
+            return
+        now.loss = None if moment.loss is None else float(moment.loss)
+        lost = now.loss is not None and not math.isfinite(now.loss)
+        caught, self._caught = self._caught, None
+        if caught is not None:
+            self._look_into(caught.told(now.loss, given, target))
+        elif lost:
+            self._skipped += not self._updated
+            self._look_into(now)
+        if not self._updated:
+            self._said = now
+
+    # numbers of a device
+
+    def _wait_for(self, seen: _Seen, value: Tensor) -> None:
+        """Sends a number on its way to the processor."""
+        seen.value = value.detach()
+        if value.is_cuda:
+            seen.value = torch.empty((), dtype=value.dtype, pin_memory=True)
+            seen.value.copy_(value.detach(), non_blocking=True)
+            seen.event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            seen.event.record()
+        self._unread.append(seen)
+        while len(self._unread) > UNREAD:
+            self._unread.popleft()
+
+    def _read(self) -> None:
+        """Looks at what has arrived, a step at a time: its gradient, then its loss."""
+        while self._unread and not self._over:
+            step = self._unread[0].step
+            own = [one for one in self._unread if one.step == step]
+            if own[-1].gradient or not all(one.ready(self.steps - step, self.late) for one in own):
+                return
+            for _ in own:
+                self._unread.popleft()
+            gradient, loss = next((one for one in own if one.gradient), None), own[-1]
+            if loss.value is not None:
+                loss.loss = float(loss.value)
+            if gradient is None:
+                self._skipped += loss.lost
+                if loss.lost:
+                    self._look_into(loss)
+            elif gradient.lost or loss.lost:
+                self._look_into(gradient.told(loss.loss, loss.given, loss.target))
+
+    # what is behind it
+
+    def _look_into(self, seen: _Seen) -> None:
+        found = self._origin(seen)
+        turned = turned_by_decay(self.optimizers) if found is not None and found.why == "exploding" else None
+        if found is not None and turned is not None:
+            numbers = {**found.numbers, "decay_times_rate": turned}
+            found = replace(found, why="decay_explodes", fault="reg.too_strong", numbers=numbers)
+        self._tell(found)
+
+    def _origin(self, seen: _Seen) -> Origin | None:
+        values = seen.weights if seen.weights is not None else [one.detach() for one in self._inner.parameters()]
+        broken = [
+            name for (name, _), one in zip(self._inner.named_parameters(), values, strict=True) if not finite(one)
+        ]
+        if broken:
+            return self._of_weights(seen.step - 1, broken, seen.weights, noticed=seen.step)
+        grown = self._grown(seen.weights)
+        for call in seen.calls:
+            replay = self._replay(call, seen.weights)
+            if self.loss_fn is not None and call is seen.calls[-1] and not call.name:
+                replay.loss_fn, replay.target = self.loss_fn, seen.target
+                found = looked_into(replay, step=seen.step, grown=grown)
+                if found is not None:
+                    return found
+                replay.loss_fn, replay.target = None, None
+            found = looked_into(replay, step=seen.step, grown=grown)
+            if found is not None and found.why != "bad_gradient":
+                return found
+        if not seen.gradient and not self._updated and self._skipped <= SKIPPED:
+            return None  # one update left out: loss scaling does this
+        last = self._replay(seen.calls[-1], seen.weights) if seen.calls else None
+        return loss_origin(
+            seen.step, seen.calls, seen.loss, seen.given, self._inner, seen.bad, seen.target, last, self._in_loss
+        )
+
+    def _of_weights(
+        self, step: int, broken: list[str], weights: Sequence[Tensor] | None, noticed: int | None = None
+    ) -> Origin:
+        named = dict(self._inner.named_parameters())
+        values = [one.detach() for one in named.values()] if weights is None else weights
+        held = dict(zip(named, values, strict=True))
+        return of_update(
+            step, broken, named, held, self.optimizers, self._start, noticed=self.steps if noticed is None else noticed
+        )
+
+    def _replay(self, call: Call, weights: Sequence[Tensor] | None = None, of_buffers: bool = False) -> Replay:
+        root = next(one for one, name in self._names.items() if name == call.name)
+        own = None
+        if weights is not None:
+            by_name = dict(zip((name for name, _ in self._inner.named_parameters()), weights, strict=True))
+            front = f"{call.name}." if call.name else ""
+            own = [by_name[front + name] for name, _ in inside(root).named_parameters()]
+        return Replay(model=root, call=call, weights=own, of_buffers=of_buffers)
+
+    def _grown(self, weights: Sequence[Tensor] | None) -> Mapping[str, float]:
+        """By how much each weight has grown since the start."""
+        now = sizes(self._inner, weights)
+        return {name: now[name] / was for name, was in self._start.items() if was > 0 and math.isfinite(now[name])}
+
+    @property
+    def _over(self) -> bool:
+        """Training is spoiled, or enough was told."""
+        return len(self.origins) >= AT_MOST or any(
+            one.direction not in ("evaluation", "buffer") for one in self.origins
+        )
+
+    def _told(self, *directions: str) -> bool:
+        return any(one.direction in directions for one in self.origins)
+
+    def _tell(self, found: Origin | None) -> None:
+        if found is None:
+            return
+        self.origins.append(found)
+        self._write()
+        if self._over:
+            self._forget()
+
+    def _write(self) -> None:
+        if self._facts is not None:
+            self._facts["nonfinite"] = [one.as_dict() for one in self.origins]
+
+    def _forget(self) -> None:
+        self._calls, self._last, self._caught, self._before = [], [], None, None
+        self._unread.clear()
+
+
+def sizes(model: nn.Module, weights: Sequence[Tensor] | None = None) -> dict[str, float]:
+    """The root mean square of each weight; not of biases, which begin at 0 or near it."""
+    found: dict[str, float] = {}
+    for place, (name, one) in enumerate(model.named_parameters()):
+        if one.dim() > 1 and one.numel() and one.layout == torch.strided and not nn.parameter.is_lazy(one):
+            values = weights[place] if weights is not None else one.detach()
+            found[name] = float(torch.linalg.vector_norm(values.float())) / values.numel() ** 0.5
+    return found
+
+
+def _part(model: nn.Module, name: str, one: nn.Module) -> bool:
+    """Whether a module is one of the parts nearest to the model that can be called."""
+    holders = (nn.ModuleList, nn.ModuleDict)
+    if not name or isinstance(one, holders):
+        return False
+    above = [name.rsplit(".", cut)[0] for cut in range(1, name.count(".") + 1)]
+    return all(isinstance(model.get_submodule(path), holders) for path in above)
+
+
+def _keeper(call: Call, place: int) -> Callable[[Tensor], None]:
+    reference = weakref.ref(call)
+
+    def keep(gradient: Tensor) -> None:
+        held = reference()
+        if held is not None:
+            held.gradients[place] = gradient.detach()
+
+    return keep
+
+
+def _bytes(tree: Any) -> int:
+    return sum(one.numel() * one.element_size() for one in tree_leaves(tree) if isinstance(one, Tensor))
+
+
+def _broken(values: Tensor) -> bool:
+    """As `breaks`, at the price of one sum where all is finite."""
+    total = values.detach().sum()
+    return not bool(torch.isfinite(total)) and breaks(values.detach())
+
+
+def _copied(model: nn.Module) -> list[Tensor] | None:
+    held = [one.detach() for one in model.parameters()]
+    if _bytes(held) > WEIGHT_BYTES:
+        return None
+    try:
+        return [one.clone() for one in held]
+    except torch.OutOfMemoryError:
+        return None
