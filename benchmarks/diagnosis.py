@@ -178,7 +178,6 @@ def measure(case: Row, look: Look | None = None, seconds: float = SECONDS) -> Ro
 
 def material(case: Row, program: Any, seconds: float) -> tuple[Any, dict[str, Any]]:
     """What the verb is given."""
-    from tunesmith.runs.readers import read_log
     from tunesmith.testing.logged import logged
     from tunesmith.testing.watched import watched
 
@@ -188,16 +187,20 @@ def material(case: Row, program: Any, seconds: float) -> tuple[Any, dict[str, An
         return watched(program), {}
     with tempfile.TemporaryDirectory() as folder:
         path = logged(program, Path(folder) / "log.csv", every=every_of(case))
-        return one_history(read_log(path)), {}
+        return one_history(path), {}
 
 
-def one_history(histories: Sequence[Any]) -> Any:
-    """The run that the log holds."""
+def one_history(path: Path) -> Any:
+    """The run that the log holds; an empty one where the program ended before it had logged anything."""
     from tunesmith.runs.history import History
+    from tunesmith.runs.readers import read_log
 
-    if len(histories) > 1:
+    if len(path.read_text(encoding="utf-8").splitlines()) == 1:
+        return History(curves=(), reader="csv")
+    histories = read_log(path)
+    if len(histories) != 1:
         raise ValueError(f"{len(histories)} runs were read from the log of one")
-    return histories[0] if histories else History(curves=(), reader="csv")
+    return histories[0]
 
 
 def every_of(case: Row) -> int | None:

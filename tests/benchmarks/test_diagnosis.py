@@ -84,6 +84,13 @@ def test_the_three_ways_give_the_verb_what_it_takes(diagnosis: ModuleType) -> No
     assert seen[2].get("loss", "val") is not None
 
 
+def test_a_program_that_logs_nothing_is_one_that_cannot_be_told(diagnosis: ModuleType) -> None:
+    measured = diagnosis.measure(case("planted", "digits_mlp", "class_below_zero", 3, mode="log"))
+
+    assert diagnosis.answers(measured["findings"]) == []
+    assert measured["cannot_tell"]
+
+
 def test_a_failing_program_can_be_measured_in_each_way(diagnosis: ModuleType) -> None:
     seen: list[Any] = []
 

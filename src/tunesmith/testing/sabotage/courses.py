@@ -171,6 +171,7 @@ def schedule_from_the_top_again(program: Program, strength: int) -> Program:
     "first_rows_again",
     "optim.lost_state",
     "data.duplicates",
+    "fit.overfit",
     mechanism="loop",
     fits=every(has_room_for_loop, lambda program: updates(program) >= 8),
     invariant=True,
@@ -231,8 +232,6 @@ def optimizer_made_again(program: Program, strength: int) -> Program:
 @late_sabotage(
     "weights_set_back",
     "optim.lost_state",
-    "optim.unregistered_params",
-    "init.bad_scale",
     mechanism="loop",
     fits=every(has_room_for_loop, is_layered, learns_all),
     invariant=True,

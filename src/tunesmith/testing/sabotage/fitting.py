@@ -162,7 +162,6 @@ class Jittered(TensorDataset):
     "noise_that_stays",
     "data.train_val_mismatch",
     "data.no_signal",
-    "data.label_noise",
     mechanism="data",
     fits=every(is_floats, is_supervised, unscheduled, is_plainly_stepped),
 )

@@ -44,7 +44,6 @@ Optimizer = torch.optim.Optimizer
 @late_sabotage(
     "rows_brought_to_length_one",
     "numerics.unsafe_op",
-    "data.constant",
     mechanism="numerics",
     fits=every(is_table, is_supervised),
 )
@@ -65,7 +64,6 @@ def rows_brought_to_length_one(program: Program, strength: int) -> Program:
 @late_sabotage(
     "logarithm_of_counts",
     "numerics.unsafe_op",
-    "data.nonfinite",
     mechanism="numerics",
     fits=every(is_table, is_supervised, is_unnormed),
 )
@@ -88,7 +86,6 @@ def logarithm_of_counts(program: Program, strength: int) -> Program:
 @late_sabotage(
     "mean_of_every_class",
     "numerics.unsafe_op",
-    "data.class_imbalance",
     "batch.too_small",
     mechanism="numerics",
     fits=every(has_cross_entropy, is_supervised),
