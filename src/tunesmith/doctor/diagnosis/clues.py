@@ -237,7 +237,7 @@ def rises_to_plateau(seen: View) -> Clue | None:
 def straight_line(seen: View) -> Clue | None:
     """The loss falls in a straight line to the end."""
     one = seen.judged
-    if one is None or len(one) < FEWEST + 1 or one.drop <= 8 * one.noise:
+    if one is None or len(one) < FEWEST + 1 or one.drop <= 8 * one.noise or float(one.level.min()) <= 0:
         return None
     _, errors, pace = one.fall(0.4)
     return Clue("straight_line", pace, 0.6) if errors > 4 and pace > 0.6 and one.early_share < 0.5 else None

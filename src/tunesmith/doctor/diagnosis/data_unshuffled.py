@@ -94,10 +94,13 @@ def saw(seen: View) -> tuple[float, float] | None:
 
 
 def _profile(values: Floats, epoch: Floats, phase: Floats) -> tuple[Floats, float]:
-    """Means by the place in the epoch of what is left after the mean of each epoch, and the share of squares they explain."""
-    left = values.astype(np.float64).copy()
-    for one in np.unique(epoch):
-        left[epoch == one] -= left[epoch == one].mean()
+    """Means by the place in the epoch of what is left beside the line through the means of the epochs, and the squares they explain."""
+    middles = np.unique(epoch)
+    means_of = np.array([values[epoch == one].mean() for one in middles])
+    place = epoch + (phase + 0.5) / PHASES
+    slope_at = np.gradient(means_of, middles)
+    known = np.searchsorted(middles, epoch)
+    left = values - means_of[known] - slope_at[known] * (place - middles[known] - 0.5)
     total = float((left**2).sum())
     means = np.array([left[phase == one].mean() if (phase == one).any() else 0.0 for one in range(PHASES)])
     inside = float(sum((phase == one).sum() * means[one] ** 2 for one in range(PHASES)))

@@ -6,7 +6,7 @@ Matters   the last weights are worse than those of an earlier moment, and the ti
 Remedies  take the weights of the best moment; stop early; more data, augmentation, decay or dropout, a smaller net.
 Limits    needs a held part. Silent where the held loss is falling again at the end (double descent, late generalisation), where the whole
           rise is within the noise of a small held part, and for a held loss above the training loss that does not rise: that is a gap.
-          A higher held loss with a better score is a note.
+          A higher held loss with a score that held is a note, unless it ends above its start.
 Source    vocabulary of fit.overfit; double descent: Nakkiran et al., arXiv:1912.02292; grokking: Power et al., arXiv:2201.02177.
 """
 
@@ -23,6 +23,7 @@ from tunesmith.records.finding import Severity
 from tunesmith.runs.history import History
 
 NOISES = 4.0  # deviations of the held curve; assumption
+GAP, GAP_SHARE = 2.0, 0.1  # times the training loss, and of the way that was made; assumption
 SMALL, LARGE = 0.05, 0.5  # of the best held loss: a note from the first on, a warning from the second; assumption
 
 
@@ -33,11 +34,13 @@ def fit_overfit(history: History) -> Iterator[Finding]:
         return
     risen = [(val, *found) for val in seen.vals if (found := rise(val)) is not None and _trains_on(seen, val)]
     if len(risen) * 2 <= len(seen.vals):
+        yield from _gap(seen)
         return
     val, amount, where = max(risen, key=lambda one: one[1] / max(abs(one[0].best), 1e-12))
     worse = _worse_score(seen)
     relative = amount / max(abs(val.best), 1e-12)
-    severity: Severity = "warning" if relative > LARGE and worse is not False else "note"
+    undone = val.end > val.start  # all that the held loss ever won
+    severity: Severity = "warning" if relative > LARGE and (worse is not False or undone) else "note"
     at = float(val.at[where])
     values = {
         "best": val.best,
@@ -64,6 +67,26 @@ def fit_overfit(history: History) -> Iterator[Finding]:
         remedies=[advice("take_best", axis=seen.axis, at=at), advice("regularise")],
         next_probe="longer_run" if severity == "note" else None,
         places=[at],
+    )
+
+
+def _gap(seen: View) -> Iterator[Finding]:
+    """A held loss that does not rise, but stands far above a training loss that goes on."""
+    train, val = seen.train, seen.val
+    if train is None or val is None or min(len(train), len(val)) < 2 * FEWEST or train.end <= 0 or val.start <= 0:
+        return
+    ratio = val.end / train.end
+    if ratio < GAP or val.end - train.end < GAP_SHARE * max(train.drop, val.drop):
+        return
+    yield told(
+        "fit.overfit",
+        "note",
+        "gap",
+        {"name": val.name, "held": val.end, "train": train.end, "ratio": ratio},
+        confidence=0.35,
+        evidence=[number("held_over_train", ratio, GAP, "assumption")],
+        remedies=[advice("regularise")],
+        next_probe="clean_subset",
     )
 
 

@@ -36,7 +36,7 @@ def fit_too_few_epochs(history: History) -> Iterator[Finding]:
     gain = min(fallen * 0.6, abs(one.end)) if one.end > 0 else fallen * 0.6
     if errors < SURE or pace < PACE or gain < GAIN * abs(one.end) or rise(one) is not None:
         return
-    fast = pace > FAST and gain > 0.05 * one.drop and one.early_share < 0.5
+    fast = one.end > 0 and pace > FAST and gain > 0.05 * one.drop and one.early_share < 0.5
     epochs = seen.history.facts.get("epochs")
     paths = {"train.epochs": int(epochs * 2)} if isinstance(epochs, int) else {}
     yield told(
@@ -44,7 +44,7 @@ def fit_too_few_epochs(history: History) -> Iterator[Finding]:
         "warning" if fast else "note",
         "too_few_epochs",
         {"name": one.name, "pace": pace, "gain": gain, "end": one.end},
-        confidence=0.35 if fast else 0.3,
+        confidence=0.25 if fast else 0.2,
         evidence=[
             number("pace_at_end", pace, PACE, "share of the average pace"),
             number("gain_ahead", gain, GAIN * abs(one.end)),

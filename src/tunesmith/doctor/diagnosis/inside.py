@@ -46,8 +46,11 @@ def updates_per_epoch(history: History) -> float | None:
     one = history.get("epoch")
     if one is None or history.axis != "step" or len(one) < 2:
         return None
-    epochs = float(one.values[-1] - one.values[0])
-    return float(one.steps[-1] - one.steps[0]) / epochs if epochs > 0 else None
+    epochs, steps = one.values - one.values[0], one.steps - one.steps[0]
+    if epochs[-1] <= 0 or bool((np.diff(epochs) < 0).any()):  # an epoch that goes back counts something else
+        return None
+    off = np.abs(epochs - epochs[-1] * steps / steps[-1])
+    return float(steps[-1] / epochs[-1]) if float(off.max()) <= max(1.0, 0.05 * float(epochs[-1])) else None
 
 
 def updates(history: History) -> float | None:

@@ -4,6 +4,8 @@ import time
 import traceback
 from collections.abc import Iterable
 
+import numpy as np
+
 from tunesmith.doctor.diagnosis.catalogue import RULES
 from tunesmith.doctor.diagnosis.ranking import ranked
 from tunesmith.doctor.diagnosis.reasoning import reasoned
@@ -11,7 +13,6 @@ from tunesmith.doctor.diagnosis.views import FEWEST, View, view
 from tunesmith.records import Finding, Findings
 from tunesmith.records.messages import render
 from tunesmith.runs.history import History
-
 
 # What a run may still put right by going on; nothing is said of it before its end.
 AT_THE_END = frozenset(
@@ -49,11 +50,13 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
             told.skipped[name] = f"the log holds none of {', '.join(one.needs)}"
         else:
             try:
-                found.extend(one.look(history))
+                with np.errstate(all="ignore"):  # losses near the end of the float range are what is looked for
+                    found.extend(one.look(history))
             except Exception:
                 told.failed[name] = traceback.format_exc()
         told.seconds[name] = time.perf_counter() - began
-    told.found = ranked(found if wanted is not None else reasoned(found, seen))
+    with np.errstate(all="ignore"):
+        told.found = ranked(found if wanted is not None else reasoned(found, seen))
     if history.facts.get("running"):
         told.found = [one for one in told.found if one.fault not in AT_THE_END]
     silent = cannot_tell(seen)

@@ -18,7 +18,7 @@ import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
 from tunesmith.doctor.diagnosis.telling import advice, number, told
-from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, view
+from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, direction, view
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
@@ -32,7 +32,7 @@ def loss_mismatch(history: History) -> Iterator[Finding]:
     seen = view(history)
     if not seen.readable or seen.judged is None:
         return
-    yield from _below_zero(seen) or _impossible(seen) or _parted(seen)
+    yield from _below_zero(seen) or _impossible(seen) or _parted(seen) or _always_zero(history)
 
 
 def of_classes(score: Curve) -> bool:
@@ -128,6 +128,33 @@ def _parted(seen: View) -> list[Finding]:
                     next_probe="swapped_output",
                 )
             ]
+    return []
+
+
+def _always_zero(history: History) -> list[Finding]:
+    """A score that is exactly 0 at every value, while the loss of the same output loses most of its height."""
+    for score in history.curves:
+        if direction(score) >= 0 or len(score) < 3 or bool((score.values != 0).any()) or score.name not in OF_CLASSES:
+            continue
+        for loss in history.all("loss", score.part):
+            same = loss.where == "" if not score.where else loss.where != "" and score.where.startswith(loss.where)
+            if same and len(loss) >= 3 and 0 < loss.values[-1] < min(GONE * loss.values[0], math.log(2)):
+                return [
+                    told(
+                        "loss.mismatch",
+                        "warning",
+                        "always_zero",
+                        {
+                            "name": loss.column or loss.name,
+                            "start": float(loss.values[0]),
+                            "end": float(loss.values[-1]),
+                            "score": score.column or score.name,
+                        },
+                        confidence=0.5,
+                        evidence=[number(score.name, 0.0, 0.0, "exactly 0", where=score.where)],
+                        remedies=[advice("check_metric")],
+                    )
+                ]
     return []
 
 

@@ -22,6 +22,7 @@ from tunesmith.runs.history import History
 
 LITTLE = 0.05  # of the start [TDC]
 LONG = 2 / 3  # of the run, flat; assumption
+NEARLY_ALL, MANY = 0.9, 50  # of the run, in points: time spent for nothing, whatever the reason; assumption
 ENOUGH = 12  # points before a flat stretch is spoken of; assumption
 
 
@@ -51,7 +52,9 @@ def loss_not_decreasing(history: History) -> Iterator[Finding]:
             next_probe="rate_sweep",
         )
         return
-    yield from _stalled(seen, one)
+    if not _scores_moved(seen):
+        yield from _stalled(seen, one)
+    yield from _held_gained_nothing(seen)
 
 
 def _stalled(seen: View, one: Curve) -> Iterator[Finding]:
@@ -64,16 +67,45 @@ def _stalled(seen: View, one: Curve) -> Iterator[Finding]:
         return
     at = float(one.at[index])
     values = {"axis": seen.axis, "at": at, "level": one.end, "share": share, "name": one.name}
+    long = share > NEARLY_ALL and len(one) >= MANY
     yield told(
         "loss.not_decreasing",
-        "note",
+        "warning" if long else "note",
         "stalled",
         values,
-        confidence=0.6,
+        confidence=0.7 if long else 0.6,
         evidence=[number("flat_share", share, LONG, "assumption", at=at)],
         remedies=[advice("decay_from", axis=seen.axis, at=at)],
         next_probe="flat_schedule" if seen.rate is None else "rate_sweep",
         places=[at],
+    )
+
+
+def _held_gained_nothing(seen: View) -> Iterator[Finding]:
+    """Epochs that won nothing on the held part: it began as good as it ends."""
+    scores = [score for score in seen.scores if len(score) >= ENOUGH]
+    held = [val for val in seen.vals if len(val) >= ENOUGH]
+    if not scores or not held:
+        return
+    score = scores[0]
+    won = (float(np.median(score.down[:3])) - float(np.median(score.down[-3:]))) if score.sign else 0.0
+    flat = float(np.median(held[0].level[:3])) - held[0].best
+    if won > 3 * max(score.noise, 1e-12) or flat > 0.15 * abs(held[0].start) + 2 * held[0].noise:
+        return
+    yield told(
+        "loss.not_decreasing",
+        "note",
+        "held_gained_nothing",
+        {
+            "name": score.name,
+            "first": float(np.median(score.level[:3])),
+            "last": float(np.median(score.level[-3:])),
+            "best": score.best,
+            "count": len(score),
+        },
+        confidence=0.6,
+        evidence=[number("score_won", won, 3 * score.noise, "noise of the curve")],
+        remedies=[advice("take_first_or_change")],
     )
 
 

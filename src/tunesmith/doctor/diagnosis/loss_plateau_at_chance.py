@@ -22,6 +22,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 MOST = 0.6  # of the run at that level; assumption
+BEGAN = 0.05  # of the loss of chance, from the first value; assumption
 FLAT = 0.04  # of its level, that the loss may have fallen in all where only a score says that it is chance; assumption
 
 
@@ -65,12 +66,13 @@ def chance_of(seen: View, one: Curve) -> tuple[float, str, bool] | None:
         stands_still(score) for score in seen.scores if score.series.name in ("accuracy", "balanced_accuracy", "f1")
     )
     table = guessed(one.end)
-    if (
-        table is not None
-        and _share_near(one, table.loss) >= MOST
-        and (seen.scores == () or by_score or dead or _low(seen, table.classes))
-    ):
-        return table.loss, "table", by_score is not None or dead or _low(seen, table.classes)
+    if table is not None and _share_near(one, table.loss) >= MOST:
+        sure = by_score is not None or dead or _low(seen, table.classes)
+        began_there = (
+            abs(one.start - table.loss) < BEGAN * table.loss
+        )  # logarithms lie close: without a score the start must be there too
+        if sure or (not seen.scores and began_there):
+            return table.loss, "table", sure
     still = flat_from(one.level, max(4 * one.noise, FLAT * abs(one.end))) <= len(one) / 3
     if (by_score or dead) and still and abs(one.end) > 0.2 * abs(one.start):
         return one.end, "score", by_score is not None

@@ -27,6 +27,7 @@ HEIGHT = 8.0  # robust deviations; measured: sound runs of the open part stay be
 EXCURSION = 3.0  # times the largest recent one; single batches have heavy tails; assumption
 LOSS = 0.5  # of what the run had won, gone in one leap: a warning; below NOTE nothing is said; assumption
 NOTE = 0.15
+WILD = 5.0  # times all that the run had won: beyond the tails of a batch; assumption
 LASTS = 3  # updates: one batch alone is a batch, not the state of the net; measured: heavy tails of single batches in sound runs
 
 
@@ -37,7 +38,7 @@ def loss_spike(history: History) -> Iterator[Finding]:
         return
     curves = [one for one in history.all("loss", where="") if one.part in ("train", "")]
     fine = max(curves, key=len, default=None)
-    if fine is None:
+    if fine is None or not len(fine.finite):
         return
     found = list(_leaps(fine.finite))
     if not found:
@@ -46,7 +47,7 @@ def loss_spike(history: History) -> Iterator[Finding]:
     one = fine.finite
     at = float(one.steps[index])
     back = index + width < len(one)
-    lasts = one.per != "update" or width >= LASTS
+    lasts = one.per != "update" or width >= LASTS or lost > WILD
     values = {
         "peak": peak,
         "level": level,

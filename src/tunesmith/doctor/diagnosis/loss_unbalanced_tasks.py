@@ -21,7 +21,8 @@ from tunesmith.runs.history import History, Series
 
 FEWEST = 8
 NOISES = 5.0
-RISE = 0.5  # of its level at the start; assumption
+RISE = 0.5  # of its best level; assumption
+HEARD = 0.1  # of the sum, that the rise makes up; assumption
 DROWNS = 30.0  # times the other term; vocabulary: ratio of gradient norms above 10
 MEANT = ("kl", "entropy", "prior", "reg", "penalty", "commit", "aux")
 
@@ -34,10 +35,10 @@ def loss_unbalanced_tasks(history: History) -> Iterator[Finding]:
     terms = [made for one in _terms(history) if (made := curve(one)) is not None and len(made) >= FEWEST]
     if len(terms) < 2:
         return
-    rising = [term for term in terms if _rises(term)]
+    rising = [term for term in terms if _rises(term) and term.end - term.best > HEARD * abs(seen.train.end)]
     whole_falls = seen.train.drop > 6 * seen.train.noise and seen.train.end < seen.train.start
     if rising and whole_falls and len(rising) < len(terms):
-        term = max(rising, key=lambda one: (one.end - _early(one)) / max(one.noise, 1e-12))
+        term = max(rising, key=lambda one: (one.end - one.best) / max(one.noise, 1e-12))
         yield _told(seen, term)
         return
     yield from _drowned(terms)
@@ -58,8 +59,10 @@ def _early(term: Curve) -> float:
 
 
 def _rises(term: Curve) -> bool:
-    early, meant = _early(term), any(word in term.series.where.lower() for word in MEANT)
-    return not meant and term.end - early > max(NOISES * term.noise, RISE * abs(early))
+    meant = any(word in term.series.where.lower() for word in MEANT)
+    return (
+        not meant and term.end - term.best > max(NOISES * term.noise, RISE * abs(term.best)) and term.end > term.start
+    )
 
 
 def _told(seen: View, term: Curve) -> Finding:
@@ -67,7 +70,7 @@ def _told(seen: View, term: Curve) -> Finding:
     assert train is not None
     values = {
         "term": term.series.where,
-        "first": _early(term),
+        "first": term.best,
         "end": term.end,
         "sum_start": train.start,
         "sum_end": train.end,
@@ -79,7 +82,7 @@ def _told(seen: View, term: Curve) -> Finding:
         values,
         confidence=0.7,
         evidence=[
-            number("term", term.end, _early(term) + NOISES * term.noise, "noise of the curve", where=term.series.where)
+            number("term", term.end, term.best + NOISES * term.noise, "noise of the curve", where=term.series.where)
         ],
         remedies=[advice("weigh_terms")],
     )

@@ -113,7 +113,7 @@ def _raised_late(seen: View) -> Iterator[Finding]:
     rate, train = course(seen), seen.train
     if rate is None or train is None or len(train) < 8:
         return
-    raised = rate.raises()
+    raised = rate.late_raises()
     if len(raised) != 1:
         return
     at = float(rate.at[raised[0]])

@@ -46,6 +46,13 @@ class Course:
                 found.append(index)
         return found
 
+    def late_raises(self) -> list[int]:
+        """Where, after a fifth of the run or more without a raise, it is raised in one step by half or more."""
+        ratio = self.values[1:] / np.maximum(self.values[:-1], 1e-300)
+        quiet = max(3, len(self.values) // 5)
+        found = [int(index) + 1 for index in np.flatnonzero(ratio > TWICE)]
+        return [index for index in found if index >= quiet and not (ratio[index - quiet : index - 1] > 1.001).any()]
+
     def cuts(self) -> list[int]:
         """Where it is cut in one step to two thirds or less, between stretches of no change."""
         ratio = self.values[1:] / np.maximum(self.values[:-1], 1e-300)

@@ -22,7 +22,11 @@ from tunesmith.records.finding import Severity
 
 SURE = 6.0  # log-odds of a confirmation or a refutation: 400 to 1; assumption
 OTHER = 0.15  # of the belief, for causes that are not in the table; assumption
-LOWEST = 0.08  # belief below which a candidate is not named; assumption
+LOWEST, FAINT = (
+    0.1,
+    0.05,
+)  # belief below which a candidate is not named; the first of the two likeliest families; assumption
+LOUD = 2  # families whose best candidate is a warning
 DECIDED = 0.6  # confidence of a cause from which on no candidates are added for what it explains; assumption
 AGAINST = -1.5  # a weight from which on a candidate counts as spoken against
 
@@ -338,7 +342,7 @@ def reasoned(found: Sequence[Finding], seen: View) -> list[Finding]:
     told += [] if any(one.name == "numbers" for one in told) or not seen.scores else [Clue("classes", 1.0, 0.0)]
     loud = [one for one in kept if one.severity != "note" and one.status != "refuted"]
     causes = {one.fault: one for one in loud if _kind(one.fault) == "cause"}
-    open_cases = [one for one in loud if _kind(one.fault) != "cause" and not _explained(one.fault, causes)]
+    open_cases = [one for one in loud if _opens(one) and not _explained(one.fault, causes)]
     symptoms = [one.fault for one in open_cases] + [
         one.name for one in told if one.name in OPENING and not _opened(one, causes)
     ]
@@ -352,11 +356,17 @@ def reasoned(found: Sequence[Finding], seen: View) -> list[Finding]:
     for one in kept:
         if _kind(one.fault) == "cause":
             evidence[one.fault] = max(evidence.get(one.fault, -SURE), log_odds(one))
-    believed = [one for one in beliefs(symptoms, told, evidence) if one.share >= LOWEST]
+    believed = [one for one in beliefs(symptoms, told, evidence) if one.share >= FAINT]
     against = tuple(one.fault for one in beliefs(symptoms, told, evidence) if _spoken_against(one))
     kept = [_settled(one, believed, against) if one in open_cases else one for one in kept]
+    # overfitting is an answer by itself, unless something speaks for another one
     alone = set(symptoms) == {"fit.overfit"} and not any(one.name in ("learns_by_heart", *OPENING) for one in told)
-    return kept + _named(believed, kept, symptoms[0], 0 if alone else 2)
+    return kept + ([] if alone else _named(believed, kept, symptoms[0]))
+
+
+def _opens(one: Finding) -> bool:
+    """Whether a finding asks for a cause: symptoms and mechanisms, but for a curve that may just as well have arrived."""
+    return _kind(one.fault) != "cause" and one.message != "curves.stalled"
 
 
 def _kind(fault: str) -> str:
@@ -384,8 +394,8 @@ def _settled(symptom: Finding, believed: Sequence[Belief], against: tuple[str, .
     return replace(symptom, ruled_out=tuple(dict.fromkeys((*symptom.ruled_out, *out))), next_probe=probe)
 
 
-def _named(believed: Sequence[Belief], kept: Sequence[Finding], symptom: str, loud: int) -> list[Finding]:
-    """The best of each family; those of the `loud` likeliest families above a note. Overfitting alone is an answer by itself."""
+def _named(believed: Sequence[Belief], kept: Sequence[Finding], symptom: str) -> list[Finding]:
+    """The best of each family; those of the two likeliest families above a note."""
     families: dict[str, list[Belief]] = {}
     for one in believed:
         families.setdefault(one.fault.partition(".")[0], []).append(one)
@@ -394,8 +404,8 @@ def _named(believed: Sequence[Belief], kept: Sequence[Finding], symptom: str, lo
     found: list[Finding] = []
     for place, group in enumerate(ordered):
         for rank, one in enumerate(group):
-            if one.fault not in stated:
-                found.append(_candidate(one, symptom, "warning" if place < loud and rank == 0 else "note"))
+            if one.fault not in stated and (one.share >= LOWEST or (place < LOUD and rank == 0)):
+                found.append(_candidate(one, symptom, "warning" if place < LOUD and rank == 0 else "note"))
     return found
 
 

@@ -111,7 +111,8 @@ class Curve:
         fallen = -slope(at, down) * span
         if span <= 0:
             return 0.0, 0.0, 0.0
-        error = max(self.noise, noise(down), NEVER) * (12 / len(at)) ** 0.5
+        local = noise(down) if len(down) >= 6 else 0.0
+        error = max(self.noise, local, NEVER) * (12 / len(at)) ** 0.5
         pace = (fallen / span) / (self.drop / self.span) if self.drop > 0 and self.span > 0 else 0.0
         return fallen, fallen / error, pace
 

@@ -1,0 +1,47 @@
+"""Rows in order."""
+
+import numpy as np
+import pytest
+
+from tests.diagnosis.curves import SEEDS, falling, found, history, noisy
+
+EACH = 40
+
+
+def sorted_epochs(epochs=6, noise=0.05, seed=0):
+    """Down inside each epoch, up at the start of the next."""
+    place = (np.arange(epochs * EACH) % EACH) / EACH
+    return noisy(1.0 + 1.5 * (1 - place), noise, seed)
+
+
+def run(loss, each=EACH, **more):
+    return history("step", updates=loss, epoch=np.arange(len(loss)) / each, **more)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_saw_in_the_epochs(seed):
+    assert found("data.unshuffled", run(sorted_epochs(seed=seed)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_noise_and_a_fall_that_goes_on_are_quiet(seed):
+    assert not found("data.unshuffled", run(falling(6 * EACH, noise=0.1, seed=seed)))
+    assert not found("data.unshuffled", run(falling(6 * EACH, pace=2, noise=0.01, seed=seed)))
+
+
+def test_rows_learnt_by_heart_drop_at_each_new_epoch():
+    steps = np.repeat([2.0, 1.2, 0.7, 0.4, 0.2, 0.1], EACH)
+
+    assert not found("data.unshuffled", run(noisy(steps, 0.05)))
+
+
+def test_labels_that_repeat_prove_more():
+    assert found("data.unshuffled", run(falling(240), label_repeat=np.full(20, 9.0)))
+    assert not found("data.unshuffled", run(sorted_epochs(), label_repeat=np.full(20, 1.0)))
+
+
+def test_an_epoch_that_goes_back_cannot_be_judged():
+    loss = sorted_epochs()
+    epoch = np.arange(len(loss)) / EACH % 2
+
+    assert not found("data.unshuffled", history("step", updates=loss, epoch=epoch))
