@@ -12,7 +12,7 @@ from tunesmith.runs.quantities import LOWER_IS_BETTER, SHARES
 from tunesmith.runs.readers import words
 from tunesmith.runs.readers.gathering import Key
 from tunesmith.runs.readers.naming import split
-from tunesmith.runs.readers.roles import Role
+from tunesmith.runs.readers.roles import IGNORE, Role
 
 OF_THE_RUN = frozenset(("lr", "grad_norm"))
 STANDS_IN = ("log_loss", "mse", "rmse", "mae", "bits", "perplexity", "error")  # for the loss where there is none
@@ -88,7 +88,12 @@ def with_course(found: Judged, seen: Mapping[Key, Seen]) -> None:
         for key, role in found.roles.items()
         if role.kind == "value" and not role.known and len(seen[key].values) >= 3
     ]
-    guess = parted or (unknown if len(unknown) == 1 and not curves else [])
+    for key in parted:
+        if not course(seen[key].values):
+            found.roles[key] = IGNORE
+    guess = [key for key in parted if found.roles[key] is not IGNORE] or (
+        unknown if len(unknown) == 1 and not curves else []
+    )
     for key in guess:
         one = seen[key]
         name = course(one.values)
@@ -103,10 +108,10 @@ def course(values: Floats) -> str:
     low, high = float(values.min()), float(values.max())
     if len(values) < 3 or low == high:
         return ""
-    head, tail = np.median(values[: max(len(values) // 10, 1)]), np.median(values[-max(len(values) // 10, 1) :])
-    if tail > head:
+    early, middle, late = (np.median(third) for third in np.array_split(values, 3))
+    if early < middle <= late:
         return "accuracy" if low >= 0 and high <= 1 else ""
-    return "loss" if head > tail and head > 0 else ""
+    return "loss" if early > middle >= late and early > 0 else ""
 
 
 def with_parts(found: Judged, seen: Mapping[Key, Seen]) -> None:
@@ -130,12 +135,12 @@ def with_parts(found: Judged, seen: Mapping[Key, Seen]) -> None:
         siblings = {part for name, where, part in named if (name, where) == (role.name, role.where)}
         part = "train"
         if role.name == "loss":
-            part = "val" if "train" in siblings and not held and apart(found, seen, key, role) else "train"
+            part = "train"
         elif role.name == "reward":
             part = ""
         elif "val" in siblings or "test" in siblings:
             part = "train"
-        elif "train" in siblings or held or seldom(seen[key], often):
+        elif "train" in siblings or held or seldom(seen[key], often) or apart(found, seen, key):
             part = "val" if "val" in held or not held else "test"
             guessed.append(key[0])
         elif not trained and not plain_loss and not held:
@@ -150,13 +155,14 @@ def seldom(one: Seen, often: int) -> bool:
     return 0 < len(one.values) <= 0.5 * often
 
 
-def apart(found: Judged, seen: Mapping[Key, Seen], key: Key, role: Role) -> bool:
-    """Whether a `loss` beside a `train_loss` stands in other rows than it."""
-    return not any(
-        np.isin(seen[key].rows, seen[other].rows).any()
+def apart(found: Judged, seen: Mapping[Key, Seen], key: Key) -> bool:
+    """Whether a score stands in other rows than every loss."""
+    losses = [
+        other
         for other, its in found.roles.items()
-        if its.name == "loss" and its.part == "train" and other != key
-    )
+        if its.name == "loss" and its.kind == "value" and len(seen[other].rows)
+    ]
+    return bool(losses) and not any(np.isin(seen[key].rows, seen[other].rows).any() for other in losses)
 
 
 def with_places(found: Judged, seen: Mapping[Key, Seen]) -> None:

@@ -116,9 +116,17 @@ def takes(path: Path, head: bytes) -> bool:
     if suffix.casefold() in TABLES:
         return form.numeric >= 0.3 or form.delimiter in ",;\t"
     known = [name for name in form.header if (role := role_of(name)).kind != "value" or role.known]
+    if len(form.header) == 1 and not form.has_header:
+        return is_named_curve(path)
     return form.numeric >= (0.9 if form.delimiter == " " else 0.5) and (
         len(form.header) > 1 and (not form.has_header or bool(known))
     )
+
+
+def is_named_curve(path: Path) -> bool:
+    """Whether the name of a file of bare numbers says what they are, as `train_loss.txt`."""
+    role = role_of(path.name.split(".")[0])
+    return role.kind == "value" and role.known
 
 
 @reader("csv", order=50, takes=takes)
@@ -238,7 +246,7 @@ def named(header: Sequence[str], path: Path) -> tuple[str, ...]:
     """Names that differ from each other; `Value` of a single curve is called as the file."""
     names = list(header)
     for i, name in enumerate(names):
-        if name.casefold() == "value" and len(names) <= 3:
+        if (name.casefold() == "value" and len(names) <= 3) or (names == ["column 1"] and is_named_curve(path)):
             stem = path.name.split(".")[0]
             tag = TAG.search(stem)
             names[i] = tag[1] if tag else stem

@@ -57,6 +57,8 @@ class Gathering:
         self.percent: set[str] = set()
         self.settings: dict[str, tuple[float, float, int]] = {}  # lowest, highest and number of values of a setting
         self.texts: dict[str, str] = {}  # first text of a column
+        self.by_course = False  # a column counts the steps by its values, not by its name
+        self.named_rows = ""  # a column of words, another in each row
         self.last_run: dict[str, str] = {}
         self.rows = 0
         self.anew = False  # steps count anew in each epoch
@@ -155,11 +157,18 @@ class Gathering:
                     continue
                 self.roles[column] = Role(kind="step", known=False)
                 self.frames["step"].append(column)
+                self.by_course = True
                 return
 
     def _keep_settings(self, batch: Batch) -> None:
         for column, cells in batch.texts.items():
             self.texts.setdefault(column, next((text for text in cells if text), ""))
+            if (
+                self.rows == batch.rows >= 3
+                and len(set(cells)) == len(cells)
+                and all(cell[:1].isalpha() and ":" not in cell for cell in cells)
+            ):
+                self.named_rows = column
         for column, (values, present) in batch.numbers.items():
             role = self.roles[column]
             if role.kind == "time":

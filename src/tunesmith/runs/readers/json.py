@@ -57,7 +57,7 @@ def bracketed_log(head: bytes) -> bool:
         pass
     if start[:1] == b"{":
         return not re.match(rb'\{\s*("|\})', start)
-    return not re.match(rb'\[\s*([\[{"\]]|[-+.\dNI][\w.+-]*\s*[,\]]\s*([-+.\d\s,]|$))', start)
+    return not re.match(rb'\[\s*([\[{"\]]|(?:NaN|-?Infinity|[-+.\d][\w.+-]*)\s*[,\]]\s*([-+.\d\s,]|$))', start)
 
 
 @reader("json", order=45, takes=takes)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from tunesmith.runs.readers import words
 from tunesmith.runs.readers.naming import part_of, part_word, role_of, split
-from tunesmith.runs.readers.roles import Role
+from tunesmith.runs.readers.roles import PARTS, Role
 
 WORD = r"[^\W\u3040-\u9fff\uac00-\ud7af]"  # letters, digits and "_", but not of scripts that put words one after the other without spaces
 BEFORE = rf"(?<!{WORD})(?<![@.\-])"
 STAMP = (
     r"(?<![\w.])(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T_ ]+\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?Z?)?|\d{1,2}/\d{1,2}/\d{2,4}(?=\s|$|,)"
+    r"|\d{1,2}[-/]\d{1,2}\s+\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?"
     r"|\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?!\s*[:\d])|\d+(?:\.\d+){2,}|0x[0-9a-fA-F]+)|[\w./-]+\.(?:py|cc|cpp|cu|h|ipynb):\d+"
 )
 EXPONENT = r"(?:[eE][-+]?\d+)?"
@@ -39,11 +40,15 @@ VERBS = re.compile(
     re.IGNORECASE,
 )
 CODE = re.compile(
-    r"^\s*(?:[\w.]+(?:\s*,\s*[\w.]+)*\s*=\s*[\w.]+\(|(?:def|class|return|import|from|for|while|with|if|assert|raise)\b.*[(:=]|>>>)"
+    r"^\s*(?:[\w.]+(?:\s*,\s*[\w.]+)*\s*=\s*[\w.]+\(|(?:def|class|return|import|from|for|while|with|if|assert|raise)\b.*[(:=])"
 )
 BEHIND = re.compile(r"^(?:%|[A-Za-zµ]{1,3}/[A-Za-z]+\b|[kKMGT]i?B?\b|m?s\b|it/s)")  # the unit of the number before
 AT_A_COUNT = re.compile(r"\b(?:at|after|of|in|for|on|from)\s+\w+$", re.IGNORECASE)
-EDGE = " \t:=*'\"`~>-#•·+.&"
+OF_ROWS = re.compile(
+    r"^\s+(?:[a-z]+\s+)?(?:images?|samples?|examples?|pictures?|rows?|sentences?|points?)\b[^,;|]*[:=]?\s*(?:is|was)?\s*$",
+    re.IGNORECASE,
+)
+EDGE = " \t:=*'\"`~>-#•·+.&≈"
 PROGRESS = "progress"  # the name of a count without one, as `640/60000` and of bars
 MOST_PLANS = 20000  # assumption: lines that never repeat; the plans are then made anew
 
@@ -108,6 +113,8 @@ class Reader:
         found: dict[str, float] = {}
         for position, column, factor in plan.values:
             found[column] = self._number(numbers[position]) * factor
+        if found.keys() == {PROGRESS}:
+            return None  # a bar alone says nothing
         for above, below, column in plan.quotients:
             whole = self._number(numbers[below])
             if whole:
@@ -117,7 +124,7 @@ class Reader:
             if len(counts) < 1000:
                 total = self._number(numbers[position])
                 counts[total] = counts.get(total, 0) + 1
-        return found if found and found.keys() != {PROGRESS} else None  # a bar alone says nothing
+        return found or None
 
     def _number(self, text: str) -> float:
         if "," in text:
@@ -138,7 +145,13 @@ class Reader:
         texts = [text.translate(CLEAN) for text in texts]
         plan, context = Plan(), ""
         taken: set[int] = set()
+        carried: Label | None = None
+        lone: list[int] = []  # whole numbers in brackets of their own
         if CODE.match(texts[0]):
+            return plan
+        if darknet(texts):
+            plan.values = [(0, "iteration", 1.0), (1, "loss", 1.0), (2, "avg loss", 1.0), (3, "learning rate", 1.0)]
+            plan.curves = plan.framed = True
             return plan
         quoted = texts[0].lstrip().startswith("{")
         labels: list[tuple[int, Label]] = []
@@ -147,6 +160,23 @@ class Reader:
             if number is None or at in taken:
                 continue
             label = self._label(texts, at, numbers, number)
+            if carried and not (label.text and label.role.kind == "value" and label.role.known):
+                label, carried = carried, None
+            if (
+                label.role.kind == "value"
+                and label.role.known
+                and OF_ROWS.match(texts[at + 1])
+                and at + 1 < len(numbers)
+            ):
+                carried = label  # `accuracy on the 10000 test images: 55 %`
+                continue
+            if (
+                not label.text
+                and texts[at].rstrip().endswith("[")
+                and texts[at + 1].startswith("]")
+                and number.isdigit()
+            ):
+                lone.append(at)
             total = at + 1 < len(numbers) and numbers[at + 1] is not None and bool(OF.match(texts[at + 1]))
             if total:
                 taken.add(at + 1)
@@ -156,6 +186,8 @@ class Reader:
         plan.curves = any(
             label.role.kind == "value" and label.role.name not in ("lr", "grad_norm") for _, label in labels
         )
+        if plan.curves and lone and not any(label.role.kind in ("step", "epoch") for _, label in labels):
+            plan.values.append((lone[-1], "iteration", 1.0))
         plan.held = context in ("val", "test") or (not context and heading in ("val", "test"))
         if plan.held:
             plan.values = [one for one in plan.values if one[1] != PROGRESS]
@@ -192,11 +224,25 @@ class Reader:
                 self._mean(plan, at)
             return
         if role.kind in ("step", "epoch"):
+            if verbs:
+                return
             plan.values.append((at, label.text, 1.0))
             if total:
                 plan.totals.append((at + 1, label.text))
             labels.append((at, label))
             return
+        if label.text.casefold() in PARTS and role.name == "value":
+            before = next(
+                (
+                    one.role
+                    for _, one in reversed(labels)
+                    if one.role.kind == "value" and one.role.known and one.role.part
+                ),
+                None,
+            )
+            if before is not None:  # `loss train: 0.5, val: 0.6`
+                label = Label(f"{label.text} {before.name}", Role(name=before.name, part=role.part, where=before.where))
+                role = label.role
         bare = (
             role.kind == "value" and role.name == "value" and bool(role.part) and len(label.text.split()) == 1
         )  # `learn: 0.5 test: 0.6`
@@ -262,7 +308,10 @@ class Reader:
         last = text.rpartition(" ")[2].casefold()
         if role.kind == "value" and last in words.STEP | words.EPOCH and AT_A_COUNT.search(text) and number.isdigit():
             return Label(last, role_of(last))  # `validation loss at iteration 100`
-        if role.kind in ("step", "epoch") and not re.fullmatch(r"\d+(\.\d+)?([eE][-+]?\d+)?", number.replace(",", "")):
+        bar = right.startswith("%") and text.casefold() != PROGRESS
+        if role.kind in ("step", "epoch") and (
+            bar or not re.fullmatch(r"\d+(\.\d+)?([eE][-+]?\d+)?", number.replace(",", ""))
+        ):
             return Label("", Role(name="", known=False))
         return Label(text, role)
 
@@ -295,7 +344,25 @@ def label_text(left: str) -> str:
     named = [kept for piece in pieces if (kept := piece.strip(EDGE))]
     if not named or not re.search(r"[^\W\d]", named[-1]):
         return ""
+    if (
+        len(named) > 1
+        and part_word(named[-1].casefold())
+        and (role := role_of(named[-2])).kind == "value"
+        and role.known
+        and not role.part
+    ):
+        return f"{named[-2]} {named[-1]}"  # `loss: train 0.5`
     return " ".join(named[-1].split()[-7:])
+
+
+def darknet(texts: list[str]) -> bool:
+    """` 1: 12.3, 14.5 avg, 0.001 rate, 3.2 seconds, 64 images`: here what a number is stands behind it."""
+    return (
+        len(texts) > 4
+        and texts[1].strip() == ":"
+        and texts[3].lstrip().startswith("avg")
+        and texts[4].lstrip().startswith("rate")
+    )
 
 
 def suffix(right: str) -> tuple[str, int]:

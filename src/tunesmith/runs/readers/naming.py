@@ -107,6 +107,8 @@ def role_of(column: str) -> Role:
     setting = words.SETTINGS.get(" ".join(names))
     if setting:
         return Role(kind="fact", name=setting)
+    if names[0] in ("params", "param", "hparams", "config", "hyperparameters") and len(names) > 1:
+        return Role(kind="fact", name="_".join(names[1:]))
     if said & words.BEST:
         return IGNORE
     if "lr" in said or "lrs" in said:
@@ -121,6 +123,8 @@ def role_of(column: str) -> Role:
     frame = framed(names)
     if frame:
         return frame
+    if "cost" in said and said & {"batch", "reader", "data", "iter", "time"} and "loss" not in said:
+        return Role(kind="time")
     if said & words.TIME or said & words.MACHINE or "samples/s" in column:
         return (
             Role(kind="time")

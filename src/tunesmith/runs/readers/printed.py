@@ -10,7 +10,7 @@ import numpy as np
 from tunesmith.records import DataError
 from tunesmith.runs.history import History
 from tunesmith.runs.notice import Notice
-from tunesmith.runs.readers.batches import batches
+from tunesmith.runs.readers.batches import batches, number
 from tunesmith.runs.readers.behaviour import is_curve
 from tunesmith.runs.readers.catalogue import Roles, reader
 from tunesmith.runs.readers.gathering import Attempt, Gathering
@@ -20,7 +20,7 @@ from tunesmith.runs.readers.opening import HEAD, Lines, encoding_of, head_of, is
 from tunesmith.runs.readers.roles import IGNORE, Role
 from tunesmith.runs.readers.settings import UNSET
 from tunesmith.runs.readers.shaping import Log, histories
-from tunesmith.runs.readers.tables_in_text import header_of, row_of
+from tunesmith.runs.readers.tables_in_text import header_of, piped, row_of
 
 LONG = 20000  # characters of a line; a longer one is data that was printed
 ERROR = re.compile(
@@ -106,7 +106,7 @@ class Text:
         self.reader = Reader(self.gathered.asked, uses_decimal_comma(head))
         self.header: tuple[str, ...] = ()
         self.error, self.usage, self.tracing, self.number = "", False, False, 0
-        self.last: dict[str, float] = {}
+        self.above: list[str] = []  # cells of the line before
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         for whole in self.lines:
@@ -146,11 +146,19 @@ class Text:
                     self.reader.totals.setdefault(name, {})[total] = 1
                 return {name: value for name, value in row[0].items() if keeps(name, self.gathered)}
         if line and not line.lstrip()[:1].isdigit():
-            header = header_of(line.translate(CLEAN))
+            header = header_of(self._with_line_before(line.translate(CLEAN)))
             if header:
                 self.header = header
                 return {}
         return None
+
+    def _with_line_before(self, line: str) -> str:
+        """A header of two lines, as MATLAB writes it, as one."""
+        cells, above = piped(line), self.above
+        self.above = cells
+        if len(cells) > 2 and len(cells) == len(above) and not any(number(cell) is not None for cell in above):
+            return " | ".join(f"{a} {b}".strip() for a, b in zip(above, cells, strict=True))
+        return line
 
     def log(self) -> Log:
         """What the log tells beside its rows."""

@@ -51,7 +51,7 @@ def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
             and len(value) > 1
         ):
             fact, value = "classes", len(value)
-        fact = fact or {"epochs": "epochs", "steps": "steps"}.get(name.casefold(), "")
+        fact = fact or {"epochs": "epochs", "steps": "steps", "batch": "batch_size"}.get(name.casefold(), "")
         if not fact or fact in found:
             continue
         if fact == "optimizer":

@@ -35,9 +35,9 @@ def histories(gathered: Gathering, log: Log) -> list[History]:
     gathered.unknown()
     attempts = {run: joined(lanes) for run, lanes in gathered.runs.items()}
     found = judged(seen_in(gathered, attempts), gathered.percent)
+    refuse_tables_of_runs(gathered, found)
     if not any(is_curve(role) for role in found.roles.values()):
         raise DataError(no_curve(gathered))
-    refuse_tables_of_runs(gathered, found)
     losses = main_losses(found.roles)
     runs = [(name, pieces) for name, several in attempts.items() if several for pieces in sorted_out(several, losses)]
     made = [
@@ -86,7 +86,8 @@ def no_curve(gathered: Gathering) -> str:
 
 def refuse_tables_of_runs(gathered: Gathering, found: Judged) -> None:
     """Rows that stand for whole runs (settings that change from row to row, no step), or data sets."""
-    if gathered.asked or gathered.frames["step"] or gathered.frames["epoch"] or gathered.rows < 2:
+    counted = (gathered.frames["step"] and not gathered.by_course) or gathered.frames["epoch"]
+    if gathered.asked or counted or gathered.rows < 2:
         return
     changing = [
         c
@@ -95,6 +96,7 @@ def refuse_tables_of_runs(gathered: Gathering, found: Judged) -> None:
     ]
     unknown = [key[0] for key, role in found.roles.items() if role.kind == "value" and not role.known]
     curves = [key[0] for key, role in found.roles.items() if is_curve(role)]
+    changing += [gathered.named_rows] if gathered.named_rows else []
     if changing or len(unknown) > 2 + 2 * len(curves):
         named = ", ".join((changing or unknown)[:6])
         raise DataError(
@@ -226,6 +228,7 @@ class Places:
         if self.axis != "step" or not self.has_epoch:
             return None
         longest = max(whole.values(), key=len)
+        longest = longest.part(~np.isnan(longest.epochs))
         at, epochs = self.of(longest, False), longest.epochs
         return (
             series_of(

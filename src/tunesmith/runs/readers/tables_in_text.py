@@ -14,8 +14,9 @@ KEPT_KINDS = ("step", "epoch")
 def header_of(line: str) -> tuple[str, ...]:
     """The names of a header, () where the line is none: two names at least that are known, a loss or score among them."""
     line = BAR_AT_END.sub("", line).rstrip(": ")
-    if detector := yolo(line.split()):
-        return detector
+    if known_names := known_header(line):
+        return known_names
+    line = re.sub(r"\([^()]*\)", " ", line)
     if len(line) > 400 or RULE.match(line) or "{" in line or "=" in line or ":" in line.replace("mAP@.5:", ""):
         return ()
     for cells in (piped(line), spaced(line), line.split()):
@@ -31,11 +32,18 @@ def header_of(line: str) -> tuple[str, ...]:
     return ()
 
 
-def yolo(cells: list[str]) -> tuple[str, ...]:
-    """Headers of YOLO: terms of the loss while it trains, scores over all classes after."""
+def known_header(line: str) -> tuple[str, ...]:
+    """Headers of YOLO (terms of the loss while it trains, scores over all classes after) and of spaCy."""
+    cells = line.split()
     if len(cells) > 4 and cells[0] == "Epoch" and cells[1].casefold() == "gpu_mem":
         terms = {"box", "obj", "cls", "dfl", "seg", "pose", "kobj"}
         return tuple(f"train/{c.removesuffix('_loss')}_loss" if c.removesuffix("_loss") in terms else c for c in cells)
+    if len(cells) > 4 and cells[:2] == ["E", "#"]:
+        return (
+            "epoch",
+            "step",
+            *(f"val {c} f1" if c.endswith("_F") else f"val {c}" if c == "SCORE" else c for c in spaced(line)[2:]),
+        )
     if len(cells) > 5 and cells[:2] == ["Class", "Images"]:
         clean = [cell.strip("()").rpartition("(")[2] for cell in cells]
         return tuple({"P": "val/precision", "R": "val/recall"}.get(cell, f"val/{cell}") for cell in clean)

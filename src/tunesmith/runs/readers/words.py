@@ -49,7 +49,8 @@ FOREIGN: dict[str, str] = {
     "migliore": "best",
     "erro": "error", "errore": "error", "promedio": "avg", "media": "avg",
     # Polish, Dutch, Swedish, Turkish, Vietnamese
-    "strata": "loss", "dokladnosc": "accuracy", "dokladnosc.": "accuracy", "epoka": "epoch", "krok": "step", "walidacja": "val",
+    "strata": "loss", "treningowa": "train", "treningowy": "train", "walidacyjna": "val", "walidacyjny": "val",
+    "kayıp": "loss", "epok": "epoch", "dokladnosc": "accuracy", "dokladnosc.": "accuracy", "epoka": "epoch", "krok": "step", "walidacja": "val",
     "verlies": "loss",
     "nauwkeurigheid": "accuracy", "stap": "step", "forlust": "loss", "noggrannhet": "accuracy", "steg": "step", "kayip": "loss",
     "dogruluk": "accuracy",
@@ -107,7 +108,7 @@ COUNTS = _all(
     "weights coef coefficient lambda ratio"
 )
 SETTINGS: dict[str, str] = {
-    "batchsize": "batch_size", "batch": "batch_size", "bs": "batch_size", "micro batchsize": "batch_size", "train batchsize": "batch_size",
+    "batchsize": "batch_size",  "bs": "batch_size", "micro batchsize": "batch_size", "train batchsize": "batch_size",
     "per device train batchsize": "batch_size", "global batchsize": "batch_size", "num classes": "classes", "n classes": "classes",
     "nb classes": "classes", "number of classes": "classes", "nc": "classes", "class num": "classes", "num epochs": "epochs",
     "max epochs": "epochs",
@@ -153,7 +154,7 @@ METRICS: dict[str, str] = {
 }  # fmt: skip
 LOSS = _all("loss losses lossv nll xent crossentropy ce bce cost objective elbo los criterion lloss")
 FILLERS = _all(
-    "avg average averaged mean total running smoothed smooth ema value values batch current cur is the of on in at to for so far set "
+    "avg avr average averaged mean total running smoothed smooth ema value values batch current cur is the of on in at to for so far set "
     "final global overall sum "
     "main all rate was now and with a an mini over data split per_epoch epochly last results result iteration epochs metrics metric categorical "
     "de da du des den der das la le el di do em en est es ist на при reached reaches became got equals about "
