@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.diagnosis.curves import falling, found, history
+from tests.diagnosis.curves import found, history
 
 
 def test_measured_inputs_prove_it():

@@ -27,6 +27,7 @@ HEIGHT = 8.0  # robust deviations; measured: sound runs of the open part stay be
 EXCURSION = 3.0  # times the largest recent one; single batches have heavy tails; assumption
 LOSS = 0.5  # of what the run had won, gone in one leap: a warning; below NOTE nothing is said; assumption
 NOTE = 0.15
+FLOOR = 0.1  # of the level, below which a leap is none: flat stretches have next to no noise; assumption
 WILD = 5.0  # times all that the run had won: beyond the tails of a batch; assumption
 LASTS = 3  # updates: one batch alone is a batch, not the state of the net; measured: heavy tails of single batches in sound runs
 
@@ -88,14 +89,9 @@ def _leaps(one: Series) -> Iterator[tuple[int, float, float, float, int]]:
         deviation = MAD * float(np.median(np.abs(recent - level)))
         reach = max(float(np.max(recent)) - level, 0.0)
         won = start - level
+        least = max(HEIGHT * deviation, EXCURSION * reach, NOTE * won, FLOOR * abs(level))
         rise = float(high[index]) - level
-        if (
-            won <= 0
-            or rise < HEIGHT * deviation
-            or rise < EXCURSION * reach
-            or rise < NOTE * won
-            or index - last <= window
-        ):
+        if won <= 0 or rise < least or index - last <= window:
             continue
         last = index
         yield index, level, float(high[index]), rise / won, _width(values, index, level, rise)
