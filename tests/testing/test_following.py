@@ -126,6 +126,26 @@ def test_an_own_loop_over_tensors_ends_its_epochs_too():
     assert isinstance(program.train, tuple)
 
 
+def test_an_own_loop_that_breaks_off_its_epochs_ends_them_when_the_next_begins():
+    program = HEALTHY["cancer_own_loop_double"](0)
+
+    def loop(given, epochs):
+        for _ in range(epochs):
+            for count, (xb, yb) in enumerate(given.train):
+                if count == 3:
+                    break
+                given.optimizer.zero_grad()
+                given.loss_fn(given.model(xb), yb).backward()
+                given.optimizer.step()
+
+    program.loop, program.epochs = loop, 3
+    kept = Kept()
+
+    follow(program, kept)
+
+    assert kept.epochs == [(0, 3), (1, 6), (2, 9)]
+
+
 def test_what_was_hung_on_is_taken_off():
     program = HEALTHY["cancer_own_loop_double"](0)
     own = program.train, program.loss_fn

@@ -33,6 +33,7 @@ def follow(program: Program, seen: Seen) -> None:
         if not isinstance(program.train, tuple):
             program.train = _Feed(program.train, loop)
         train(program)
+        loop.end_if_begun()
 
 
 def _put_back(program: Program, train_part: Any, loss_fn: Callable[..., Any]) -> None:
@@ -48,7 +49,7 @@ class _Loop:
         self.rows = len(tensors(program.train)[1])
         self.by_loader = not isinstance(program.train, tuple)
         self.losses: list[Tensor] = []
-        self.updates = 0
+        self.updates = self.ended_at = 0
 
     def around(self, loss_fn: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(loss_fn)
@@ -72,11 +73,14 @@ class _Loop:
         self.updates += 1
         self.seen.updated(loss)
         if not self.by_loader and self.updates % max(1, -(-self.rows // self.program.batch_size)) == 0:
-            self.end()
+            self.end_if_begun()
 
-    def end(self) -> None:
-        self.seen.ended(self.epoch)
-        self.epoch += 1
+    def end_if_begun(self) -> None:
+        """Ends an epoch, unless nothing was updated since the last one ended."""
+        if self.updates > self.ended_at:
+            self.ended_at = self.updates
+            self.seen.ended(self.epoch)
+            self.epoch += 1
 
 
 class _Feed:
@@ -86,10 +90,9 @@ class _Feed:
         self._loader, self._loop = loader, loop
 
     def __iter__(self) -> Iterator[Any]:
-        before = self._loop.updates
+        self._loop.end_if_begun()  # a loop that broke out of its last epoch begins another
         yield from self._loader
-        if self._loop.updates > before:
-            self._loop.end()
+        self._loop.end_if_begun()
 
     def __len__(self) -> int:
         return len(self._loader)
