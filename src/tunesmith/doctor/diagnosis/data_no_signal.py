@@ -27,7 +27,7 @@ HELD = 0.98  # of the loss of a constant answer, that the held loss never passes
 @rule("data.no_signal", needs=("loss",))
 def data_no_signal(history: History) -> Iterator[Finding]:
     inputs, ran = part(history, "inputs"), progress(history)
-    if ran is None or inputs.get("rows", 0) < ROWS:
+    if ran is None or inputs.get("distinct", inputs.get("rows", 0)) < ROWS:
         return
     if inputs.get("kind") in ("numbers", "values") and "std" in inputs:
         size = max(abs(inputs["low"]), abs(inputs["high"]))

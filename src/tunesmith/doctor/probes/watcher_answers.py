@@ -308,14 +308,17 @@ class Answers:
                 middle = sorted(scales)[len(scales) // 2]
                 spread = max(abs(each / middle - 1) for each in scales) if middle else math.inf
                 varied = len({rows for _, rows, _ in found}) > 1
-                summed = not per_rows and any(abs(middle / size - 1) < SAME for size in {found[0][1], found[0][2]})
-                if spread < SAME * 5 and (not best or (abs(middle - 1) < SAME) > (abs(best["scale"] - 1) < SAME)):
+                summed = any(abs(middle / size - 1) < SAME for size in (found[0][1], found[0][2]) if size > 1)
+                if per_rows and not varied and abs(middle - 1) >= SAME:
+                    continue  # a factor by taste, which no change of the batch has told apart
+                plain = abs(middle - 1) < SAME
+                if spread < SAME * 5 and (not best or plain > (abs(best["scale"] - 1) < SAME)):
                     best = {
                         "form": name,
                         "pairing": pairing,
                         "scale": middle,
                         "scale_spread": spread,
-                        "per_rows": (per_rows and varied) or summed,
+                        "per_rows": per_rows or (summed and not plain),
                     }
         return best
 

@@ -43,6 +43,8 @@ class LoopFacts:
         self._held: Any = None  # arguments of the last training pass
         self._coupling: float | None = None
         self._restless: float | None = None
+        self._last: dict[str, Any] = {}
+        self._closed = False
         self._crash: dict[str, Any] | None = None
         self._given: tuple[Tensor, ...] = ()  # what the loss was called with last
         front = door(model)
@@ -95,24 +97,25 @@ class LoopFacts:
         self._crash = told
 
     def facts(self) -> dict[str, Any]:
-        """What was seen so far."""
-        told = (
-            self.invariants.facts()
-            | self.answers.facts()
-            | self.rows.facts()
-            | self.norms.facts()
-            | self.structure.facts()
-        )
+        """What was seen so far, also when the model is gone or the watch closed."""
+        if self._closed:
+            return dict(self._last)
+        told = dict(self._last)
+        for each in (self.invariants, self.answers, self.rows, self.norms, self.structure):
+            told |= each.facts()
         if self._coupling is not None:
             told["coupling"] = self._coupling
         if self._restless is not None:
             told["restless"] = self._restless
         if self._crash is not None:
             told["crash"] = self._crash
-        return told
+        self._last = told
+        return dict(told)
 
     def close(self) -> None:
         """Takes every hook away."""
+        self.facts()
+        self._closed = True
         for handle in self._handles:
             handle.remove()
         for each in (self.invariants, self.answers, self.rows, self.norms, self.structure):

@@ -33,6 +33,7 @@ from tunesmith.doctor.probes.watcher_peep import Peep, door, open_inside
 FIRST = 8  # updates looked at one by one; assumption
 EVERY = 64  # and then each so manieth; assumption: far below the price of an update
 LOOKED_AT = 4096  # numbers of a tensor of which it is told whether they look as drawn; assumption
+MANY = 1000  # numbers from which a normal draw is told by its deviation; assumption: fewer fit too many
 FEW = 32  # numbers from which the form of a draw can be told; assumption
 KOLMOGOROV = 1.36  # quantile of sqrt(n) times the distance, 5 % in the limit; Kolmogorov 1933
 
@@ -297,8 +298,8 @@ def as_drawn(parameter: Tensor) -> bool | None:
         return True
     fan_in = parameter[0].numel() if parameter.dim() > 1 else 0
     fan_out = parameter.numel() // max(1, parameter.shape[1]) if parameter.dim() > 1 else 0
-    usual = [1.0, 0.02]
-    if fan_in:  # He, LeCun, Glorot
+    usual = [1.0, 0.02] if count >= MANY else []
+    if fan_in and count >= MANY:  # He, LeCun, Glorot
         usual += [math.sqrt(2 / fan_in), math.sqrt(1 / fan_in), math.sqrt(2 / (fan_in + fan_out))]
     return any(
         _distance(0.5 * (1 + torch.erf(ordered / (scale * math.sqrt(2)))), steps) * math.sqrt(count) < KOLMOGOROV

@@ -9,7 +9,7 @@
 * `row_length_ratio`: longest row over the lower quartile; `large`: share of rows beyond 20 times it.
 * `blank`: share of rows that hold one value everywhere; `twins`: share of rows of a batch equal to an earlier one of it.
 * `linked`, `linked_chance`: largest standardised link of one column with the targets, and what chance gives with that many columns;
-  `linked_share`: share of the columns beyond that.
+  `linked_share`: share of the columns beyond that; `distinct`: different rows that this is of.
 """
 
 import math
@@ -24,6 +24,7 @@ from tunesmith.doctor.probes.watcher_answers import IGNORED
 from tunesmith.doctor.probes.watcher_peep import Peep, door
 
 FIRST, EVERY = 64, 16  # batches read one by one, and then each so manieth; assumption
+FEWEST = 50  # rows below which no link is told; assumption
 COLUMNS = 4096  # columns of a row that are read: of a larger one every so manieth; assumption
 CLASSES = 64  # labels beyond which no link with columns is sought; assumption
 LARGE = 20.0  # times the lower quartile: bytes beside shares are 255; assumption
@@ -45,6 +46,9 @@ class Rows:
         self._blank = self._twins = 0
         self._by_label: dict[int, tuple[int, Tensor]] = {}
         self._linked: list[Tensor] = []  # count, sums of target, squares, products with the columns
+        self._mark: Tensor | None = None  # a random direction, along which rows are told apart
+        self._met: set[float] = set()
+        self._distinct = 0
         self._listen()
 
     def seen(self, target: Any = None, inputs: Any = None) -> None:
@@ -144,6 +148,8 @@ class Rows:
             self._link(moved, target)
 
     def _link(self, moved: Tensor, target: Tensor) -> None:
+        fresh = self._unseen(moved)
+        moved, target = moved[fresh], target[fresh]
         answers = target.flatten(1)[:, 0] if target.dim() > 1 else target
         if not answers.is_floating_point():
             for label in torch.unique(answers).tolist()[:CLASSES]:
@@ -158,6 +164,21 @@ class Rows:
             return
         now = [torch.tensor(len(answers)), answers.sum(), (answers**2).sum(), answers @ moved]
         self._linked = [one + other for one, other in zip(self._linked, now, strict=True)] if self._linked else now
+
+    def _unseen(self, moved: Tensor) -> Tensor:
+        """Which rows were not met before: a second epoch is no further evidence."""
+        if self._mark is None:
+            self._mark = torch.randn(moved.shape[1], dtype=moved.dtype, generator=torch.Generator().manual_seed(0)).to(
+                moved.device
+            )
+        marks = (moved @ self._mark).tolist()
+        kept = []
+        for place, mark in enumerate(marks):
+            if mark not in self._met and len(self._met) < LENGTHS:
+                self._met.add(mark)
+                kept.append(place)
+        self._distinct += len(kept)
+        return torch.tensor(kept, dtype=torch.long, device=moved.device)
 
     # What it comes to
 
@@ -201,7 +222,7 @@ class Rows:
 
     def _links(self) -> dict[str, Any]:
         count = int(self._sums["count"]) if self._sums else 0
-        if count < 50:
+        if count < FEWEST or self._distinct < FEWEST:
             return {}
         mean = self._sums["sum"] / count
         variance = (self._sums["squares"] / count - mean**2).clamp(min=0)
@@ -216,7 +237,9 @@ class Rows:
                 (each * (total / each - mean) ** 2 for each, total in self._by_label.values()), torch.zeros_like(mean)
             )
             free = len(self._by_label) - 1
-            chi = (between / variance.clamp(min=1e-300))[moving] * (count / rows)
+            if not free or rows < FEWEST:
+                return {}
+            chi = (between / variance.clamp(min=1e-300))[moving]
             usual = 2 / (9 * free)
             links = ((chi / free) ** (1 / 3) - (1 - usual)) / math.sqrt(usual)  # Wilson and Hilferty 1931
         elif self._linked:
@@ -232,6 +255,7 @@ class Rows:
         return {
             "linked": float(links.max()),
             "linked_chance": chance,
+            "distinct": self._distinct,
             "linked_share": float((links > chance).double().mean()),
         }
 

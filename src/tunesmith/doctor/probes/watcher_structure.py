@@ -133,7 +133,8 @@ def _weights(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _gains(model: nn.Module) -> dict[str, float]:
     return {
-        name: float(each.detach().float().square().mean().sqrt()) * math.sqrt(each[0].numel())
+        name: float(torch.linalg.vector_norm(each.detach(), dtype=torch.promote_types(each.dtype, torch.float32)))
+        / math.sqrt(len(each))
         for name, each in _weights(model)
     }
 

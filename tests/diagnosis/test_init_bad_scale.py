@@ -1,0 +1,34 @@
+"""init.bad_scale: where it speaks, and where it is silent."""
+
+import pytest
+
+from tests.diagnosis.lived import answers, falling, flat, gravity, lived
+
+FAULT = "init.bad_scale"
+
+SPEAKS = {
+    "far too small, and at chance": lived(flat(), answers=answers(), gains={"0.weight": 0.006, "2.weight": 0.006}),
+    "far too large, and a loud start": lived(
+        falling(40.0, 1.0), answers=answers(), gains={"0.weight": 30.0, "2.weight": 30.0}
+    ),
+    "asleep from the start": lived(
+        flat(), answers=answers(), gains={"0.weight": 0.6}, layers={"dead_fraction": {"1": [0.9] * 10}}
+    ),
+}
+
+SILENT = {
+    "usual": lived(flat(), answers=answers(), gains={"0.weight": 0.58, "2.weight": 1.4}),
+    "small, and it learns": lived(falling(), answers=answers(), gains={"0.weight": 0.1, "2.weight": 0.1}),
+    "large, before norms, and it learns": lived(falling(), answers=answers(), gains={"0.weight": 8.0, "2.weight": 8.0}),
+    "all alike: another fault": lived(flat(), answers=answers(), gains={"0.weight": 0.01}, alike={"0.weight": True}),
+}
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_it_speaks(name):
+    assert gravity(FAULT, SPEAKS[name]) == "warning"
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_it_is_silent(name):
+    assert gravity(FAULT, SILENT[name]) in ("", "note")

@@ -1,0 +1,30 @@
+"""loss.shape_broadcast: where it speaks, and where it is silent."""
+
+import pytest
+
+from tests.diagnosis.lived import answers, gravity, lived
+
+FAULT = "loss.shape_broadcast"
+
+SPEAKS = {
+    "equal to that over all pairs": lived(answers=answers("numbers", form="mse", pairing="all with all")),
+    "targets may change places": lived(answers=answers("numbers", form=None, pairing=None, blind=True, deaf=False)),
+}
+
+SILENT = {
+    "row by row": lived(answers=answers("numbers")),
+    "the target does not matter at all": lived(
+        answers=answers("numbers", form=None, pairing=None, blind=True, deaf=True)
+    ),
+    "nothing seen": lived(),
+}
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_it_speaks(name):
+    assert gravity(FAULT, SPEAKS[name]) == "error"
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_it_is_silent(name):
+    assert gravity(FAULT, SILENT[name]) in ("", "note")

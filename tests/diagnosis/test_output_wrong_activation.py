@@ -1,0 +1,39 @@
+"""output.wrong_activation: where it speaks, and where it is silent."""
+
+import pytest
+
+from tests.diagnosis.lived import answers, gravity, lived
+
+FAULT = "output.wrong_activation"
+
+SPEAKS = {
+    "softmax twice": lived(answers=answers(output_low=0.0, output_high=1.0, row_sum_gap=1e-6)),
+    "sigmoid before cross entropy": lived(answers=answers(output_low=0.01, output_high=0.98)),
+    "sigmoid twice": lived(answers=answers("flags", form="bce_with_logits", output_low=0.02, output_high=0.97)),
+    "one unit under a softmax": lived(answers=answers("flags", form="bce", output_low=1.0, output_high=1.0, width=1)),
+    "scores into a loss of log probabilities": lived(answers=answers(form="nll", normaliser_gap=3.0)),
+    "targets below the end of a ReLU": lived(answers=answers("numbers", beyond=0.4, crowd=0.5, end=0.0, outside=0.4)),
+}
+
+SILENT = {
+    "plain scores": lived(answers=answers()),
+    "log probabilities": lived(answers=answers(form="nll", normaliser_gap=1e-6)),
+    "probabilities into the loss that takes them": lived(
+        answers=answers("flags", form="bce", output_low=0.01, output_high=0.99)
+    ),
+    "a positive output for positive targets": lived(answers=answers("numbers", beyond=0.0, crowd=0.3, end=0.0)),
+    "outputs that do not reach as far yet": lived(answers=answers("numbers", beyond=0.3, crowd=0.05, end=1.37)),
+    "few outputs that happen to lie between": lived(
+        answers=answers("flags", form="bce_with_logits", output_low=0.02, output_high=0.97, values=40)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_it_speaks(name):
+    assert gravity(FAULT, SPEAKS[name]) == "error"
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_it_is_silent(name):
+    assert gravity(FAULT, SILENT[name]) in ("", "note")

@@ -1,0 +1,55 @@
+"""reg.too_strong: where it speaks, and where it is silent."""
+
+import pytest
+
+from tests.diagnosis.lived import answers, falling, flat, gravity, lived
+
+FAULT = "reg.too_strong"
+
+SPEAKS = {
+    "weights shrink, and nothing is learnt": lived(
+        flat(), answers=answers(), gains={"0.weight": 0.6}, gains_now={"0.weight": 0.05}, settings={"name": "SGD"}
+    ),
+    "the decay outweighs the data": lived(
+        flat(),
+        answers=answers(),
+        gains={"0.weight": 0.6},
+        gains_now={"0.weight": 0.3},
+        settings={"name": "Adam", "weight_decay": 1.0, "lr": 1e-3},
+        layers={"weight_norm": {"0": [2.0] * 9}, "grad_norm": {"0": [0.1] * 9}},
+    ),
+    "much dropout": lived(flat(1.2), val=flat(1.0, 8), answers=answers(), dropout=0.9),
+}
+
+SILENT = {
+    "as usual": lived(
+        answers=answers(),
+        gains={"0.weight": 0.6},
+        gains_now={"0.weight": 0.8},
+        settings={"name": "AdamW", "weight_decay": 0.01, "lr": 1e-3},
+    ),
+    "weights shrink before a norm, and it learns": lived(
+        falling(),
+        answers=answers(),
+        gains={"0.weight": 0.6},
+        gains_now={"0.weight": 0.1},
+        settings={"name": "SGD", "weight_decay": 5e-4, "lr": 0.1},
+    ),
+    "poor, for another reason": lived(
+        flat(),
+        answers=answers(),
+        gains={"0.weight": 0.6},
+        gains_now={"0.weight": 0.61},
+        settings={"name": "SGD", "weight_decay": 1e-4, "lr": 0.1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_it_speaks(name):
+    assert gravity(FAULT, SPEAKS[name]) == "warning"
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_it_is_silent(name):
+    assert gravity(FAULT, SILENT[name]) in ("", "note")
