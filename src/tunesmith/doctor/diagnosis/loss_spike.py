@@ -81,20 +81,22 @@ def _leaps(one: Series) -> Iterator[tuple[int, float, float, float, int]]:
     """Index, level before, peak, share of the way that was lost, values until it was back."""
     high, values = one.high, one.values
     window = WINDOW if len(values) > 3 * WINDOW else SHORT
+    if len(values) <= window:
+        return
     start = float(np.median(values[: max(1, min(window, len(values) // 20))]))
+    recent = np.lib.stride_tricks.sliding_window_view(values, window)[:-1]  # of each value the window before it
+    levels = np.median(recent, axis=1)
+    deviations = MAD * np.median(np.abs(recent - levels[:, None]), axis=1)
+    reaches = np.maximum(recent.max(axis=1) - levels, 0.0)
+    won, rises = start - levels, high[window:] - levels
+    least = np.maximum.reduce([HEIGHT * deviations, EXCURSION * reaches, NOTE * won, FLOOR * np.abs(levels)])
     last = -window
-    for index in range(window, len(values)):
-        recent = values[index - window : index]
-        level = float(np.median(recent))
-        deviation = MAD * float(np.median(np.abs(recent - level)))
-        reach = max(float(np.max(recent)) - level, 0.0)
-        won = start - level
-        least = max(HEIGHT * deviation, EXCURSION * reach, NOTE * won, FLOOR * abs(level))
-        rise = float(high[index]) - level
-        if won <= 0 or rise < least or index - last <= window:
-            continue
-        last = index
-        yield index, level, float(high[index]), rise / won, _width(values, index, level, rise)
+    for place in np.flatnonzero((won > 0) & (rises >= least)):
+        index = int(place) + window
+        if index - last > window:
+            last = index
+            level, rise = float(levels[place]), float(rises[place])
+            yield index, level, float(high[index]), rise / float(won[place]), _width(values, index, level, rise)
 
 
 def _width(values: Floats, index: int, level: float, rise: float) -> int:
