@@ -11,16 +11,16 @@ SPEAKS = {
         answers=answers(halves=2.0, halves_low=1.98, halves_high=2.02, scale=32.0, per_rows=True),
         settings={"name": "SGD"},
     ),
-    "divided twice": lived(flat(0.17), answers=answers(scale=0.125, chance=0.17), settings={"name": "SGD"}),
+    "divided twice": lived(flat(0.17), answers=answers(scale=0.125, root=1.0, chance=0.17), settings={"name": "SGD"}),
 }
 
 SILENT = {
     "a mean": lived(answers=answers(), settings={"name": "SGD"}),
-    "half a loss by taste": lived(answers=answers(scale=0.5), settings={"name": "SGD"}),
+    "half a loss by taste": lived(answers=answers(scale=0.5, root=1.0), settings={"name": "SGD"}),
     "divided for the parts, as the loop reports it": lived(
-        answers=answers(scale=0.25), backwards=800, settings={"name": "SGD"}
+        answers=answers(scale=0.25, root=1.0), backwards=800, settings={"name": "SGD"}
     ),
-    "divided, under Adam, and it learns": lived(answers=answers(scale=0.125), settings={"name": "AdamW"}),
+    "divided, under Adam, and it learns": lived(answers=answers(scale=0.125, root=1.0), settings={"name": "AdamW"}),
     "class weights": lived(
         answers=answers(form=None, scale=None, halves=1.03, halves_low=0.9, halves_high=1.1), settings={"name": "SGD"}
     ),

@@ -12,7 +12,7 @@ Source    vocabulary of data.outliers: robust z-score above 20; share and ratio:
 from collections.abc import Iterator
 
 from tunesmith.doctor.diagnosis.catalogue import rule
-from tunesmith.doctor.diagnosis.live import advice, number, part, told
+from tunesmith.doctor.diagnosis.live import advice, norm_first, number, part, told
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
@@ -29,7 +29,7 @@ def data_outliers(history: History) -> Iterator[Finding]:
     if inputs.get("rows", 0) >= ROWS and away > FAR and times > TIMES and 0 < wild <= MOST:
         yield told(
             "data.outliers",
-            "warning",
+            "note" if norm_first(history) else "warning",
             "wild_rows",
             {"share": wild, "away": away, "times": times},
             confidence=0.8,

@@ -85,9 +85,9 @@ def chance(history: History) -> float | None:
 
 
 def part(history: History, name: str) -> Mapping[str, Any]:
-    """A group of facts; empty where the watch did not see it."""
+    """A group of facts; empty where the watch did not see it. What is not finite was written as nothing, and is left out."""
     found = history.facts.get(name)
-    return found if isinstance(found, Mapping) else {}
+    return {key: value for key, value in found.items() if value is not None} if isinstance(found, Mapping) else {}
 
 
 def fact(history: History, name: str, otherwise: float = 0.0) -> float:

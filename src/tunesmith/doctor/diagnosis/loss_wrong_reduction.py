@@ -1,7 +1,7 @@
 """loss.wrong_reduction: the loss is summed over the batch, or divided once too often.
 
 Sees      in a watched run: the loss on a batch is twice the mean of its halves, or is the usual loss times the number of rows; or it is the
-          usual loss divided by a whole number, although no gradients are accumulated that would ask for it.
+          usual loss divided by some number, by itself and by the loop taken together, beyond what the gathered parts ask for.
 Matters   the length of the step, and what a clipping bound or epsilon means, changes with the size of the batch.
 Remedies  mean reduction; divide by the number of micro-batches in one place.
 Limits    needs the targets of the loop. Under Adam and its kin the size of the loss cancels out: a note, unless the gradients are clipped.
@@ -55,18 +55,22 @@ def loss_wrong_reduction(history: History) -> Iterator[Finding]:
             remedies=[advice("mean_reduction")],
         )
         return
-    scale = answers.get("scale")
+    scale, root = answers.get("scale"), answers.get("root")
     gathered = fact(history, "backwards") / max(fact(history, "updates"), 1.0)
-    by_hand = answers.get("loss") is not None
-    if scale is None or not 0 < scale < DIVIDED or (gathered > 1.5 and not by_hand):
+    if history.facts.get("closure") or fact(history, "windows") > 1.5 * max(fact(history, "updates"), 1.0):
+        gathered = 1.0
+    if scale is None or root is None or not 0 < scale < DIVIDED:
+        return
+    whole = scale * root * gathered  # of the gradient of the mean over all parts
+    if not 0 < whole < DIVIDED:
         return
     severity = "warning" if poor or not blunt else "note"
     yield told(
         "loss.wrong_reduction",
         severity,
         "divided",
-        {"form": answers["form"], "factor": 1 / scale, "gathered": gathered},
+        {"form": answers["form"], "factor": 1 / whole, "gathered": gathered},
         confidence=0.8 if severity == "warning" else 0.6,
-        evidence=[number("loss_over_usual", scale, DIVIDED, "assumption")],
+        evidence=[number("gradient_over_usual", whole, DIVIDED, "assumption")],
         remedies=[advice("divide_once")],
     )

@@ -17,6 +17,7 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `form`, `pairing` ("rows", or "all with all" for numbers that broadcast), `scale`, `scale_spread`, `per_rows`: the usual loss that the
   value is a multiple of, the multiple, how far it varies, and whether it is the number of rows.
 * `chance`: the loss of the best constant answer, in the scale of the value.
+* `root`: what the loop runs backwards, over the value of the loss (1 / parts, where it divides).
 * `loss`: the class of the loss; `halves`: value on a batch over the mean of its halves (1 a mean, 2 a sum), `halves_low`, `halves_high`;
   `blind`: the value does not change when the targets change places; `deaf`: nor when they are others.
 """
@@ -60,6 +61,7 @@ class Answers:
         front = door(model)
         self._front = None if front is None else weakref.ref(front)
         self._handles: list[Any] = []
+        self._root: Tensor | None = None  # what was run backwards last
         self._graph: tuple[Tensor, Tensor] | None = None  # target and value, off the graph of a loss that is no module
         self._tap = Tap(self._ran)
         self._calls = self._looked = 0
@@ -72,6 +74,7 @@ class Answers:
         self._moments = [0.0, 0.0, 0.0]  # count, sum, sum of squares of the targets
         self._forms: dict[tuple[str, str], list[tuple[float, int, int]]] = {}
         self._answered: list[dict[int, int]] = []  # rows by class answered, of the last batches
+        self._roots: list[float] = []  # what was run backwards over the loss
         self._halves: list[float] = []
         self._blind: list[bool] = []
         self._deaf: list[bool] = []
@@ -81,8 +84,8 @@ class Answers:
     def seen(self, loss: Any, target: Any = None) -> None:
         """After an update whose loss is known; `target` where the loss cannot be watched itself."""
         self._calls += 1
-        asked, output, graph = self._asked, self._output, self._graph
-        self._asked = self._output = self._graph = None
+        asked, output, graph, root = self._asked, self._output, self._graph, self._root
+        self._asked = self._output = self._graph = self._root = None
         due = self._due(self._calls)
         self._listen()
         if not due:
@@ -99,14 +102,14 @@ class Answers:
         if outputs.numel() > MOST and self._calls > FIRST and self._calls % (EVERY * 8):
             return
         with torch.no_grad():
-            self._look(outputs.float(), target.to(outputs.device), value)
+            self._look(outputs.float(), target.to(outputs.device), value, root)
 
     def close(self) -> None:
         """Takes every hook away."""
         for handle in self._handles:
             handle.remove()
         self._tap.close()
-        self._handles, self._asked, self._output, self._graph = [], None, None, None
+        self._handles, self._asked, self._output, self._graph, self._root = [], None, None, None, None
 
     def facts(self) -> dict[str, Any]:
         """What was seen so far, under `answers`."""
@@ -133,6 +136,8 @@ class Answers:
             told["answered"] = {str(label): each / sum(late.values()) for label, each in late.most_common(SHARES)}
         told |= self._form()
         told |= self._chance(told)
+        if self._roots:
+            told["root"] = sorted(self._roots)[len(self._roots) // 2]
         if self._halves:
             ordered = sorted(self._halves)
             told |= {"halves": ordered[len(ordered) // 2], "halves_low": ordered[0], "halves_high": ordered[-1]}
@@ -157,12 +162,12 @@ class Answers:
             self._handles = [front.register_forward_hook(Peep(self, "_passed"))]
             if isinstance(self._loss_fn, nn.Module):
                 self._handles.append(self._loss_fn.register_forward_hook(Peep(self, "_lost")))
-        if not isinstance(self._loss_fn, nn.Module):
-            self._tap.open()
+        self._tap.open()
 
     def _ran(self, tensors: Any, before: bool) -> None:
         loss = tensors if isinstance(tensors, Tensor) else None
         if before and loss is not None and loss.numel() == 1:
+            self._root = loss.detach()
             found = seen_in(loss)
             if found is not None and found.target is not None:
                 self._graph = (found.target.detach(), loss.detach())
@@ -179,7 +184,7 @@ class Answers:
 
     # One batch
 
-    def _look(self, outputs: Tensor, target: Tensor, value: Any) -> None:
+    def _look(self, outputs: Tensor, target: Tensor, value: Any, root: Tensor | None) -> None:
         value = float(value) if not isinstance(value, Tensor) or value.numel() == 1 else math.nan
         if not bool(torch.isfinite(outputs).all()) or not len(outputs):
             return
@@ -221,6 +226,10 @@ class Answers:
         if self._loss_fn is not None and self._looked <= REPEATED:
             again = self._ask(outputs, target)
             value = value if again is None else again
+            if again and root is not None and math.isfinite(float(root)):
+                self._roots.append(float(root) / again)
+        elif self._loss_fn is not None and not isinstance(self._loss_fn, nn.Module):
+            return  # what the loop runs backwards need not be the loss itself
         if math.isfinite(value):
             for name, form in _forms(outputs, target, classes, axis):
                 plain = float(form)

@@ -3,6 +3,7 @@
 `facts()` joins those of `watcher_invariants`, `watcher_answers`, `watcher_rows`, `watcher_norms` and
 `watcher_structure`, and adds
 
+* `chance_loss`: that of `answers`; None where the loss is none of the usual ones, whatever its class.
 * `restless`: the outputs of the same rows twice, with the same state of all generators, in evaluation mode: largest change over the spread.
 * `coupling`: largest change of a row's outputs when other rows of its batch are left out, over the spread of the outputs; in evaluation
   mode, of eight rows, once. Modes, buffers and generators are afterwards as before.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.doctor.probes.watcher import Moment
 
 AFTER = 2  # updates before the model is asked: lazy layers have their form by then
+SURE = 3  # batches after which it is known whether the loss is a usual one
 ASKED = 8  # rows that the model is asked for, and then their second half alone
 
 
@@ -103,6 +105,10 @@ class LoopFacts:
         told = dict(self._last)
         for each in (self.invariants, self.answers, self.rows, self.norms, self.structure):
             told |= each.facts()
+        if (
+            told.get("answers", {}).get("batches", 0) >= SURE
+        ):  # of a loss that is none of the usual ones chance is not known
+            told["chance_loss"] = told["answers"].get("chance")
         if self._coupling is not None:
             told["coupling"] = self._coupling
         if self._restless is not None:

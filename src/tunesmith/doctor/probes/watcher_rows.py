@@ -9,7 +9,8 @@
 * `row_length_ratio`: longest row over the lower quartile; `large`: share of rows beyond 20 times it.
 * `blank`: share of rows that hold one value everywhere; `twins`: share of rows of a batch equal to an earlier one of it.
 * `linked`, `linked_chance`: largest standardised link of one column with the targets, and what chance gives with that many columns;
-  `linked_share`: share of the columns beyond that; `distinct`: different rows that this is of.
+  `linked_share`: share of the columns beyond that.
+* `distinct`: different rows met; `first_rows`: rows of the first batches, which were all read.
 """
 
 import math
@@ -48,7 +49,7 @@ class Rows:
         self._linked: list[Tensor] = []  # count, sums of target, squares, products with the columns
         self._mark: Tensor | None = None  # a random direction, along which rows are told apart
         self._met: set[float] = set()
-        self._distinct = 0
+        self._distinct = self._first_rows = 0
         self._listen()
 
     def seen(self, target: Any = None, inputs: Any = None) -> None:
@@ -77,6 +78,7 @@ class Rows:
         if not self._batches:
             return {}
         told = dict(self._told) | {"batches": self._batches, "rows": self._rows}
+        told |= {"distinct": self._distinct, "first_rows": self._first_rows}
         if self._sums:
             told |= self._columns()
         if self._lengths:
@@ -104,10 +106,11 @@ class Rows:
         self._batches += 1
         self._rows += len(given)
         self._told |= {"shape": list(given.shape)}
+        flat = given.flatten(1) if given.dim() > 1 else given[:, None]
         if not given.is_floating_point():
             self._told["kind"] = "indices"
+            self._unseen(flat[:, : self._width(flat)].double())
             return
-        flat = given.flatten(1) if given.dim() > 1 else given[:, None]
         self._told["kind"] = "numbers" if given.dim() <= 2 else "values"
         flat = flat[:, :: max(1, -(-flat.shape[1] // COLUMNS))].double()
         if self._sums and self._sums["low"].shape[0] != flat.shape[1]:
@@ -128,6 +131,7 @@ class Rows:
                 "high": now["high"],
                 "count": torch.tensor(0),
             }
+        fresh = self._unseen(flat)
         moved = flat - self._shift  # so that a large mean does not swallow the spread
         self._sums = {
             "sum": self._sums["sum"] + moved.sum(0),
@@ -145,10 +149,9 @@ class Rows:
         elif sum(map(len, self._lengths)) < LENGTHS:
             self._lengths.append(moved.norm(dim=1).cpu())
         if target is not None and len(target) == len(flat):
-            self._link(moved, target)
+            self._link(moved, target, fresh)
 
-    def _link(self, moved: Tensor, target: Tensor) -> None:
-        fresh = self._unseen(moved)
+    def _link(self, moved: Tensor, target: Tensor, fresh: Tensor) -> None:
         moved, target = moved[fresh], target[fresh]
         answers = target.flatten(1)[:, 0] if target.dim() > 1 else target
         if not answers.is_floating_point():
@@ -165,20 +168,25 @@ class Rows:
         now = [torch.tensor(len(answers)), answers.sum(), (answers**2).sum(), answers @ moved]
         self._linked = [one + other for one, other in zip(self._linked, now, strict=True)] if self._linked else now
 
-    def _unseen(self, moved: Tensor) -> Tensor:
+    def _width(self, flat: Tensor) -> int:
+        """Sequences of changing length are told apart by their first tokens."""
+        return flat.shape[1] if self._mark is None else min(flat.shape[1], len(self._mark))
+
+    def _unseen(self, flat: Tensor) -> Tensor:
         """Which rows were not met before: a second epoch is no further evidence."""
         if self._mark is None:
-            self._mark = torch.randn(moved.shape[1], dtype=moved.dtype, generator=torch.Generator().manual_seed(0)).to(
-                moved.device
-            )
-        marks = (moved @ self._mark).tolist()
+            draw = torch.Generator().manual_seed(0)
+            self._mark = torch.randn(flat.shape[1], dtype=torch.float64, generator=draw).to(flat.device)
+        marks = (flat @ self._mark[: flat.shape[1]]).tolist()
         kept = []
         for place, mark in enumerate(marks):
             if mark not in self._met and len(self._met) < LENGTHS:
                 self._met.add(mark)
                 kept.append(place)
         self._distinct += len(kept)
-        return torch.tensor(kept, dtype=torch.long, device=moved.device)
+        if self._calls <= FIRST:
+            self._first_rows += len(flat)
+        return torch.tensor(kept, dtype=torch.long, device=flat.device)
 
     # What it comes to
 
@@ -255,7 +263,6 @@ class Rows:
         return {
             "linked": float(links.max()),
             "linked_chance": chance,
-            "distinct": self._distinct,
             "linked_share": float((links > chance).double().mean()),
         }
 
