@@ -11,14 +11,16 @@ from tunesmith.records import DataError
 from tunesmith.runs.history import History
 from tunesmith.runs.notice import Notice
 from tunesmith.runs.readers.batches import ROWS, Batch, number, of_cells
+from tunesmith.runs.readers.blocks import LARGE, blocks, parsed
 from tunesmith.runs.readers.catalogue import Roles, reader
 from tunesmith.runs.readers.gathering import Gathering
 from tunesmith.runs.readers.naming import role_of
-from tunesmith.runs.readers.opening import Lines, encoding_of, head_of, is_text
+from tunesmith.runs.readers.opening import PACKED, Lines, encoding_of, head_of, is_text
 from tunesmith.runs.readers.settings import facts_beside
 from tunesmith.runs.readers.shaping import Log, histories
 
 COMMENT = ("#", "//", "%")
+COMMENTED = ("#", "/", "%")
 DELIMITERS = ("\t", ";", ",", "|", " ")
 LOOKED_AT = 200  # assumption: lines by which the form of a table is known
 DECIMAL_COMMA = re.compile(r"^[-+]?\d+,\d+([eE][-+]?\d+)?$")
@@ -144,7 +146,15 @@ def read_table(path: Path, roles: Roles, name: str) -> list[History]:
         )
     lines = Lines(path, head, newline=None)
     table = Table(form, path)
-    gathered = Gathering(str(path), roles).take(table.batches(lines))
+    large = (
+        path.stat().st_size > LARGE
+        and path.suffix not in PACKED
+        and lines.encoding == "utf-8"
+        and form.delimiter in ",;\t|"
+    )
+    gathered = Gathering(str(path), roles).take(
+        table.in_blocks() if large and not form.decimal_comma else table.batches(lines)
+    )
     return histories(gathered, Log(name, str(path), facts_beside(path), (*table.notices(lines.ended), *lines.notices)))
 
 
@@ -154,6 +164,7 @@ class Table:
     def __init__(self, form: Form, path: Path) -> None:
         self.form, self.path = form, path
         self.header = named(form.header, path)
+        self.usual: set[str] = set()  # words that begin rows, and so no header
         self.odd: list[int] = []  # numbers of lines of another form
         self.number_odd = 0
         self.short_at_end = False
@@ -168,47 +179,68 @@ class Table:
             found.append(Notice("readers.bad_lines", count=count, line=self.odd[0]))
         return found
 
-    def batches(self, lines: Iterable[str]) -> Iterator[Batch]:
+    def batches(self, lines: Iterable[str], done: int = 0) -> Iterator[Batch]:
+        """Lines as batches; `done` of the file came before them."""
         going = iter(lines)
-        for _ in range(self.form.skip):
+        for _ in range(0 if done else self.form.skip):
             next(going, None)
-        clean = (line.replace("\0", "") for line in going)
         rows: Iterable[list[str]] = (
-            (line.split() for line in clean)
+            (line.split() for line in going)
             if self.form.delimiter == " "
-            else csv.reader(clean, delimiter=self.form.delimiter, skipinitialspace=True)
+            else csv.reader(going, delimiter=self.form.delimiter, skipinitialspace=True)
         )
-        done, rest = self.form.skip, iter(rows)
+        done, rest = done or self.form.skip, iter(rows)
         while chunk := list(islice(rest, ROWS)):
             yield from self._pieces(chunk, done)
             done += len(chunk)
 
+    def in_blocks(self) -> Iterator[Batch]:
+        """The same batches of a large file, faster: columns of words are known from the first block, the rest are numbers."""
+        done, texts = 0, None
+        for block in blocks(self.path):
+            batch = (
+                None
+                if texts is None or exports(self.header)
+                else parsed(block, self.header, self.form.delimiter, texts)
+            )
+            if batch is not None:
+                done += batch.rows
+                yield batch
+                continue
+            found = list(self.batches(block.decode("utf-8", "replace").splitlines(), done))
+            texts = frozenset(name for one in found for name in one.texts) if texts is None else texts
+            done += sum(one.rows for one in found) + (not done)
+            yield from found
+
     def _pieces(self, chunk: list[list[str]], done: int) -> Iterator[Batch]:
         """A batch, or several where another header stands among the rows."""
-        good: list[list[str]] = []
         width = len(self.header)
         self.short_at_end = False
+        if set(map(len, chunk)) == {width} and not any(
+            row[0][:1].isalpha() or row[0][:1] in COMMENTED for row in chunk
+        ):
+            yield from self._batch(chunk)
+            return
+        good: list[list[str]] = []
         for at, row in enumerate(chunk):
-            if len(row) == width and not (row[0][:1].isalpha() or row[-1][:1].isalpha() or row[0][:1] in "#/%"):
-                good.append(row)
-            elif not row or row[0].startswith(COMMENT) or not "".join(row).strip("-= \t"):
+            if not row or row[0].startswith(COMMENT) or not "".join(row).strip("-= \t"):
                 continue
-            elif self._is_header(row):
+            if self._is_header(row):
                 if good:
                     yield from self._batch(good)
                 good, self.header = [], named([cell.strip() for cell in row], self.path)
                 width = len(self.header)
             elif len(row) == width:
+                if row[0][:1].isalpha() and len(self.usual) < 1000:
+                    self.usual.add(row[0].strip())
                 good.append(row)
+            elif len(row) > width and not "".join(row[width:]).strip():
+                good.append(row[:width])
             else:
                 self._odd(done + at + 1)
                 self.short_at_end = at == len(chunk) - 1
-                if len(row) < width and not self.short_at_end and sum(is_number(c) for c in row) >= len(row) / 2:
+                if len(row) < width and not self.short_at_end and sum(map(is_number, row)) >= len(row) / 2:
                     good.append(row + [""] * (width - len(row)))
-                elif len(row) > width and all(not cell.strip() for cell in row[width:]):
-                    good.append(row[:width])
-                    self.number_odd -= 1
-                    self.odd.pop()
         if good:
             yield from self._batch(good)
 
@@ -222,7 +254,7 @@ class Table:
         names = [cell.strip() for cell in row]
         if tuple(names) == self.form.header or tuple(names) == tuple(self.header):
             return True
-        if any(is_number(name) for name in names) or len(set(names)) < len(names):
+        if names[0] in self.usual or any(is_number(name) for name in names) or len(set(names)) < len(names):
             return False
         known = sum(
             (role := role_of(name)).kind in ("step", "epoch") or (role.kind == "value" and role.known) for name in names

@@ -4,7 +4,7 @@ Lines that differ only in their numbers have one plan: which number is what. So 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tunesmith.runs.readers import words
@@ -50,12 +50,14 @@ OF_ROWS = re.compile(
 )
 EDGE = " \t:=*'\"`~>-#•·+.&≈"
 PROGRESS = "progress"  # the name of a count without one, as `640/60000` and of bars
+ZEROS = str.maketrans("123456789", "000000000")
+MOST_SHAPES = 20000
 MOST_PLANS = 20000  # assumption: lines that never repeat; the plans are then made anew
 
 
-def finder(decimal_comma: bool) -> Callable[[str], list[str]]:
-    """Splits a line at its numbers: text, number, text, …; None for a date, a clock time, a version."""
-    return re.compile(rf"{STAMP}|{BEFORE}([-+]?(?:{WHOLE[decimal_comma]}|{BROKEN}))", re.IGNORECASE).split
+def finder(decimal_comma: bool) -> Callable[[str], Iterator[re.Match[str]]]:
+    """Finds the numbers of a line as group 1, and dates, clock times, versions as matches without it."""
+    return re.compile(rf"{STAMP}|{BEFORE}([-+]?(?:{WHOLE[decimal_comma]}|{BROKEN}))", re.IGNORECASE).finditer
 
 
 @dataclass(slots=True)
@@ -67,7 +69,16 @@ class Plan:
     totals: list[tuple[int, str]] = field(default_factory=list)
     curves: bool = False  # holds a loss or a score
     framed: bool = False  # tells a step or an epoch
+    bar: bool = False  # says how far it is, and nothing else
     held: bool = False  # speaks of a part that is passed over, not trained on
+
+
+@dataclass(slots=True)
+class Shape:
+    """Lines that differ in their digits alone: their plan, None where they hold no number, and where the numbers stand."""
+
+    plan: Plan | None
+    spans: list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -83,7 +94,8 @@ class Reader:
 
     def __init__(self, asked: Mapping[str, Role], decimal_comma: bool) -> None:
         self.asked, self.comma = asked, decimal_comma
-        self.split = finder(decimal_comma)
+        self.find = finder(decimal_comma)
+        self.shapes: dict[tuple[str, str], Shape] = {}
         self.plans: dict[tuple[object, ...], Plan] = {}
         self.heading, self.heading_left = "", 0
         self.totals: dict[str, dict[float, int]] = {}
@@ -92,44 +104,72 @@ class Reader:
         """The numbers of a line by column; None where it has none that matter."""
         if "@" in line:
             line = re.sub(r"@\s*([\d.]+(?::[\d.]+)?)", lambda found: "@" + re.sub(r"\D", "", found[1]), line)
-        pieces = self.split(line)
-        if len(pieces) == 1:
+        heading = self.heading if self.heading_left else ""
+        shape = self.shapes.get((heading, line.translate(ZEROS)))
+        if shape is None:
+            shape = self._shape(line, heading)
+        if shape.plan is None:
             self._head(line)
             return None
-        numbers, heading = pieces[1::2], self.heading if self.heading_left else ""
-        key = (heading, tuple(number is None for number in numbers) if None in numbers else 0, *pieces[::2])
+        return self._fill(shape.plan, shape.spans, line)
+
+    def knows(self, line: str) -> bool:
+        """Whether a line of the same shape was read before."""
+        return (self.heading if self.heading_left else "", line.translate(ZEROS)) in self.shapes
+
+    def forget(self) -> None:
+        """After a header of a table: lines may now be its rows."""
+        self.shapes.clear()
+
+    def _shape(self, line: str, heading: str) -> "Shape":
+        if len(self.shapes) > MOST_SHAPES:
+            self.shapes.clear()
+        texts, numbers, spans, last = [], [], [], 0
+        for found in self.find(line):
+            texts.append(line[last : found.start()])
+            numbers.append(found[1])
+            spans.append(found.span(1))
+            last = found.end()
+        shape = Shape(self._plan_for([*texts, line[last:]], numbers, heading) if spans else None, spans)
+        self.shapes[heading, line.translate(ZEROS)] = shape
+        return shape
+
+    def _plan_for(self, texts: list[str], numbers: list[str], heading: str) -> Plan:
+        key = (heading, tuple(number is None for number in numbers), *texts)
         plan = self.plans.get(key)
         if plan is None:
             if len(self.plans) > MOST_PLANS:
                 self.plans.clear()
-            plan = self.plans[key] = self._plan(pieces[::2], numbers, heading)
-        return self._fill(plan, numbers)
+            plan = self.plans[key] = self._plan(texts, numbers, heading)
+        return plan
 
-    def _fill(self, plan: Plan, numbers: list[str]) -> dict[str, float] | None:
+    def _fill(self, plan: Plan, spans: list[tuple[int, int]], line: str) -> dict[str, float] | None:
         if plan.framed and not (plan.held and plan.curves):
             self.heading_left = 0
         elif plan.curves and self.heading_left:
             self.heading_left -= 1
+        if plan.bar:
+            return None
         found: dict[str, float] = {}
         for position, column, factor in plan.values:
-            found[column] = self._number(numbers[position]) * factor
-        if found.keys() == {PROGRESS}:
-            return None  # a bar alone says nothing
+            found[column] = self._number(line, spans[position]) * factor
         for above, below, column in plan.quotients:
-            whole = self._number(numbers[below])
+            whole = self._number(line, spans[below])
             if whole:
-                found[column] = self._number(numbers[above]) / whole
+                found[column] = self._number(line, spans[above]) / whole
         for position, column in plan.totals:
             counts = self.totals.setdefault(column, {})
             if len(counts) < 1000:
-                total = self._number(numbers[position])
+                total = self._number(line, spans[position])
                 counts[total] = counts.get(total, 0) + 1
         return found or None
 
-    def _number(self, text: str) -> float:
-        if "," in text:
-            text = text.replace(",", "." if self.comma else "")
-        return float(text)
+    def _number(self, line: str, span: tuple[int, int]) -> float:
+        text = line[span[0] : span[1]]
+        try:
+            return float(text)
+        except ValueError:
+            return float(text.replace(",", "." if self.comma else ""))
 
     def _head(self, line: str) -> None:
         """A line of words alone that names a part, as `Validation:`, holds for the next few."""
@@ -199,6 +239,7 @@ class Reader:
                 (at, f"num {c}" if kinds[c] in ("step", "epoch") and c not in told and _plural(c) else c, f)
                 for at, c, f in plan.values
             ]
+        plan.bar = {column for _, column, _ in plan.values} == {PROGRESS} and not plan.quotients
         plan.framed = any(kinds[column] in ("step", "epoch") for _, column, _ in plan.values if column in kinds)
         return plan
 

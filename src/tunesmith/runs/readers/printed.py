@@ -114,10 +114,11 @@ class Text:
             if len(whole) > LONG and "\r" not in whole:
                 continue
             for line in pieces(whole):
-                if self._trouble(line):
+                if not self.tracing and self.reader.knows(line):
+                    found = self.reader.record(line)
+                elif self._trouble(line):
                     continue
-                found = self._tabular(line)
-                if found is None:
+                elif (found := self._tabular(line)) is None:
                     found = self.reader.record(line)
                 if found:
                     yield found
@@ -149,6 +150,7 @@ class Text:
             header = header_of(self._with_line_before(line.translate(CLEAN)))
             if header:
                 self.header = header
+                self.reader.forget()
                 return {}
         return None
 

@@ -22,7 +22,7 @@ PLAIN = frozenset(
     )
 )
 SUMMARY = ("train_runtime", "total_flos")  # of the last record that Transformers writes: means over the whole run
-EVENTS = {"trial", "value", "type"}
+LOOKED_AT = 20  # assumption: records in which settings may stand
 
 
 def flat(record: Mapping[str, Any], prefix: str = "", depth: int = 4) -> dict[str, Any]:
@@ -31,6 +31,8 @@ def flat(record: Mapping[str, Any], prefix: str = "", depth: int = 4) -> dict[st
     >>> flat({"epoch": 1, "train": {"loss": 0.5}, "metrics": {"acc": 0.9}})
     {'epoch': 1, 'train/loss': 0.5, 'acc': 0.9}
     """
+    if not prefix and not any(isinstance(value, dict | list) for value in record.values()):
+        return dict(record)
     found: dict[str, Any] = {}
     for name, value in record.items():
         name = str(name)
@@ -48,7 +50,7 @@ class Records:
     def __init__(self, records: Iterable[Any]) -> None:
         self.records = records
         self.facts: dict[str, Any] = {}
-        self.odd = 0
+        self.odd = self.number = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for record in self.records:
@@ -61,7 +63,8 @@ class Records:
                 record = {name: value for name, value in record.items() if name.startswith(("eval_", "test_"))}
                 if not record:
                     continue
-            for fact, value in (facts_of(record) if len(self.facts) < 8 else {}).items():
+            self.number += 1
+            for fact, value in (facts_of(record) if self.number <= LOOKED_AT else {}).items():
                 if fact not in ("lr", "batch_size", "epochs", "steps"):
                     self.facts.setdefault(fact, value)
             yield flat(record)
