@@ -1,6 +1,7 @@
 # make demo        train on shipped data, end in a report
 # make test        format, lint, types, tests, doctests
 # make test-slow   the tests that take minutes
+# make test-foreign  the adapters of foreign trainers, each with the real library in an environment of its own
 # make bench       the measured claims
 # VENV=path puts the environment elsewhere; PYTHON=path chooses the interpreter it is made with.
 
@@ -8,7 +9,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-slow bench
+.PHONY: demo test test-slow test-foreign bench
 .DEFAULT_GOAL := test
 
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/set_up
@@ -27,6 +28,9 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m slow
+
+test-foreign:
+	PYTHON=$(PYTHON) scripts/foreign
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run

@@ -119,12 +119,14 @@ class Weights:
         rows = np.asarray(numbers).reshape(-1, len(self.layer)) ** 2
         full = np.asarray(self.elements) / np.asarray(self.pieces.sizes)  # from the coordinates taken to all
         weight, update, way = (np.sqrt(self.by_layer(row * full)) for row in rows[:3])
+        with np.errstate(invalid="ignore", divide="ignore"):  # weights may be infinite by now, or nothing
+            ratio, moved = update / weight, way / weight
         for i, name in enumerate(self.layout.names):
             yield "weight_norm", name, float(weight[i])
             yield "update_norm", name, float(update[i])
             if weight[i] > 0:
-                yield "update_ratio", name, float(update[i] / weight[i])
-                yield "moved", name, float(way[i] / weight[i])
+                yield "update_ratio", name, float(ratio[i])
+                yield "moved", name, float(moved[i])
         if len(rows) > 3:
             zeros = self.by_layer(rows[3]) / np.maximum(self.by_layer(np.asarray(self.pieces.sizes, float)), 1)
             for i, name in enumerate(self.layout.names):
