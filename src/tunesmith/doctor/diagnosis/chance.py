@@ -47,7 +47,7 @@ class Chance:
 def known(seen: View) -> Chance | None:
     """What the facts of the run say of chance."""
     facts = seen.history.facts
-    if isinstance(facts.get("chance_loss"), int | float):
+    if isinstance(facts.get("chance_loss"), int | float) and facts["chance_loss"] > 0:
         return Chance(float(facts["chance_loss"]), facts.get("classes"), "facts")
     classes = facts.get("classes")
     if isinstance(classes, int) and classes > 1:

@@ -30,7 +30,7 @@ def data_poor_features(history: History) -> Iterator[Finding]:
     if columns < COLUMNS or not 0 < share < LINKED or inputs["linked"] < inputs["linked_chance"]:
         return
     apart = ran.end > 0 and level > APART * ran.end
-    far = ran.chance is not None and level > FAR * ran.chance
+    far = level > FAR * ran.chance if ran.chance is not None else level > 2 * APART * ran.end
     if not apart or not far:
         return
     yield told(

@@ -24,7 +24,7 @@ def data_unscaled_targets(history: History) -> Iterator[Finding]:
     answers, ran = part(history, "answers"), progress(history)
     if ran is None or answers.get("kind") != "numbers" or "target_std" not in answers:
         return
-    spread, mean = answers["target_std"], answers.get("target_mean", 0.0)
+    spread, mean = answers["target_std"], answers.get("target_mean", 0.0) - answers.get("output_first", 0.0)
     reached = answers.get("reached")  # spread of late outputs over that of the targets
     off = max(spread / LARGE, abs(mean) / LARGE, SMALL / spread if spread > 0 else 0.0)
     far = abs(mean) / spread if spread > 0 else 0.0
@@ -37,7 +37,7 @@ def data_unscaled_targets(history: History) -> Iterator[Finding]:
         "data.unscaled_targets",
         "error" if off > 3 else "warning",
         "targets_unscaled",
-        {"mean": mean, "spread": spread, "end": ran.end, "chance": -1.0 if ran.chance is None else ran.chance},
+        {"mean": answers.get("target_mean", 0.0), "spread": spread, "end": ran.end, "chance": -1.0 if ran.chance is None else ran.chance},
         confidence=0.85 if off > 3 else 0.65,
         evidence=[
             number("target_std", spread, LARGE, "vocabulary of data.unscaled_targets"),

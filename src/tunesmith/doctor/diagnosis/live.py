@@ -13,6 +13,7 @@ from tunesmith.runs.history import History, Series
 ENOUGH = 20  # updates below which nothing is said of the course of a run; assumption
 FLAT = 0.1  # of its start: a loss that fell by less did not get on; assumption
 NEAR_CHANCE = 0.05  # of the loss of a constant answer; assumption: beyond the noise of small batches
+SOME, EPOCHS = 100, 3  # updates and evaluations of a run that goes on, before its loss counts; assumption
 POOR = 0.5  # of the way from a constant answer to nothing; assumption
 
 
@@ -26,6 +27,8 @@ class Progress:
     best: float  # lowest of the medians of tenths
     noise: float  # of one update's loss, in the last half
     chance: float | None  # of the best constant answer
+    going: bool = False  # the run still goes on, and may put right what is only slow
+    early: bool = False  # too early in such a run for any judgement of its loss
 
     @property
     def fallen(self) -> float:
@@ -40,6 +43,8 @@ class Progress:
     @property
     def stuck(self) -> bool:
         """Whether the run did not learn: at the level of a constant answer, or where it began."""
+        if self.early:
+            return False
         if not np.isfinite(self.end):
             return True
         return self.at_chance if self.chance is not None else self.fallen < FLAT
@@ -47,6 +52,8 @@ class Progress:
     @property
     def poor(self) -> bool:
         """Whether most of what there is to learn was not learnt."""
+        if self.going:
+            return self.stuck
         if not np.isfinite(self.end):
             return True
         if self.chance is not None:
@@ -65,6 +72,7 @@ def progress(history: History) -> Progress | None:
         return None
     tenths = [float(np.median(each)) for each in np.array_split(finite, 10)]
     bad = len(finite) < len(values) and not np.isfinite(values[-3:]).any()
+    going = bool(history.facts.get("running"))
     half = np.diff(finite[len(finite) // 2 :])
     return Progress(
         updates=len(values),
@@ -73,6 +81,8 @@ def progress(history: History) -> Progress | None:
         best=min(tenths),
         noise=float(1.4826 * np.median(np.abs(half)) / 2**0.5) if len(half) else 0.0,
         chance=chance(history),
+        going=going,
+        early=going and (len(values) < SOME or float(history.facts.get("epochs_seen") or 0) < EPOCHS),
     )
 
 

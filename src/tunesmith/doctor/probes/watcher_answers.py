@@ -9,6 +9,7 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `target_low`, `target_high`, `target_mean`, `target_std`, `labels`, `label_shares`: the targets seen; how many distinct whole numbers, and
   the shares of the commonest. `target_outlier`, `target_wild`: the farthest in robust deviations, and the share beyond 20.
 * `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags).
+* `output_first`: mean of the outputs of the first batch.
 * `reached`: spread of the outputs over that of the targets, of the last batches.
 * `output_low`, `output_high`, `values`: ends of the outputs, and how many numbers they are of.
 * `row_sum_gap`, `column_sum_gap`, `normaliser_gap`: largest distance of the sums over a row, over a batch, and of the log of the summed
@@ -220,6 +221,8 @@ class Answers:
             self._gaps = {name: max(self._gaps[name], float(gap)) for name, gap in sums.items()}
         self._take(known, whole)
         self._answer(flat, target, classes)
+        if not whole and "output_first" not in self._told:
+            self._told["output_first"] = float(outputs.mean())
         if not whole and outputs.numel() == target.numel():
             self._outputs = [*self._outputs[-32:], outputs.flatten()[:4096].cpu()]
             self._targets = [*self._targets[-32:], target.flatten()[:4096].float().cpu()]

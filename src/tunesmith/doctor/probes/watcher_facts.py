@@ -108,7 +108,7 @@ class LoopFacts:
         if (
             told.get("answers", {}).get("batches", 0) >= SURE
         ):  # of a loss that is none of the usual ones chance is not known
-            told["chance_loss"] = told["answers"].get("chance")
+            told["chance_loss"] = told["answers"].get("chance") or None
         if self._coupling is not None:
             told["coupling"] = self._coupling
         if self._restless is not None:

@@ -7,7 +7,7 @@
   `gains_now`: the same by now.
 * `chains`: pairs of linear layers with nothing between them: `first`, `second`, numbers in, between and out.
 * `widths`: by plain linear layer, numbers in and out.
-* `begins`: the class of the first layer with weights, or norm, that the inputs meet. `weighted`: how many layers have weights.
+* `begins`: the class of the first layer with weights, or norm, tables left out. `weighted`: how many layers have weights.
 * `settings`: of the optimizer: `name`, and the largest `lr`, `momentum`, `eps`, `weight_decay`, `betas` of its groups.
 * `dropout`: the largest share that is dropped.
 """
@@ -38,6 +38,10 @@ class Structure:
         self._optimizers = [weakref.ref(each) for each in optimizers]
         self._alike = {name for name, each in _weights(model) if _same_units(each)}
         self._gains = _gains(model)
+        self._weighted = sum(
+            any(each.dim() > 1 for each in one.parameters(recurse=False)) and not isinstance(one, nn.Embedding)
+            for one in model.modules()
+        )
         self._made: dict[int, tuple[str, nn.Linear]] = {}  # by id of an output tensor: who made it
         self._kept: list[Any] = []  # keeps the tensors of one pass alive, so that no id is given twice
         self._chains: list[dict[str, Any]] = []
@@ -61,7 +65,7 @@ class Structure:
             "gains": self._gains,
             "chains": self._chains,
             "settings": self._settings(),
-            "weighted": len(self._gains),
+            "weighted": self._weighted,
         }
         if self._begins is not None:
             told["begins"] = self._begins
@@ -80,7 +84,7 @@ class Structure:
     def _look(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         if not torch.is_grad_enabled() or not args:
             return
-        if self._begins is None and not isinstance(module, HAND_ON):
+        if self._begins is None and not isinstance(module, (nn.Embedding, *HAND_ON)):
             self._begins = type(module).__name__
         if not isinstance(output, Tensor) or isinstance(module, FIRST):
             return
