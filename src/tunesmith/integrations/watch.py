@@ -45,6 +45,7 @@ class Watch:
         first_step: int = 0,
     ) -> None:
         from tunesmith.doctor.probes.watcher import Watcher
+        from tunesmith.doctor.probes.watcher_facts import LoopFacts
 
         optimizers: Sequence[Any] = optimizer if isinstance(optimizer, list | tuple) else [optimizer]
         self.run: Run | MemoryWriter
@@ -85,6 +86,8 @@ class Watch:
             first_step=first_step,
         )
         self._end = weakref.finalize(self.watcher, _ended, self.watcher.ledger, sink, self._writer)
+        self.loop = LoopFacts(model, self.watcher.optimizers, loss_fn)
+        self.watcher.register(self.loop)
         self.watcher.attach()
 
     def register(self, onlooker: "Onlooker") -> None:
@@ -103,6 +106,8 @@ class Watch:
         """
         step = self.watcher.steps
         self._epochs += 1
+        if scores:
+            self.loop.judged()
         self._flush()
         told = {name: float(value) for name, value in scores.items() if value is not None}
         self._writer.evaluation(self._row(told, step))
@@ -158,6 +163,7 @@ class Watch:
         """Takes every hook away, says what is left to say, and ends the run."""
         if self.closed:
             return
+        self.loop.close()
         self.watcher.detach()
         self._end.detach()
         self._flush()
@@ -170,7 +176,7 @@ class Watch:
         if self.closed:
             return
         self.watcher.write()
-        self._writer.set_status(facts=self.watcher.known())
+        self._writer.set_status(facts=self.watcher.known() | self.loop.facts())
         if not self._listed and self.watcher.steps:
             self._listed = True
             model = self.watcher.model
@@ -187,6 +193,7 @@ class Watch:
         if error is None:
             self.close()
         else:
+            self.loop.crashed(error)
             self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
 
 
