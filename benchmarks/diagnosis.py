@@ -118,7 +118,7 @@ def accepted(case: Row) -> tuple[str, ...]:
     from diagnosis_cures import cured
 
     named = faults_of(case)
-    more = cured().get((case["sabotage"], case["strength"], case["program"]), ())
+    more = cured().get(key(case), ())
     return named + tuple(fault for fault in more if fault not in named)
 
 
@@ -157,7 +157,8 @@ def measure(case: Row, look: Look | None = None, seconds: float = SECONDS) -> Ro
     if look is None:
         from tunesmith.verbs.diagnose import diagnose as look
     program = subject_of(case)
-    settings = {"lr": float(program.optimizer.param_groups[0]["lr"]), "epochs": int(program.epochs)}
+    group = program.optimizer.param_groups[0]
+    settings = {"lr": float(group.get("initial_lr", group["lr"])), "epochs": int(program.epochs)}
     began = time.process_time()
     subject, options = material(case, program, seconds)
     trained = time.process_time()
@@ -255,7 +256,11 @@ def counts(case: Row, known: dict[tuple[str, int, str], bool]) -> bool:
     member = SABOTAGES.get(case["sabotage"])
     if member is None:
         return False
-    return member.invariant or known.get((case["sabotage"], case["strength"], case["program"]), False)
+    return member.invariant or known.get(key(case), False)
+
+
+def key(case: Row) -> tuple[str, int, str]:
+    return case["sabotage"], case["strength"], case["program"]
 
 
 def by_settings(row: Row) -> list[str]:
@@ -301,12 +306,13 @@ def table(rows: Sequence[Row]) -> str:
 def page_of(mode: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bool]) -> list[str]:
     counted = [row for row in rows if counts(row["case"], known)]
     sound = [row for row in rows if row["case"]["kind"] == "sound"]
-    rest = [row for row in rows if row["case"]["kind"] == "planted" and not counts(row["case"], known)]
+    others = [row for row in rows if row["case"]["kind"] == "planted" and not counts(row["case"], known)]
+    rest = [row for row in others if key(row["case"]) in known]
     summary = log_summary(counted, sound) if mode == "log" else cause_summary(counted, sound)
     seconds = [row["measured"]["seconds"] for row in rows]
     return [
         f"## `{mode}`",
-        f"{len(counted)} faults, {len(sound)} sound runs; {median(seconds):.2g} s in the middle, {max(seconds):.3g} s at most.",
+        f"{len(counted)} faults in {len({row['case']['program'] for row in counted})} programs, {len(sound)} sound runs; {median(seconds):.2g} s in the middle, {max(seconds):.3g} s at most.",
         summary,
         "### Calibration of the first answer",
         calibration(counted, sound),
@@ -316,6 +322,9 @@ def page_of(mode: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bo
         alarms(sound),
         f"### Plantings that did no measured harm: {len(rest)}",
         quiet(rest),
+        f"Of {len(others) - len(rest)} plantings the harm was not measured; they are left out."
+        if len(others) > len(rest)
+        else "",
         "### Missed",
         missed(counted, mode),
         "### What broke",

@@ -164,7 +164,7 @@ def test_the_page_tells_hits_alarms_and_calibration(
     page = diagnosis.table(rows)
 
     watch, log = page.split("## `log`")
-    assert "2 faults, 2 sound runs" in watch
+    assert "2 faults in 1 programs, 2 sound runs" in watch
     assert "| open, planted | 1/2 = 50 % [9, 91] | 1/2 = 50 %" in watch
     assert "| open | 1/1 = 100 %" in watch  # a symptom on a sound run is a false alarm
     assert "Brier score 0.410 over 2 first answers" in watch  # (0.1² + 0.9²) / 2
