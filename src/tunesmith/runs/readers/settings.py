@@ -43,7 +43,7 @@ def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in _leaves(settings):
-        said = split(name)
+        said = split(name.rpartition("/")[2])
         fact = "lr" if said == ["lr"] else words.SETTINGS.get(" ".join(said), "")
         if (
             said in (["classes"], ["class", "names"], ["labels"], ["label", "names"])

@@ -7,6 +7,7 @@ from tunesmith.runs.readers.naming import role_of
 
 RULE = re.compile(r"^[\s|:+\-=─━┼]+$")
 BAR_AT_END = re.compile(r":?\s+\d+%\|.*$")
+DIGITS = re.compile(r"(?<![\w@.])\.?\d")  # at the start of a cell or of a word in it: no name
 COUNT = re.compile(r"^(\d+)/(\d+)$")
 KEPT_KINDS = ("step", "epoch")
 
@@ -20,7 +21,7 @@ def header_of(line: str) -> tuple[str, ...]:
     if len(line) > 400 or RULE.match(line) or "{" in line or "=" in line or ":" in line.replace("mAP@.5:", ""):
         return ()
     for cells in (piped(line), spaced(line), line.split()):
-        if len(cells) < 2 or len(set(cells)) < len(cells) or any(number(cell) is not None for cell in cells):
+        if len(cells) < 2 or len(set(cells)) < len(cells) or any(DIGITS.search(cell) for cell in cells):
             continue
         roles = [role_of(cell) for cell in cells]
         known = sum(role.kind != "value" or role.known for role in roles)

@@ -59,7 +59,8 @@ FOREIGN: dict[str, str] = {
 
 # Said in several words: replaced before words are looked at one by one.
 PHRASES: dict[str, str] = {
-    "learning rate": "lr", "learn rate": "lr", "taux d apprentissage": "lr", "tasa de aprendizaje": "lr", "taxa de aprendizado": "lr",
+    "learning rate": "lr", "learn rate": "lr", "taux d apprentissage": "lr", "taux train": "lr", "tasa de aprendizaje": "lr",
+    "taxa de aprendizado": "lr",
     "tasso di apprendimento": "lr", "precision balanceada": "accuracy", "mean squared error": "mse", "mean square error": "mse",
     "root mse": "rmse",
     "root mean squared error": "rmse", "mean absolute error": "mae", "mean absolute percentage error": "mape", "log loss": "logloss",
