@@ -44,6 +44,7 @@ class Watch:
         say: Say | None = None,
         first_step: int = 0,
     ) -> None:
+        from tunesmith.doctor.probes.nonfinite_watch import FiniteWatch
         from tunesmith.doctor.probes.watcher import Watcher
         from tunesmith.doctor.probes.watcher_facts import LoopFacts
 
@@ -86,6 +87,9 @@ class Watch:
             first_step=first_step,
         )
         self._end = weakref.finalize(self.watcher, _ended, self.watcher.ledger, sink, self._writer)
+        self.finite = FiniteWatch(model, optimizers, loss_fn=loss_fn, facts=self.watcher.facts, first_step=first_step)
+        self.finite.attach()  # before the watcher: it counts an update before it is told of it
+        self.watcher.register(self.finite)
         self.loop = LoopFacts(model, self.watcher.optimizers, loss_fn)
         self.watcher.register(self.loop)
         self.watcher.attach()
@@ -163,6 +167,7 @@ class Watch:
         """Takes every hook away, says what is left to say, and ends the run."""
         if self.closed:
             return
+        self.finite.detach()
         self.loop.close()
         self.watcher.detach()
         self._end.detach()

@@ -41,6 +41,7 @@ REMEDIES: Mapping[str, tuple[str, ...]] = {
     "rate_not_finite": ("schedule_end",),
     "adam_zero": ("adam_eps",),
     "gradients_changed": ("clip_by_library",),
+    "gradients_unseen": ("clip_by_library", "give_loss"),
     "bad_input": ("clean_inputs",),
     "bad_input_buffer": ("clean_inputs", "reset_buffer"),
     "log_zero_from": ("stable_operation", "epsilon"),
@@ -184,6 +185,8 @@ def _evidence(one: Mapping[str, Any], why: str, numbers: Mapping[str, float], ro
         )
     if rows:
         yield Evidence(name="rows_of_the_batch", value=len(rows), step=step, where=", ".join(str(row) for row in rows))
+    if one.get("not_before") is not None:
+        yield Evidence(name="not_before_step", value=float(one["not_before"]), step=step)
     if one.get("cured") is not None:
         yield Evidence(
             name="finite_once_mended",

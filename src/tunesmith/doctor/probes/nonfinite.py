@@ -36,6 +36,7 @@ class Origin:
     why: str  # a key of the messages `nonfinite.why_…`
     fault: str  # the cause, an id of the fault list
     step: int = 0  # the update to whose batch it belongs, from 1; of an evaluation: updates made before it
+    not_before: int | None = None  # where the step is not known exactly: the first that it can be
     batch: int | None = None  # calls of the model up to it
     op: str = ""  # the operation, "log"; in backward that whose slope it is
     code: str = ""  # "file.py:12: the line"

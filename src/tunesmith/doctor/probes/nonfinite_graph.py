@@ -190,7 +190,7 @@ def loss_origin(
         if isinstance(given, Tensor) and given.grad_fn is not None
         else Between()
     )
-    back = any(not finite(one) for call in calls for one in call.gradients.values())
+    back = any(not finite(one) for call in calls for one in call.gradients)
     numbers: dict[str, float] = {"loss": loss if loss is not None else 0.0}
     if passed is not None and passed.outputs:
         numbers["largest_0"] = max(float(one.detach().abs().max()) for one in passed.outputs if one.numel())

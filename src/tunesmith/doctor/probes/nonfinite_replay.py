@@ -14,15 +14,14 @@ from torch.utils._pytree import tree_leaves, tree_map
 from tunesmith.doctor.probes.nonfinite_trace import STAND_INS, Birth, Modules, Trace, finite, floats, mended
 from tunesmith.doctor.probes.watcher_view import inside
 
-_active = False
 
-
-def replaying() -> bool:
+class Replaying:
     """Whether a pass is being gone through again just now; hooks that measure a run look away meanwhile."""
-    return _active
+
+    now = False
 
 
-@dataclass(slots=True, kw_only=True, weakref_slot=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
     """What the model was called with, and the random numbers and precision at that time."""
 
@@ -35,35 +34,38 @@ class Call:
     random: Tensor | None = None  # state of the generator of the processor
     device_random: Tensor | None = None
     autocast: tuple[str, torch.dtype] | None = None
-    buffers: list[Tensor] = field(default_factory=list)  # values before the call, in the order of `model.buffers()`
-    gradients: dict[int, Tensor] = field(default_factory=dict)  # that came back to the outputs, by place among them
+    outputs: list[Tensor] = field(default_factory=list)  # that keep what comes back to them
     ends: list[int] = field(default_factory=list)  # sequence numbers of the autograd nodes that made the outputs
-    rows: int = 0
-    bytes: int = 0
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """What came back to the outputs, where it was kept."""
+        return [one.grad for one in self.outputs if one.grad is not None]
+
+    @property
+    def rows(self) -> int:
+        """The length of the first axis of the first tensor that has one."""
+        leaves = tree_leaves((self.args, self.kwargs))
+        return next((len(one) for one in leaves if isinstance(one, Tensor) and one.dim()), 0)
+
+    @property
+    def bytes(self) -> int:
+        leaves = tree_leaves((self.args, self.kwargs))
+        return sum(one.numel() * one.element_size() for one in leaves if isinstance(one, Tensor))
 
 
 def call_of(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], number: int = 0) -> Call:
     """Of a call about to be made: references to its arguments, nothing is copied but random states."""
-    tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
-    device = tensors[0].device if tensors else torch.device("cpu")
-    used = device.type
-    cast = (used, torch.get_autocast_dtype(used)) if torch.is_autocast_enabled(used) else None
-    return Call(
-        args=args,
-        kwargs=kwargs,
-        number=number,
-        training=model.training,
-        random=torch.get_rng_state(),
-        device_random=torch.cuda.get_rng_state(device) if used == "cuda" else None,
-        autocast=cast,
-        rows=rows_of((args, kwargs)),
-        bytes=sum(one.numel() * one.element_size() for one in tensors),
-    )
-
-
-def rows_of(tree: Any) -> int:
-    """The length of the first axis of the first tensor that has one."""
-    return next((len(one) for one in tree_leaves(tree) if isinstance(one, Tensor) and one.dim()), 0)
+    call = Call(args=args, kwargs=kwargs, number=number, training=model.training, random=torch.get_rng_state())
+    if torch.cuda.is_initialized() or torch.is_autocast_enabled("cpu"):  # type: ignore[no-untyped-call]
+        device = next(
+            (one.device for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)), torch.device("cpu")
+        )
+        if torch.is_autocast_enabled(device.type):
+            call.autocast = (device.type, torch.get_autocast_dtype(device.type))
+        if device.type == "cuda":
+            call.device_random = torch.cuda.get_rng_state(device)
+    return call
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +91,9 @@ class Replay:
     call: Call
     loss_fn: Callable[..., Any] | None = None
     target: Any = None
+    sound_buffers: frozenset[str] = (
+        frozenset()
+    )  # that were finite before the call: what it spoiled of them is mended first
     of_buffers: bool = False  # what the pass leaves in the buffers is asked for, not its result
     weights: Sequence[Tensor] | None = (
         None  # to go through it on, in the order of `model.parameters()`; None is as they are
@@ -116,6 +121,10 @@ class Replay:
         given, target = (self.call.args, self.call.kwargs), self.target
         if rows is not None:
             given, target = _cut((given, target), rows, self.call.rows)
+        with torch.no_grad():
+            for name, one in inner.named_buffers(prefix=self.call.name):
+                if name in self.sound_buffers and self.call.training:
+                    one.copy_(mended(one, 0.0))
         sources = {(one.source, one.name) for one in patched if one.source}
         given = _named_mended("input", given, sources)
         target = _named_mended("target", target, sources)
@@ -163,17 +172,13 @@ class Replay:
 
     def _backward(self, model: nn.Module, trace: Trace, passed: Passed) -> None:
         held = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
+        starts: list[Tensor] | None = None
         if passed.loss is not None:
-            ends, starts = [passed.loss.sum()], None
+            ends = [passed.loss.sum()]
         else:
-            ends = [
-                one for place, one in enumerate(passed.outputs) if place in self.call.gradients and one.requires_grad
-            ]
-            starts = [
-                self.call.gradients[place]
-                for place, one in enumerate(passed.outputs)
-                if place in self.call.gradients and one.requires_grad
-            ]
+            ends = [one for one in passed.outputs if one.requires_grad]
+            known = len(self.call.gradients) == len(ends)
+            starts = list(self.call.gradients) if known else [torch.randn_like(one) for one in ends]
             trace.source("gradient", (("", one) for one in starts))
         if not ends or not held or not any(one.requires_grad for one in ends):
             return
@@ -189,7 +194,6 @@ class Replay:
 @contextlib.contextmanager
 def untouched(model: nn.Module, call: Call) -> Iterator[None]:
     """Puts back gradients, buffers, plain attributes and modes of the modules, and the random state; nothing is compiled meanwhile."""
-    global _active
     inner = inside(model)
     buffers = [(one, one.detach().clone()) for one in inner.buffers()]
     weights = [(one, one.data) for one in inner.parameters()]
@@ -197,7 +201,7 @@ def untouched(model: nn.Module, call: Call) -> Iterator[None]:
     held = [(module, dict(module._buffers)) for module in inner.modules()]
     gradients = [(one, one.grad) for one in inner.parameters()]
     devices = [torch.cuda.current_device()] if call.device_random is not None else []
-    before, _active = _active, True
+    before, Replaying.now = Replaying.now, True
     try:
         with torch.random.fork_rng(devices=devices), warnings.catch_warnings(), _eager():
             warnings.simplefilter("ignore")
@@ -205,12 +209,9 @@ def untouched(model: nn.Module, call: Call) -> Iterator[None]:
                 torch.set_rng_state(call.random)
             if call.device_random is not None:
                 torch.cuda.set_rng_state(call.device_random)
-            with torch.no_grad():
-                for (one, _), old in zip(buffers, call.buffers, strict=False):
-                    one.copy_(old)
             yield
     finally:
-        _active = before
+        Replaying.now = before
         for module, kept in attributes:
             module.__dict__.update(kept)
             for name in module.__dict__.keys() - kept.keys():

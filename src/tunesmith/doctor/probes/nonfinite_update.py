@@ -8,18 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.doctor.probes.nonfinite import Origin
-from tunesmith.doctor.probes.nonfinite_trace import finite
 from tunesmith.doctor.probes.nonfinite_why import GROWN
 
 SQUARES = ("exp_avg_sq", "square_avg", "sum", "max_exp_avg_sq")  # second moments of Adam, RMSprop, Adagrad
-HELD = 256  # updates whose rates are kept
 
 
 class Rates:
-    """The learning rates of the last updates."""
+    """The learning rate of the last updates, and the one before it changed."""
 
     def __init__(self) -> None:
-        self.seen: list[float] = []
+        self.last = self.before = math.nan
 
     def look(self, optimizer: torch.optim.Optimizer) -> Origin | None:
         """Before an update; an origin where a rate is not finite."""
@@ -28,19 +26,22 @@ class Rates:
             if isinstance(rate, Tensor):
                 if rate.is_cuda:
                     continue
-                rate = float(rate)
+                rate = rate.item()
             if isinstance(rate, float | int):
-                if place == 0:
-                    self.seen = [*self.seen[-HELD:], float(rate)]
+                if place == 0 and rate != self.last:
+                    self.before, self.last = self.last, float(rate)
                 if not math.isfinite(rate):
-                    before = [one for one in self.seen if math.isfinite(one)]
                     return Origin(
                         module="rate",
                         direction="update",
                         why="rate_not_finite",
                         fault="lr.bad_schedule",
                         op=type(optimizer).__name__,
-                        numbers={"rate": float(rate), "before": before[-1] if before else math.nan, "group": place},
+                        numbers={
+                            "rate": float(rate),
+                            "before": self.before if place == 0 else math.nan,
+                            "group": place,
+                        },
                     )
         return None
 
@@ -98,14 +99,12 @@ def _why(
         tiny = torch.tensor(_float(group.get("eps")), dtype=squares.dtype) == 0  # 1e-8 is 0 in half precision
         if "eps" in group and bool(tiny) and bool((squares == 0)[bad].any() or (zero[bad].all() and bool(bad.any()))):
             return "adam_zero", "optim.bad_hyperparameters", kind, numbers | {"zeros": int((squares == 0).sum())}
-        if bool(torch.isinf(squares).any()):
+        if bool(torch.isinf(squares).any()) and not bool(torch.isnan(squares).any()):
             return "moment_overflow", "lr.too_high", kind, numbers
     if rate * decay > 2:
         return "decay_explodes", "reg.too_strong", kind, numbers
     if grown >= GROWN or not bool(torch.isnan(values[broken[0]]).any()):
         return "exploding", "lr.too_high", kind, numbers
-    if any(not finite(one) for one in state.values() if isinstance(one, Tensor)):
-        return "moment_overflow", "lr.too_high", kind, numbers
     return "weights_changed", "numerics.unsafe_op", kind, numbers
 
 

@@ -6,9 +6,10 @@ update or two later, and the last weights are kept for it where they are small.
 """
 
 import math
+import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from tunesmith.doctor.probes.nonfinite import Origin, looked_into
-from tunesmith.doctor.probes.nonfinite_graph import InLoss, between, born_between, loss_origin
-from tunesmith.doctor.probes.nonfinite_replay import Call, Replay, breaks, call_of, replaying
+from tunesmith.doctor.probes.nonfinite_graph import SLOPED, InLoss, between, born_between, edge, loss_origin
+from tunesmith.doctor.probes.nonfinite_replay import Call, Replay, Replaying, breaks, call_of
 from tunesmith.doctor.probes.nonfinite_trace import finite, floats
 from tunesmith.doctor.probes.nonfinite_update import Rates, of_update, turned_by_decay
 from tunesmith.doctor.probes.watcher_activations import Blind, unreal
@@ -29,9 +30,13 @@ from tunesmith.records import Signal
 
 KEPT_BYTES = 64 * 2**20  # of the batches since the last update, in references; assumption
 GRADIENT_BYTES = 16 * 2**20  # of what comes back to the outputs; assumption
-BUFFER_BYTES = 2**20  # of buffers that are copied at each call: statistics of norms are below it; assumption
+BUFFER_SIZE = (
+    2**16
+)  # numbers of a buffer that is looked at after each call: statistics of norms are smaller; assumption
 WEIGHT_BYTES = 4 * 2**30  # a larger model is not copied, even once; assumption
 RING_BYTES = 64 * 2**20  # of weights kept on a device at each update while all is finite; assumption
+CREDIT = 0.01  # seconds of looks at gradients before the share of time counts; assumption: the first updates are those that fail most
+FEW = 64  # numbers that are quicker fetched one by one than put together
 UNREAD = 12  # numbers of a device that are waited for; assumption: a device is not further behind
 AT_MOST = 3  # origins that are told of one run
 SKIPPED = 25  # updates left out in a row: more than loss scaling needs, 2^16 halved to below 1
@@ -43,6 +48,7 @@ class _Seen:
 
     step: int
     calls: list[Call]
+    prior: list[Call] = field(default_factory=list)  # of the update before
     weights: list[Tensor] | None = None  # of this step, where they may have changed since
     bad: list[str] = field(default_factory=list)  # parameters whose gradient is not finite
     gradient: bool = False  # a gradient is what was measured
@@ -65,6 +71,9 @@ class _Seen:
         return self.value is not None and not math.isfinite(float(self.value))
 
 
+COMPILED = ("_before_call", "_after_call", "_before_loss")  # hooks that a compiler may run on stand-ins
+
+
 class _Door:
     """A hook that does not keep the watch alive; a copy or pickle of what it hangs on has a blind one."""
 
@@ -73,7 +82,7 @@ class _Door:
 
     def __call__(self, *given: Any) -> None:
         watch = self._watch()
-        if watch is not None and not unreal():
+        if watch is not None and not (self._name in COMPILED and unreal()):
             getattr(watch, self._name)(*given)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -97,6 +106,7 @@ class FiniteWatch:
         loss_fn: Any = None,
         facts: dict[str, Any] | None = None,
         first_step: int = 0,
+        share: float = 0.01,
         late: int = 0,
     ) -> None:
         self._model = weakref.ref(model)
@@ -104,6 +114,7 @@ class FiniteWatch:
         self._stepped: set[int] = set()
         self.loss_fn = loss_fn
         self.origins: list[Origin] = []
+        self._over = False  # training is spoiled, or enough was told
         self.steps = first_step  # updates made
         self._first = first_step
         self.late = late  # updates by which numbers arrive late where the device is the processor: for tests
@@ -116,6 +127,7 @@ class FiniteWatch:
         self._updated = False
         self._skipped = 0
         self._target: Any = None
+        self._target_seen = False  # and the loss function is known
         self._caught: _Seen | None = None
         self._unread: deque[_Seen] = deque()
         self._before: Call | None = None  # the last call in training, while the buffers after it were not looked at
@@ -123,10 +135,21 @@ class FiniteWatch:
         self._in_loss: InLoss | None = None
         self._said: _Seen | None = None  # told of before the update that it belongs to
         self._tap = Tap(_Door(self, "_run_backwards"))
+        self.share = share
+        self._credit, self._cost, self._ended, self._gap = CREDIT, 0.0, time.perf_counter(), 0.0
+        self._due = True  # the gradients of this update are looked at
+        self._sound = first_step  # the last update whose gradients were found finite
+        self._kept: tuple[int, list[Tensor] | None] = (0, None)  # weights of some updates ago
+        self._last_target: Any = None
+        self._edge: str | None = None  # the operation of the loss that comes to the end of its domain most often
         self._rates = Rates()
         self._start = sizes(self._inner)
-        self._buffers = [one for one in self._inner.buffers() if one.is_floating_point()]
-        self._copied_buffers = bool(self._buffers) and _bytes(list(self._inner.buffers())) <= BUFFER_BYTES
+        self._sound_buffers = [
+            (module, short, f"{name}.{short}" if name else short)
+            for name, module in self._inner.named_modules()
+            for short, one in module._buffers.items()
+            if one is not None and one.is_floating_point() and one.numel() <= BUFFER_SIZE and finite(one)
+        ]
         self._handles: list[Any] = []
 
     @property
@@ -156,11 +179,25 @@ class FiniteWatch:
         self.late = 0
         if self._model() is not None:
             self._read()
+            self._look_at_weights()
         self._tap.close()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
         self._forget()
+
+    def _look_at_weights(self) -> None:
+        """At the end: weights that the loss of no update has shown."""
+        if self._over or self.steps == self._first or self._gone():
+            return
+        broken = [name for name, one in self._inner.named_parameters() if not finite(one)]
+        if broken:
+            seen = _Seen(step=self.steps + 1, calls=[], prior=list(self._last))
+            self._tell(self._of_broken(seen, broken))
+
+    def _gone(self) -> bool:
+        """The weights lie where nothing can be read of them."""
+        return any(one.is_meta or nn.parameter.is_lazy(one) for one in self._inner.parameters())
 
     def _hook_roots(self) -> None:
         for root in list(self._names):
@@ -171,28 +208,24 @@ class FiniteWatch:
     # around a call of the model
 
     def _before_call(self, root: nn.Module, args: Any, kwargs: Any) -> None:
-        if self._over or replaying():
+        if self._over or Replaying.now:
             return
-        self._look_at_buffers()
+        if self._before is not None:
+            self._look_at_buffers()
         self._count += 1
         call = call_of(root, args, kwargs, self._count)
-        call.name, call.step, call.training = (
-            self._names[root],
-            self.steps + 1,
-            root.training and torch.is_grad_enabled(),
-        )
+        call.name, call.step = self._names[root], self.steps + 1
+        call.training = root.training and torch.is_grad_enabled()
         if self._updated and call.training:
             self._calls, self._updated = [], False
-        if self._copied_buffers and call.training:
-            call.buffers = [one.detach().clone() for one in inside(root).buffers()]
         self._calls.append(call)
         while len(self._calls) > 1 and sum(one.bytes for one in self._calls) > KEPT_BYTES:
             del self._calls[0]
 
     def _after_call(self, root: nn.Module, args: Any, result: Any) -> None:
-        if self._over or replaying() or not self._calls:
+        if self._over or Replaying.now or not self._calls:
             return
-        call, made = self._calls[-1], floats(result)
+        call, made = self._calls[-1], [result] if isinstance(result, Tensor) else floats(result)
         if not call.training:
             self._calls.pop()
             self._evaluated += 1
@@ -201,26 +234,32 @@ class FiniteWatch:
             if not self._told("evaluation", "buffer"):
                 self._at_evaluation(call)
             return
-        self._before = call if call.buffers else None
+        if self._sound_buffers and not self._told("buffer"):
+            self._before = call
         call.ends = [one.grad_fn._sequence_nr() for one in made if one.grad_fn is not None]
-        for place, one in enumerate(made):
-            if one.requires_grad and one.numel() * one.element_size() <= GRADIENT_BYTES:
-                one.register_hook(_keeper(call, place))  # type: ignore[no-untyped-call]
+        if not self._due or self._target_seen:
+            return
+        for one in made:
+            if one.grad_fn is not None and one.numel() * one.element_size() <= GRADIENT_BYTES:
+                one.retain_grad()
+                call.outputs.append(one)
 
     def _before_loss(self, module: nn.Module, args: Any) -> None:
-        if not replaying() and len(args) == 2:
+        if not Replaying.now and len(args) == 2:
             self._target = args[1]
 
     def _look_at_buffers(self) -> None:
         """What the last call in training left in the buffers: only evaluation would read it, an epoch later."""
         call, self._before = self._before, None
-        if call is None or self._over or self._told("buffer") or self.late:
+        if call is None or self.late:
             return
-        total = torch.stack([one.sum().float() for one in self._buffers]).sum()
-        if total.is_cuda or math.isfinite(float(total)) or all(finite(one) for one in self._buffers):
-            return  # on a device: found at the evaluation, without its step
-        if all(finite(one) for one in call.buffers):
-            self._tell(looked_into(self._replay(call, of_buffers=True), step=call.step, grown={}))
+        for module, short, _ in self._sound_buffers:
+            one = module._buffers[short]
+            if one is not None and not one.is_cuda and not math.isfinite(one.sum().item()) and not finite(one):
+                replay = self._replay(call)
+                replay.of_buffers = True
+                self._tell(looked_into(replay, step=call.step, grown={}))
+                return  # on a device: found at the evaluation, without its step
 
     def _at_evaluation(self, call: Call) -> None:
         broken = [name for name, one in self._inner.named_parameters() if not finite(one)]
@@ -232,35 +271,49 @@ class FiniteWatch:
 
     def _run_backwards(self, tensors: Any, before: bool) -> None:
         """Told of the loss while its graph still keeps what its operations were given."""
-        if not before or self._over or replaying():
+        if not before or self._over or Replaying.now:
             return
-        listed = list(tensors) if isinstance(tensors, list | tuple) else [tensors]
-        loss = next(
-            (one for one in listed if isinstance(one, Tensor) and one.numel() == 1 and one.grad_fn is not None), None
-        )
-        if loss is None:
+        loss = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
+        if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.grad_fn is None:
             return
         self._loss = weakref.ref(loss)
-        if not loss.is_cuda and not self.late and not math.isfinite(float(loss.detach())):
+        if self._due and self._edge is None:
+            self._edge = edge(between(loss, [one for call in self._calls for one in call.ends]))
+        if not loss.is_cuda and not self.late and not math.isfinite(loss.item()):
             self._in_loss = born_between(between(loss, [one for call in self._calls for one in call.ends]))
+            self._caught = self._caught or self._catch()
 
     # around an update
 
     def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        if self._over or replaying() or self._caught is not None:
+        if self._over or Replaying.now:
             return
         step = self.steps + 1
         wrong = self._rates.look(optimizer)
         if wrong is not None:
             self._tell(replace(wrong, step=step, noticed=step))
             return
-        if getattr(optimizer, "found_inf", None) is not None:
+        if self._caught is not None:
+            self._caught.bad, self._caught.gradient = self._caught.bad or self._bad(), True
+            return
+        if not self._due or getattr(optimizer, "found_inf", None) is not None:
             return  # the scaler of the loss looks for itself, and leaves the update out
+        began = time.perf_counter()
+        self._look_at_gradients(optimizer, step)
+        self._pay(time.perf_counter() - began)
+
+    def _look_at_gradients(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         held = [one.grad for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
         gradients = [one for one in held if one.layout == torch.strided]
         if not gradients:
             return
-        size = torch.stack([one.float() for one in torch._foreach_norm(gradients)]).sum()
+        sizes_of = torch._foreach_norm(gradients)
+        if len(sizes_of) <= FEW and not gradients[0].is_cuda and not self.late:
+            total = sum(one.item() for one in sizes_of)
+            if math.isfinite(total):
+                self._sound = step
+                return
+        size = torch.stack([one.float() for one in sizes_of]).sum()
         if size.is_cuda or self.late:
             small = _bytes(list(self._inner.parameters())) <= RING_BYTES
             seen = _Seen(
@@ -268,35 +321,60 @@ class FiniteWatch:
             )
             self._wait_for(seen, size)
         elif not math.isfinite(float(size)) and not all(finite(one) for one in gradients):
-            bad = [
-                name for name, one in self._inner.named_parameters() if one.grad is not None and not finite(one.grad)
-            ]
-            self._caught = _Seen(
-                step=step, calls=list(self._calls), weights=_copied(self._inner), bad=bad, gradient=True
-            )
+            self._caught = self._catch()
+            self._caught.bad, self._caught.gradient = self._bad(), True
             if self._said is not None:
                 self._look_into(self._caught.told(self._said.loss, self._said.given, self._said.target))
 
+    def _catch(self) -> _Seen:
+        """The state as it is before the update."""
+        return _Seen(step=self.steps + 1, calls=list(self._calls), prior=list(self._last), weights=_copied(self._inner))
+
+    def _bad(self) -> list[str]:
+        """The parameters whose gradient is not finite."""
+        named = self._inner.named_parameters()
+        return [name for name, one in named if one.grad is not None and not finite(one.grad)]
+
     def _after_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         self._stepped.add(id(optimizer))
-        if len(self._stepped) < len(self._optimizers) or replaying():
+        if len(self._stepped) < len(self._optimizers) or Replaying.now:
             return
         self._stepped.clear()
         self.steps += 1
         self._last, self._updated, self._skipped, self._said = self._calls, True, 0, None
+        self._plan()
+        if self.steps > self._first + 1 or self._count:
+            return
         inner = self._inner
-        if (
-            self.steps == self._first + 1 and not self._count and not is_compiled(inner)
-        ):  # the loop calls parts of the model, never the whole
+        if not is_compiled(inner):  # the loop calls parts of the model, never the whole
             parts = {one: name for name, one in inner.named_modules() if _part(inner, name, one)}
             self._names = weakref.WeakKeyDictionary(parts)
             self._hook_roots()
+
+    def _plan(self) -> None:
+        """Decides whether the gradients of the coming update are looked at: as often as the share of time allows."""
+        now = time.perf_counter()
+        self._credit = min(self._credit + self.share * (now - self._ended), CREDIT)
+        self._gap, self._ended = now - self._ended, now
+        self._due = self._credit >= self._cost or bool(self.late)
+
+    def _pay(self, seconds: float) -> None:
+        """For a look at gradients; where the next one is not paid for, the weights are kept for the updates in between."""
+        self._credit -= seconds if self._cost else 0.0  # the first look is dear, and free
+        self._cost = min(seconds, 1.1 * self._cost) if self._cost else seconds
+        if self._credit + self.share * self._gap < self._cost and self._caught is None and not self.late:
+            inner = self._inner
+            if _bytes(list(inner.parameters())) <= RING_BYTES:
+                began = time.perf_counter()
+                self._kept = (self.steps, _copied(inner))
+                self._credit -= time.perf_counter() - began
 
     def __call__(self, moment: Any) -> Iterable[Signal] | None:
         """What became of the update, with its loss."""
         self._facts, self.steps = moment.facts, moment.step
         if not self._over:
             self._after_step(moment)
+        self._last_target = moment.target if moment.target is not None else self._target
         self._target = self._in_loss = None
         if self.origins:
             self._write()
@@ -304,6 +382,7 @@ class FiniteWatch:
 
     def _after_step(self, moment: Any) -> None:
         target = moment.target if moment.target is not None else self._target
+        self._target_seen = self.loss_fn is not None and target is not None
         given = self._loss() if self._loss is not None else None
         step = self.steps if self._updated else self.steps + 1
         now = _Seen(step=step, calls=list(self._last if self._updated else self._calls), given=given, target=target)
@@ -314,7 +393,7 @@ class FiniteWatch:
         now.loss = None if moment.loss is None else float(moment.loss)
         lost = now.loss is not None and not math.isfinite(now.loss)
         caught, self._caught = self._caught, None
-        if caught is not None:
+        if caught is not None and (caught.gradient or lost or now.loss is None):
             self._look_into(caught.told(now.loss, given, target))
         elif lost:
             self._skipped += not self._updated
@@ -371,7 +450,7 @@ class FiniteWatch:
             name for (name, _), one in zip(self._inner.named_parameters(), values, strict=True) if not finite(one)
         ]
         if broken:
-            return self._of_weights(seen.step - 1, broken, seen.weights, noticed=seen.step)
+            return self._of_broken(seen, broken)
         grown = self._grown(seen.weights)
         for call in seen.calls:
             replay = self._replay(call, seen.weights)
@@ -391,6 +470,34 @@ class FiniteWatch:
             seen.step, seen.calls, seen.loss, seen.given, self._inner, seen.bad, seen.target, last, self._in_loss
         )
 
+    def _of_broken(self, seen: _Seen, broken: list[str]) -> Origin:
+        """Weights that are not finite before the update: of the one before it, or of one whose gradients nobody looked at."""
+        step = seen.step - 1
+        found = self._of_unseen_gradient(step, seen.prior)
+        if found is None:
+            found = self._of_weights(step, broken, seen.weights, noticed=seen.step)
+        unseen = self._sound < step and found.why == "weights_changed"
+        if unseen and self._edge in SLOPED and self._edge != "Div":
+            slope = SLOPED[str(self._edge)]
+            found = replace(found, module="loss", direction="backward", op=str(self._edge), why=slope)
+        elif unseen:
+            found = replace(found, module="gradients", why="gradients_unseen")
+        return replace(found, not_before=self._sound + 1) if self._sound + 1 < step else found
+
+    def _of_unseen_gradient(self, step: int, calls: Sequence[Call]) -> Origin | None:
+        """A gradient that nobody looked at may have spoiled the weights: its batch is gone through on weights kept some updates ago."""
+        kept, weights = self._kept
+        if step < 1 or self._sound >= step or weights is None:
+            return None
+        for call in calls:
+            replay = self._replay(call, weights)
+            if self.loss_fn is not None and call is calls[-1] and self._last_target is not None and not call.name:
+                replay.loss_fn, replay.target = self.loss_fn, self._last_target
+            found = looked_into(replay, step=step, grown=self._grown(weights))
+            if found is not None and found.why not in ("bad_gradient", "exploding"):
+                return replace(found, noticed=step + 1, numbers={**found.numbers, "weights_of": kept})
+        return None
+
     def _of_weights(
         self, step: int, broken: list[str], weights: Sequence[Tensor] | None, noticed: int | None = None
     ) -> Origin:
@@ -401,26 +508,20 @@ class FiniteWatch:
             step, broken, named, held, self.optimizers, self._start, noticed=self.steps if noticed is None else noticed
         )
 
-    def _replay(self, call: Call, weights: Sequence[Tensor] | None = None, of_buffers: bool = False) -> Replay:
+    def _replay(self, call: Call, weights: Sequence[Tensor] | None = None) -> Replay:
         root = next(one for one, name in self._names.items() if name == call.name)
         own = None
         if weights is not None:
             by_name = dict(zip((name for name, _ in self._inner.named_parameters()), weights, strict=True))
             front = f"{call.name}." if call.name else ""
             own = [by_name[front + name] for name, _ in inside(root).named_parameters()]
-        return Replay(model=root, call=call, weights=own, of_buffers=of_buffers)
+        sound = frozenset(name for _, _, name in self._sound_buffers)
+        return Replay(model=root, call=call, weights=own, sound_buffers=sound)
 
     def _grown(self, weights: Sequence[Tensor] | None) -> Mapping[str, float]:
         """By how much each weight has grown since the start."""
         now = sizes(self._inner, weights)
         return {name: now[name] / was for name, was in self._start.items() if was > 0 and math.isfinite(now[name])}
-
-    @property
-    def _over(self) -> bool:
-        """Training is spoiled, or enough was told."""
-        return len(self.origins) >= AT_MOST or any(
-            one.direction not in ("evaluation", "buffer") for one in self.origins
-        )
 
     def _told(self, *directions: str) -> bool:
         return any(one.direction in directions for one in self.origins)
@@ -429,6 +530,8 @@ class FiniteWatch:
         if found is None:
             return
         self.origins.append(found)
+        spoiled = found.direction not in ("evaluation", "buffer")
+        self._over = self._over or spoiled or len(self.origins) >= AT_MOST
         self._write()
         if self._over:
             self._forget()
@@ -459,17 +562,6 @@ def _part(model: nn.Module, name: str, one: nn.Module) -> bool:
         return False
     above = [name.rsplit(".", cut)[0] for cut in range(1, name.count(".") + 1)]
     return all(isinstance(model.get_submodule(path), holders) for path in above)
-
-
-def _keeper(call: Call, place: int) -> Callable[[Tensor], None]:
-    reference = weakref.ref(call)
-
-    def keep(gradient: Tensor) -> None:
-        held = reference()
-        if held is not None:
-            held.gradients[place] = gradient.detach()
-
-    return keep
 
 
 def _bytes(tree: Any) -> int:
