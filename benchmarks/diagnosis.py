@@ -310,9 +310,10 @@ def page_of(mode: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bo
     rest = [row for row in others if key(row["case"]) in known]
     summary = log_summary(counted, sound) if mode == "log" else cause_summary(counted, sound)
     seconds = [row["measured"]["seconds"] for row in rows]
+    programs = len({row["case"]["program"] for row in counted})
     return [
         f"## `{mode}`",
-        f"{len(counted)} faults in {len({row['case']['program'] for row in counted})} programs, {len(sound)} sound runs; {median(seconds):.2g} s in the middle, {max(seconds):.3g} s at most.",
+        f"{len(counted)} faults in {programs} programs, {len(sound)} sound runs; {median(seconds):.2g} s in the middle, {max(seconds):.3g} s at most.",
         summary,
         "### Calibration of the first answer",
         calibration(counted, sound),

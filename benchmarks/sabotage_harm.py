@@ -34,7 +34,7 @@ LEAST = 0.03  # of the gain over a constant answer: below it a loss is no harm; 
 
 
 def cases() -> list[dict[str, Any]]:
-    """Those first for which the harm decides whether they count, the strongest of them first."""
+    """Those first for which the harm decides whether they count, the strongest of them first, each in one program and then in others."""
     from tunesmith.testing.pairing import chosen
     from tunesmith.testing.sabotage import SABOTAGES, STRENGTHS
 
@@ -45,9 +45,10 @@ def cases() -> list[dict[str, Any]]:
         {"sabotage": name, "strength": strength, "program": program}
         for late in (False, True)
         for strength in reversed(STRENGTHS)
+        for place in range(PROGRAMS)
         for name in SABOTAGES
         if decided[name] == late
-        for program in chosen(name, PROGRAMS)
+        for program in chosen(name, PROGRAMS)[place:][:1]
     ]
 
 
