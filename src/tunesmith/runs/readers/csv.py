@@ -51,7 +51,7 @@ def form_of(head: bytes) -> Form | None:
     """The form of a table, None where the lines are none."""
     text = head.decode(encoding_of(head), "replace").lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
-    lines = lines[: -1 if len(lines) > 2 and lines[-1] and len(head) >= 65536 else None][:LOOKED_AT]
+    lines = lines[: -1 if len(lines) > 3 else None][:LOOKED_AT]  # the last may be cut short
     found = [form for delimiter in DELIMITERS if (form := _form(lines, delimiter))]
     return max(found, key=lambda form: (round(form.numeric, 1), len(form.header) > 1), default=None)
 
@@ -69,6 +69,8 @@ def _form(lines: Sequence[str], delimiter: str) -> Form | None:
     if widths.count(width) < 0.8 * len(widths) or (width == 1 and delimiter != ","):
         return None
     first = next(k for k, (_, cells) in enumerate(kept) if len(cells) == width)
+    early = next((k for k in range(first) if begins(kept[k][1], kept[k + 1][1])), first)
+    first, width = early, len(kept[early][1])
     at, header = kept[first]
     body = [cells for _, cells in kept[first:] if len(cells) == width]
     comma = (
@@ -88,6 +90,14 @@ def _form(lines: Sequence[str], delimiter: str) -> Form | None:
     if len(body) < 2 or len(set(header)) < width - 1:
         return None
     return Form(delimiter, tuple(header), True, comma, at, _numeric(body[1:], comma))
+
+
+def begins(names: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether a line is a header with a row of its own below it, although most rows that follow are of another length."""
+    known = sum(
+        (role := role_of(name)).kind in ("step", "epoch") or (role.kind == "value" and role.known) for name in names
+    )
+    return 1 < len(names) == len(row) and known >= 2 and not any(map(is_number, names)) and any(map(is_number, row))
 
 
 def _commented(lines: Sequence[str], delimiter: str, width: int) -> tuple[str, ...]:

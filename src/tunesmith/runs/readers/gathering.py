@@ -145,7 +145,8 @@ class Gathering:
         for column, (values, present) in batch.numbers.items():
             role = self.roles[column]
             if (
-                _plain(column) in self.asked
+                (role.kind == "fact" and role.name not in ("steps", "epochs"))
+                or _plain(column) in self.asked
                 or (role.known and role.kind == "value")
                 or not present.all()
                 or batch.rows < 3

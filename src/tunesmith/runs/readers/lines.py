@@ -42,7 +42,7 @@ VERBS = re.compile(
 CODE = re.compile(
     r"^\s*(?:[\w.]+(?:\s*,\s*[\w.]+)*\s*=\s*[\w.]+\(|(?:def|class|return|import|from|for|while|with|if|assert|raise)\b.*[(:=])"
 )
-BEHIND = re.compile(r"^(?:%|[A-Za-zµ]{1,3}/[A-Za-z]+\b|[kKMGT]i?B?\b|m?s\b|it/s)")  # the unit of the number before
+BEHIND = re.compile(r"^\s?(?:%|[A-Za-zµ]{1,3}/[A-Za-z]+\b|[kKMGT]i?B?\b|m?s\b|it/s)")  # the unit of the number before
 AT_A_COUNT = re.compile(r"\b(?:at|after|of|in|for|on|from)\s+\w+$", re.IGNORECASE)
 OF_ROWS = re.compile(
     r"^\s+(?:[a-z]+\s+)?(?:images?|samples?|examples?|pictures?|rows?|sentences?|points?)\b[^,;|]*[:=]?\s*(?:is|was)?\s*$",
@@ -349,7 +349,11 @@ class Reader:
         last = text.rpartition(" ")[2].casefold()
         if role.kind == "value" and last in words.STEP | words.EPOCH and AT_A_COUNT.search(text) and number.isdigit():
             return Label(last, role_of(last))  # `validation loss at iteration 100`
-        bar = right.startswith("%") and text.casefold() != PROGRESS
+        bar = (
+            (right[:1].isascii() and right[:1].isalpha() and bool(UNITS.match(right)))
+            or right.startswith("%")
+            and text.casefold() != PROGRESS
+        )
         if role.kind in ("step", "epoch") and (
             bar or not re.fullmatch(r"\d+(\.\d+)?([eE][-+]?\d+)?", number.replace(",", ""))
         ):

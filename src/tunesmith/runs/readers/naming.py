@@ -12,6 +12,7 @@ from tunesmith.runs.readers.roles import IGNORE, Role
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WHOLE_CAPITALS = re.compile(r"m(?:AP|IoU|IOU|Dice|F1)(?![a-z])|IoU|mloss|ROC|RMSLE")
 AT = re.compile(r"@\s*([\d.]+(?:[:\-][.\d]+)?)")
+RATE_OF_WORK = re.compile(r"/\s?s(?:ec)?(?![a-z])")
 ELIDED = re.compile(r"\b[dDlL]['’](?=\w)")  # of French: d'entraînement
 CUT = re.compile(r"[^\w%@]+|_")
 GLUED = re.compile(r"^(v|val|valid|t|tr|train|te|test|d|g|l1|l2)?(loss|losses|acc|accuracy|err|error)(\d*)$")
@@ -120,11 +121,13 @@ def role_of(column: str) -> Role:
                 n for n in names if n not in {"gradnorm", "gnorm", "grad", "norm"} | words.FILLERS | words.TRAIN
             ),
         )
-    frame = framed(names)
+    frame = framed(names) if not RATE_OF_WORK.search(column) else None
     if frame:
         return frame
     if "cost" in said and said & {"batch", "reader", "data", "iter", "time"} and "loss" not in said:
         return Role(kind="time")
+    if RATE_OF_WORK.search(column):
+        return IGNORE
     if said & words.TIME or said & words.MACHINE or "samples/s" in column:
         return (
             Role(kind="time")

@@ -15,7 +15,7 @@ UNSET = 2**53  # larger numbers of epochs or steps mean that none was planned
 
 
 BESIDE = ("args.yaml", "hparams.yaml", "config.yaml", "args.json", "hparams.json")
-LINE = re.compile(r"^\s*([\w.\-]+)\s*:\s*([^#\n]+?)\s*$", re.MULTILINE)
+LINE = re.compile(r"^\s*([\w.\-]+)\s*:\s*([^#\n]+?)\s*(?:#.*)?$", re.MULTILINE)
 
 
 def facts_beside(log: Path) -> dict[str, Any]:
