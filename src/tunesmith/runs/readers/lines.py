@@ -351,8 +351,8 @@ class Reader:
             return Label(last, role_of(last))  # `validation loss at iteration 100`
         bar = (
             (right[:1].isascii() and right[:1].isalpha() and bool(UNITS.match(right)))
-            or right.startswith("%")
-            and text.casefold() != PROGRESS
+            or (right.startswith("%")
+            and text.casefold() != PROGRESS)
         )
         if role.kind in ("step", "epoch") and (
             bar or not re.fullmatch(r"\d+(\.\d+)?([eE][-+]?\d+)?", number.replace(",", ""))
