@@ -41,6 +41,9 @@ from tunesmith.records import ModelError, Signal
 WRITE_SECONDS = 1.0  # between two hand-overs to the sink; assumption
 MEMORY_SECONDS = 1.0
 LOSSES = 64  # on a device that wait together
+UNSEEN = (
+    4.0  # times what can be timed, the most a look is charged with: a slow update has other reasons too; assumption
+)
 UNSAID = 3  # updates after which `step` is not waited for
 PASSES = 40  # of the model that a look at the curvature takes
 HEAP_SECONDS = 0.1  # that a walk over all objects takes at first; assumption
@@ -163,6 +166,7 @@ class Watcher:
             0.0,
         )  # time, step and payments at the last full look
         self._write_cost = 0.0
+        self._usual = 0.0  # seconds of an update that is not looked at
 
     # The two ends
 
@@ -583,19 +587,31 @@ class Watcher:
             self._finish(look, now)
             self._disarm()
         elif self._light:
-            self.budget.pay("light", self._light_paid)
-            self.budget.looked("light", self.steps - self.first_step, self._light_paid)
+            spent = self._excess(self._light_paid, now)
+            self.budget.pay("light", spent)
+            self.budget.looked("light", self.steps - self.first_step, spent)
             if self._said or self.loop:
                 self._tap.close()
+        else:
+            took = now - self._ended
+            self._usual = took if not self._usual else 0.9 * self._usual + 0.1 * min(took, 3 * self._usual)
         if self._onlookers and not self._said:
             self._tell(self._unsaid[-1][1] if self._unsaid else None, None, None)
         if self.ledger.full or len(self._losses) >= LOSSES:
+            began = time.perf_counter()
             self._fetch_losses()
             self.ledger.fetch()
+            self.budget.pay("full", time.perf_counter() - began)
         if now - self._written > max(WRITE_SECONDS, 50 * self._write_cost):
             self.write()
         self._plan()
         self._ended = time.perf_counter()
+
+    def _excess(self, timed: float, now: float) -> float:
+        """Seconds by which an update looked at was longer than the others: hooks cost more than what can be timed inside them."""
+        if not self._usual:
+            return timed
+        return max(timed, min(now - self._ended - self._usual, UNSEEN * timed))
 
     def _finish(self, look: Look, now: float) -> None:
         """The last measurements of a look: time, memory, curvature."""
@@ -604,6 +620,7 @@ class Watcher:
         self.activations.seconds = 0.0
         ledger, budget = self.ledger, self.budget
         took = now - self._ended - look.paid
+        look.paid = self._excess(look.paid, now)
         at, step, paid = self._since
         if look.step > step + 1 or step == self.first_step:
             seconds = (now - at - (budget.spent + look.paid - paid)) / (look.step - step)

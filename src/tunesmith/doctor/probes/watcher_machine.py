@@ -34,11 +34,11 @@ def resident_mb() -> float:
 
 def live_tensors() -> tuple[int, int]:
     """Tensors that Python can reach, and the bytes of their storages, each counted once."""
-    count, storages = 0, {}
-    for one in gc.get_objects():
-        if issubclass(type(one), Tensor) and type(one) in (Tensor, torch.nn.Parameter):
-            count += 1
-            if one.layout == torch.strided and not one.is_meta:
-                held = one.untyped_storage()
-                storages[held.data_ptr()] = held.nbytes()
-    return count, sum(storages.values())
+    kinds = (Tensor, torch.nn.Parameter)
+    found = [one for one in gc.get_objects() if type(one) in kinds]
+    storages = {}
+    for one in found:
+        if one.layout == torch.strided and not one.is_meta:
+            held = one.untyped_storage()
+            storages[held.data_ptr()] = held.nbytes()
+    return len(found), sum(storages.values())
