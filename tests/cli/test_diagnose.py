@@ -16,8 +16,7 @@ MORE = """
 
 def diverging():
     sick = made(2)
-    for group in sick.optimizer.param_groups:
-        group["lr"] = 1000.0
+    sick.optimizer = torch.optim.SGD(sick.model.parameters(), lr=1e5)
     return sick
 """
 

@@ -1,23 +1,26 @@
 """`diagnose`: which fault it is, from a run, a log, a watched loop, or a program that experiments may be made with."""
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.doctor.diagnosis import diagnosed, ranked
-from tunesmith.records import Clock, Findings, Program, Task
+from tunesmith.records import Clock, Finding, Findings, Program, Task
 from tunesmith.records.clock import OutOfTime, limited
 from tunesmith.runs.history import History
 from tunesmith.runs.readers import read_log
 from tunesmith.runs.reading import Reading
 
 if TYPE_CHECKING:
+    from tunesmith.doctor.causes.investigating import Verdict
     from tunesmith.doctor.preflight import Bench
 
 SECONDS = 60.0
 BEFORE = 0.5  # of the budget for what can be seen before a run; assumption: it needs 4 s in the middle
+SEEN = 0.7  # confidence from which on a suspicion rests on what was seen, and is no guess; assumption
+TRIED = ("short_run",)  # checks whose trainings are among the experiments
 GRACE = 0.2  # of the budget, by which an experiment that has begun may overrun it; as for checks
 
 
@@ -100,6 +103,7 @@ def examined(
     from tunesmith.records.state import random_state, set_random_state
     from tunesmith.verbs.preflight import looked
 
+    _load()
     clock = Clock(seconds)
     chosen = None if only is None else list(only)
     checks, rules, experiments = _divided(chosen)
@@ -117,14 +121,25 @@ def examined(
     return found
 
 
+def _load() -> None:
+    """Imports what looks and tries: that is no part of the budget."""
+    from tunesmith.doctor.audits import AUDITS
+    from tunesmith.doctor.causes import EXPERIMENTS
+    from tunesmith.doctor.preflight import CHECKS
+
+    for catalogue in (AUDITS, CHECKS, EXPERIMENTS):
+        len(catalogue)
+
+
 def _divided(only: list[str] | None) -> tuple[list[str] | None, list[str] | None, list[str] | None]:
     """The names asked for, by what they are names of: checks and audits, rules, experiments. Raises `UnknownName` for one of none."""
-    if only is None:
-        return None, None, None
     from tunesmith.doctor.audits import AUDITS
     from tunesmith.doctor.causes import EXPERIMENTS
     from tunesmith.doctor.diagnosis import RULES
     from tunesmith.doctor.preflight import CHECKS
+
+    if only is None:
+        return [name for name in (*AUDITS, *CHECKS) if name not in TRIED], None, None
     from tunesmith.verbs.audit import known
 
     known(only, CHECKS, AUDITS, RULES, EXPERIMENTS)
@@ -143,43 +158,89 @@ def _watched_and_tried(
     experiments: list[str] | None,
     step: Callable[[str], None],
 ) -> None:
-    from tunesmith.doctor.causes import investigated, observed
+    """Adds what a run on a copy shows, then what experiments decide."""
+    from tunesmith.doctor.diagnosis import RULES
+
+    history = _watched(bench, clock, found, step) if rules is None or rules else None
+    curves = Findings() if history is None else diagnosed(history, list(RULES) if rules is None else rules)
+    found.failed |= curves.failed
+    known = [*found.found, *curves.found]
+    verdict = _tried(bench, clock, found, known, history, experiments, step)
+    refuted = () if verdict is None else verdict.refuted
+    found.notices.extend(notice for notice in bench.notices if notice not in found.notices)
+    told = list(found.found)
+    if verdict is not None:
+        told += verdict.findings.found
+    if rules is None and history is not None and not any(map(_names_a_cause, [*told, *curves.found])):
+        curves.found = diagnosed(history).found  # nothing was measured: the candidates that the curves leave
+    seen = [_quiet(one) for one in curves.found] if verdict is not None and verdict.well else curves.found
+    found.found = ranked(_settled(one, refuted) for one in [*told, *seen])
+
+
+def _names_a_cause(one: Finding) -> bool:
+    """Whether a finding above a note names what a person can change."""
+    from tunesmith.doctor.diagnosis.ranking import vocabulary
+
+    return one.severity != "note" and vocabulary().get(one.fault, {}).get("kind") == "cause"
+
+
+def _watched(bench: "Bench", clock: Clock, found: Findings, step: Callable[[str], None]) -> History | None:
+    """The history of the program on a copy; None where it has none."""
+    from tunesmith.doctor.causes import observed
     from tunesmith.records.check import Inapplicable
 
-    history: History | None = None
     began = clock.spent()
+    step("the program watched")
     try:
-        if rules is None or rules:
-            step("the program watched")
-            with limited(clock.left() + GRACE * clock.seconds):
-                history = observed(bench, clock)[0]
-            said = diagnosed(history, rules)
-            found.found.extend(said.found)
-            found.failed |= said.failed
+        with limited(clock.left() + GRACE * clock.seconds):
+            return observed(bench, clock)[0]
     except OutOfTime:
         found.unreached.append("observed")
     except Inapplicable as reason:
         found.skipped["observed"] = str(reason)
     except Exception:
         found.failed["observed"] = traceback.format_exc()
-    found.seconds["observed"] = clock.spent() - began
-    refuted: tuple[str, ...] = ()
-    if experiments is None or experiments:
-        try:
-            with limited(clock.left() + GRACE * clock.seconds):
-                verdict = investigated(bench, clock, found.found, history, only=experiments, step=step)
-            found.found.extend(verdict.findings.found)
-            refuted = verdict.refuted
-            for name in ("skipped", "seconds", "measured"):
-                getattr(found, name).update(getattr(verdict.findings, name))
-            found.unreached.extend(verdict.findings.unreached)
-        except OutOfTime:
-            found.unreached.append("experiments")
-        except Exception:
-            found.failed["experiments"] = traceback.format_exc()
-    found.notices.extend(notice for notice in bench.notices if notice not in found.notices)
-    settled = [
-        replace(one, status="refuted", severity="note") if one.fault in refuted and one.status == "suspected" else one
-        for one in found.found
-    ]
-    found.found = ranked(settled)
+    finally:
+        found.seconds["observed"] = clock.spent() - began
+    return None
+
+
+def _tried(
+    bench: "Bench",
+    clock: Clock,
+    found: Findings,
+    known: Sequence[Finding],
+    history: History | None,
+    names: list[str] | None,
+    step: Callable[[str], None],
+) -> "Verdict | None":
+    """What the experiments found; None where there were none."""
+    from tunesmith.doctor.causes import investigated
+
+    if names is not None and not names:
+        return None
+    try:
+        with limited(clock.left() + GRACE * clock.seconds):
+            verdict = investigated(bench, clock, known, history, only=names, step=step)
+    except OutOfTime:
+        found.unreached.append("experiments")
+        return None
+    except Exception:
+        found.failed["experiments"] = traceback.format_exc()
+        return None
+    for name in ("skipped", "seconds", "measured"):
+        getattr(found, name).update(getattr(verdict.findings, name))
+    found.unreached.extend(verdict.findings.unreached)
+    return verdict
+
+
+def _settled(one: Finding, refuted: Sequence[str]) -> Finding:
+    """A suspicion whose undoing gained nothing is refuted."""
+    idle = one.fault in refuted and one.status == "suspected"
+    return replace(one, status="refuted", severity="note") if idle else one
+
+
+def _quiet(one: Finding) -> Finding:
+    """A guess about a run that does what it should is a note."""
+    guess = one.status == "suspected" and one.severity == "warning" and one.confidence < SEEN
+    return replace(one, severity="note") if guess else one

@@ -28,6 +28,7 @@ class Change:
     recipe: Mapping[str, Any] = field(default_factory=dict)  # the same change for a recipe
     values: Mapping[str, Any] = field(default_factory=dict)  # for the sentence that tells of it
     fault: str = ""  # that it undoes, where an experiment undoes more than one
+    sure: bool = True  # False where it exchanges more than the fault, so that a cure is no proof
 
     @property
     def cost(self) -> float:

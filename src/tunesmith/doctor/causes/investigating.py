@@ -26,6 +26,7 @@ CURES = 0.5  # of the way to the goal: most of it; as preflight's short_run
 WHOLLY = 0.9  # of the way: what is further down need not be tried
 BEATS = 0.15  # of the way, by which a later cause must beat an earlier one; assumption
 IDLE = 0.2  # of the way, below which the suspicion is refuted where another change cures; assumption
+SEEN = 0.7  # confidence from which on a suspicion is not dropped for a change that gains nothing; assumption
 LIKELY = 0.2  # of an untried fault, above which the answer is not clear; assumption
 COMPANY = 6  # changes at once, at most; assumption: leaving out each costs a training
 NEEDED = 0.3  # of the way, lost by leaving a change out; assumption
@@ -51,6 +52,7 @@ class Verdict:
 
     findings: Findings
     refuted: tuple[str, ...] = ()
+    well: bool = False  # the program reaches what cheap models reach
 
 
 def investigated(
@@ -66,9 +68,9 @@ def investigated(
     told = Findings()
     findings = list(findings)
     wanted = set(EXPERIMENTS) if only is None else set(only)
-    proved = next((one.fault for one in findings if _proves(one)), None)
-    if proved is not None and only is None:
-        told.skipped |= dict.fromkeys(sorted(wanted), f"the cause is clear: {proved}")
+    proof = next((one.fault for one in findings if _proves(one, bench.program.scheduler is not None)), None)
+    if proof is not None and only is None:
+        told.skipped |= dict.fromkeys(sorted(wanted), f"the cause is clear: {proof}")
         return Verdict(told)
     try:
         case = Case(bench, clock, findings, history)
@@ -81,13 +83,14 @@ def investigated(
         return _without_trouble(case, tried, told)
     cures = _confirmed(case, tried)
     idle = _idle(case, tried)
-    company = [] if any(not _any_rate(one) for one in cures) else _company(case, tried, step)
+    company = [] if any(one.change.sure for one in cures) else _company(case, tried, step)
     if cures and not company:
         ordered = _in_order(cures)
         for place, one in enumerate(ordered):
-            told.found.append(cured(case, one.experiment, one.change, place, len(ordered), idle))
-        refuted = tuple(fault for fault in idle if fault not in {one.fault for one in cures})
-        return Verdict(told, refuted)
+            after = ordered[0].fault if place else None
+            told.found.append(cured(case, one.experiment, one.change, after, len(ordered), idle))
+        proved = any(one.change.sure for one in cures)
+        return Verdict(told, tuple(fault for fault in idle if fault not in {one.fault for one in cures} and proved))
     if company:
         told.found.extend(in_company(case, one.experiment, one.change, lost, idle) for one, lost in company)
         return Verdict(told)
@@ -111,8 +114,10 @@ SPOILS = ("data.unscaled_inputs", "data.unscaled_targets", "data.nonfinite", "da
 SURE = 0.8  # confidence of a proof; assumption
 
 
-def _proves(finding: Finding) -> bool:
-    """Whether a finding is the measured cause of a spoiled training, so that nothing is left to try."""
+def _proves(finding: Finding, scheduled: bool) -> bool:
+    """Whether a finding is the measured cause of a spoiled training, so that nothing is left to try. A rate may be its schedule's."""
+    if scheduled and finding.fault.startswith("lr."):
+        return False
     cause = vocabulary().get(finding.fault, {}).get("kind") == "cause"
     spoils = (finding.fault.partition(".")[0] in EXPLAINS and cause) or finding.fault in SPOILS
     sure = finding.status == "confirmed" and finding.confidence >= SURE and finding.caused_by is None
@@ -200,11 +205,16 @@ def _in_order(cures: list[Tried]) -> list[Tried]:
 
 
 def _idle(case: Case, tried: list[Tried]) -> tuple[str, ...]:
-    """Faults of which every change that was tried went next to nowhere."""
+    """Faults of which every change that was tried went next to nowhere, but for those that rest on what was seen."""
     furthest: dict[str, float] = {}
     for one in tried:
         furthest[one.fault] = max(one.closed, furthest.get(one.fault, -1.0))
-    return tuple(fault for fault, closed in furthest.items() if closed < IDLE)
+    return tuple(fault for fault, closed in furthest.items() if closed < IDLE and not _rests(case, fault))
+
+
+def _rests(case: Case, fault: str) -> bool:
+    """Whether a suspicion rests on what was seen in the run, not on a guess."""
+    return any(one.fault == fault and one.severity != "note" and one.confidence >= SEEN for one in case.findings)
 
 
 def _without_trouble(case: Case, tried: list[Tried], told: Findings) -> Verdict:
@@ -212,9 +222,10 @@ def _without_trouble(case: Case, tried: list[Tried], told: Findings) -> Verdict:
     refuted = []
     for fault in dict.fromkeys(one.fault for one in tried):
         mine = [one for one in tried if one.fault == fault]
-        if not any(case.beyond_noise(one.course) and one.closed >= IDLE for one in mine):
+        gains = any(case.beyond_noise(one.course) and one.closed >= IDLE for one in mine)
+        if not gains and not _rests(case, fault):
             refuted.append(fault)
-    return Verdict(told, tuple(refuted))
+    return Verdict(told, tuple(refuted), well=case.reference is not None and case.share == 1.0)
 
 
 # Several faults at once

@@ -17,7 +17,9 @@ from tunesmith.doctor.preflight import Bench, Twin
 from tunesmith.doctor.preflight.capacity import bottlenecks, reference_net
 from tunesmith.records.check import Inapplicable
 
-SMALL = 0.1  # weights by a row and number of the inputs; assumption
+SMALL = (
+    1.0  # weights by a number of the inputs and root of the rows: a net below is hardly more than linear; assumption
+)
 
 
 @experiment("more_capacity", faults=("model.too_small",), remedy="remedy.loop_wider")
@@ -27,7 +29,9 @@ def more_capacity(case: Case) -> Iterator[Change]:
     narrow = bottlenecks(case.bench.program.model)
     likely = max(0.6 if narrow else 0.1, case.suspected("model.too_small", "model.missing_nonlinearity"))
     weights = sum(each.numel() for each in case.bench.program.model.parameters())
-    yield Change("a plain net of decent size", likely, mend=_wider, values={"weights": weights})
+    few = weights < SMALL * case.bench.batch(1, "capacity").inputs[0].numel() * len(case.bench.train) ** 0.5
+    sure = bool(narrow) or few
+    yield Change("a plain net of decent size", likely, mend=_wider, values={"weights": weights}, sure=sure)
 
 
 def _wider(bench: Bench, twin: Twin) -> bool:

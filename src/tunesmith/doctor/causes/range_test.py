@@ -1,6 +1,7 @@
 """A range test on a snapshot: from which factor of its rate on a program's loss no longer falls. A tool of the experiments.
 
-From 1e-3 of the rate to a hundred times it, by a constant factor with every update; the twin is thrown away.
+From 1e-3 of the rate (where the program breaks, from 1e-8 of it) to a hundred times it, by a constant factor with every update; the twin is
+thrown away.
 """
 
 import math
@@ -12,6 +13,7 @@ from tunesmith.doctor.causes.case import Case
 from tunesmith.doctor.preflight.courses import feeding, scale_rates, undisturbed
 
 LOWEST, HIGHEST = 1e-3, 1e2  # factors of the rate; assumption
+DEEPEST = 1e-8  # of the rate, where the program breaks; assumption
 STEPS = 60  # updates; assumption: a range test of diagnosis has 60 to 100
 LEFT = 1.3  # times the lowest smoothed loss so far: the range ends; assumption
 SMOOTH = 0.8  # of the past in the running mean of the loss; assumption
@@ -25,15 +27,17 @@ def rates_at_which_the_loss_falls(case: Case) -> float | None:
 def _limit(case: Case) -> float | None:
     if case.bench.program.loop is not None or (case.bench.program.step is None and not _has_rates(case)):
         return None
-    growth = (HIGHEST / LOWEST) ** (1 / STEPS)
+    lowest = LOWEST if case.base().finite else DEEPEST
+    steps = round(STEPS * math.log(HIGHEST / lowest) / math.log(HIGHEST / LOWEST))
+    growth = (HIGHEST / lowest) ** (1 / steps)
     losses, factors, mean = [], [], math.nan
     with undisturbed(case.bench), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         twin = case.bench.twin()
         twin.scheduler = None
-        scale_rates(twin, LOWEST)
-        feed, factor = feeding(case.bench), LOWEST
-        for _ in range(STEPS):
+        scale_rates(twin, lowest)
+        feed, factor = feeding(case.bench), lowest
+        for _ in range(steps):
             try:
                 loss = twin.step(next(feed))
             except (RuntimeError, ValueError, IndexError, ArithmeticError):
@@ -47,7 +51,7 @@ def _limit(case: Case) -> float | None:
                 break
             scale_rates(twin, growth)
             factor *= growth
-    if len(losses) < STEPS // 4 or min(losses) > 0.98 * losses[0]:
+    if len(losses) < steps // 5 or min(losses) > 0.98 * losses[0]:
         return None
     return float(factors[int(np.argmin(losses))])
 

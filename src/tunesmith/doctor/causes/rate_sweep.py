@@ -41,9 +41,17 @@ def _lower(case: Case) -> Iterator[Change]:
         likely = min(0.9, 2 * likely) if limit < 1.0 else 0.5 * likely
     if base.finite and base.moved < STANDS:
         likely = 0.02
-    for factor in (0.1, 0.01, 0.001):
+    for factor in _below(limit):
         yield at_rate(case, factor, likely)
-        likely /= 2
+        likely *= 0.7
+
+
+def _below(limit: float | None) -> tuple[float, ...]:
+    """Factors to try: the decades around the place where the loss fell furthest, if it was found; else the next three."""
+    if limit is None or limit >= 0.1:
+        return (0.1, 0.01, 0.001)
+    place = math.floor(math.log10(limit))
+    return (10.0**place, 10.0 ** (place - 1), 10.0 ** (place + 1))
 
 
 def _higher(case: Case) -> Iterator[Change]:

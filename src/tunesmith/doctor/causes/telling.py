@@ -17,8 +17,10 @@ FIRST, LATER, VAGUE = (
 )  # confidence of the first cure, of others, of another optimizer; assumption, to be calibrated
 
 
-def cured(case: Case, experiment: Experiment, change: Change, place: int, count: int, idle: Sequence[str]) -> Finding:
-    """A single change that cures."""
+def cured(
+    case: Case, experiment: Experiment, change: Change, after: str | None, count: int, idle: Sequence[str]
+) -> Finding:
+    """A single change that cures; `after` is the fault whose undoing cures as well and stands first."""
     base, found, again = case.base(), case.train(change), case.train(change, seed=1)
     assert found is not None
     assert again is not None
@@ -31,7 +33,7 @@ def cured(case: Case, experiment: Experiment, change: Change, place: int, count:
     fault = experiment.undoes(change)
     return Finding(
         fault=fault,
-        severity=_severity(case),
+        severity=_severity(case) if change.sure else "warning",
         message=experiment.message(change),
         values=values,
         evidence=(
@@ -40,16 +42,17 @@ def cured(case: Case, experiment: Experiment, change: Change, place: int, count:
             _changed(case, change, 1),
         ),
         remedies=(_remedy(case, experiment, change),),
-        confidence=_sureness(change, place, count),
-        status="confirmed",
+        confidence=_sureness(change, after, count),
+        caused_by=after,
+        status="confirmed" if change.sure else "suspected",
         ruled_out=tuple(one for one in idle if one != fault),
     )
 
 
-def _sureness(change: Change, place: int, count: int) -> float:
-    if change.variation.optimizer == "adam":
+def _sureness(change: Change, after: str | None, count: int) -> float:
+    if change.variation.optimizer == "adam" or not change.sure:
         return VAGUE
-    return LATER if place else FIRST if count == 1 else FIRST - 0.1
+    return LATER if after else FIRST if count == 1 else FIRST - 0.1
 
 
 def in_company(case: Case, experiment: Experiment, change: Change, lost: float, idle: Sequence[str]) -> Finding:

@@ -1,7 +1,7 @@
 """usual_loss: the loss is not one for this task.
 
 Sees      the program trained with the usual loss of its kind of task on the same outputs: cross-entropy for classes, with logits for yes and
-          no, mean squared error for numbers.
+          no, mean squared error for numbers. A term of the loss that is large and the same for all rows is told as a penalty.
 Matters   a loss that asks for something else is minimised, and the score stands.
 Remedies  the usual loss of the task, its sign and the form of its targets checked.
 Limits    where shapes of outputs and targets do not fit the usual loss there is nothing to try.
@@ -21,16 +21,37 @@ from tunesmith.doctor.causes.change import Change
 from tunesmith.doctor.causes.swapped_output import end_of
 from tunesmith.doctor.preflight import Bench, Twin
 
+LARGE = 0.5  # of the loss of the rows: a term of that size is as good as half of the gradient's aim; assumption
+EQUAL = 0.02  # of the term, by which it differs between two batches; assumption
 USUAL = (nn.CrossEntropyLoss, nn.NLLLoss, nn.BCEWithLogitsLoss, nn.BCELoss)
 
 
-@experiment("usual_loss", faults=("loss.mismatch",), remedy="remedy.loop_usual_loss")
+@experiment("usual_loss", faults=("loss.mismatch", "reg.too_strong"), remedy="remedy.loop_usual_loss")
 def usual_loss(case: Case) -> Iterator[Change]:
     if case.bench.kind not in ("binary", "multiclass", "regression", "multi_regression") or case.bench.task is not None:
         return
     plain = isinstance(case.bench.program.loss_fn, USUAL if case.bench.classed else (nn.MSELoss,))
     likely = max(0.02 if plain else 0.2, case.suspected("loss.mismatch"))
-    yield Change("the usual loss of the task", likely, mend=_mended)
+    name = "the usual loss of the task"
+    if not plain and penalised(case.bench):
+        yield Change(name, max(0.5, likely), mend=_mended, fault="reg.too_strong")
+    else:
+        yield Change(name, likely, mend=_mended)
+
+
+def penalised(bench: Bench) -> bool:
+    """Whether the loss is the usual one with a term on top that does not depend on the rows and is as large as the rest."""
+    terms = []
+    for name in ("penalty", "another"):
+        twin, batch = bench.twin(), bench.batch(64, name)
+        own, outputs = twin.judged(batch)
+        usual = _loss(bench.kind, outputs, batch.target, _probabilities(twin))
+        if usual is None:
+            return False
+        data = float(usual(outputs, batch.target))
+        terms.append((own - data, data))
+    (first, data), (second, _) = terms
+    return first > LARGE * data and abs(first - second) < EQUAL * first
 
 
 def _mended(bench: Bench, twin: Twin) -> bool:

@@ -153,8 +153,9 @@ def _explained(finding: Finding, others: list[Finding]) -> Finding:
         other.fault
         for other in others
         if other.severity != "note"
+        and other.caused_by != finding.fault
         and _brings(other.fault, finding.fault)
-        and (weak or other.status == "confirmed" or other.confidence >= CANDIDATE)
+        and (weak or other.status == "confirmed" or (other.confidence >= CANDIDATE and finding.status != "confirmed"))
     ]
     return replace(finding, caused_by=min(causes, key=_stream)) if causes else finding
 
