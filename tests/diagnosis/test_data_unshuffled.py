@@ -35,9 +35,22 @@ def test_rows_learnt_by_heart_drop_at_each_new_epoch():
     assert not found("data.unshuffled", run(noisy(steps, 0.05)))
 
 
-def test_labels_that_repeat_prove_more():
-    assert found("data.unshuffled", run(falling(240), label_repeat=np.full(20, 9.0)))
-    assert not found("data.unshuffled", run(sorted_epochs(), label_repeat=np.full(20, 1.0)))
+def watched(entropy, repeat=1.0, batch=32):
+    facts = {"classes": 10, "batch_size": batch}
+    return run(falling(240), label_entropy=np.full(20, entropy), label_repeat=np.full(20, repeat), facts=facts)
+
+
+def test_batches_of_one_class_prove_more():
+    assert found("data.unshuffled", watched(0.1))[0].confidence > 0.8
+    assert found("data.unshuffled", watched(1.3, repeat=4.0))
+    assert not found(
+        "data.unshuffled", watched(2.2, repeat=4.0)
+    )  # tokens of a text repeat, whatever the order of the rows
+    assert not found("data.unshuffled", watched(1.9))
+
+
+def test_tiny_batches_cannot_tell():
+    assert not found("data.unshuffled", watched(0.3, batch=2))
 
 
 def test_an_epoch_that_goes_back_cannot_be_judged():

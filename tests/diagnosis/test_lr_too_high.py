@@ -19,6 +19,22 @@ def test_long_updates_under_a_loss_that_stands(seed):
     assert one.next_probe == "rate_sweep"
 
 
+def test_a_first_update_longer_than_the_weights():
+    blown = history("step", updates=flat(200, 2.2, 0.05), update_ratio=[40.0, 0.5, 0.5], weight_norm=[1.0, 40.0, 60.0])
+
+    (one,) = found("lr.too_high", blown)
+
+    assert one.message == "curves.first_update_long"
+
+
+def test_full_batch_methods_take_long_steps():
+    facts = {"optimizer": "LBFGS"}
+
+    assert not found(
+        "lr.too_high", history("step", updates=flat(20, 0.8, 0.05), update_ratio=[2.0, 1.5, 1.0], facts=facts)
+    )
+
+
 def test_long_updates_under_a_loss_that_falls_are_quiet():
     assert not found("lr.too_high", history("step", updates=falling(200, floor=0.01), update_ratio=np.full(50, 0.4)))
 

@@ -83,18 +83,59 @@ def held_settled(seen: View) -> Clue | None:
 
 
 def blown_start(seen: View) -> Clue | None:
-    """The first loss is many times what a constant answer would cost: of classes ln C, else the level it falls to at once."""
+    """The first loss of classes is many times what guessing costs: ln C, or ln 1000 where the number of classes is not known."""
     one = seen.train
-    if one is None or len(one) < FEWEST or one.start <= 0:
+    if one is None or len(one) < FEWEST or one.start <= 0 or not _classes(seen):
         return None
     bound = known(seen)
-    usual = bound.loss if bound is not None else 7.0 if _classes(seen) else None  # ln 1000 = 6.9
-    if usual is not None and one.start > 3 * usual:
-        return Clue("blown_start", one.start / usual, 3.0)
-    second = float(np.median(one.level[1:4]))
-    if usual is None and one.start > 20 * abs(second) and second > 0:
-        return Clue("blown_start", one.start / second, 20.0)
+    usual = bound.loss if bound is not None else float(np.log(1000))
+    return Clue("blown_start", one.start / usual, 3.0) if one.start > 3 * usual else None
+
+
+def large_targets(seen: View) -> Clue | None:
+    """The targets are far from unit scale, and are not reached: their deviation, from r2 = 1 - loss / variance, or the error itself."""
+    loss = seen.val
+    if loss is None or len(loss) < FEWEST or loss.start <= 0:
+        return None
+    for score in seen.scores:
+        if score.series.name == "r2" and score.end < 0.5:
+            spread = float(np.sqrt(loss.end / max(1 - score.end, 1e-12)))
+            if spread > 10:
+                return Clue("large_targets", spread, 10.0)
+        if (
+            score.series.name in ("mae", "rmse")
+            and min(score.end, score.end * loss.end / loss.start) > 10
+            and loss.drop < 0.7 * loss.start
+        ):
+            return Clue("large_targets", score.end, 10.0)
     return None
+
+
+def outputs_far_off(seen: View) -> Clue | None:
+    """The answers are far larger than targets of usual scale: r2 far below 0 from the first evaluation on."""
+    loss = seen.val
+    for score in seen.scores:
+        far = score.series.name == "r2" and score.start < -10 and score.end < 0
+        if far and loss is not None and 0 < loss.start / (1 - score.start) < 100:
+            return Clue("outputs_far_off", score.start, -10.0)
+    return None
+
+
+def rate_tiny(seen: View) -> Clue | None:
+    """A rate below those that train anything from the start."""
+    rate = course(seen)
+    return Clue("rate_tiny", rate.peak, 1e-5) if rate is not None and rate.peak < 1e-5 else None
+
+
+def creeps(seen: View) -> Clue | None:
+    """The held loss falls a little at nearly every evaluation, and hardly at all in sum: the way is right and the steps too short."""
+    one = seen.val
+    if one is None or len(one) < 6 or one.each > 1 or one.start <= 0:
+        return None
+    steps = np.diff(one.series.values)
+    down = float(np.mean(steps < 0))
+    total = float(one.series.values[0] - one.series.values[-1]) / one.start
+    return Clue("creeps", total, 0.05) if down >= 0.9 and 1e-7 < total < 0.05 else None
 
 
 def leapt_then_stands(seen: View) -> Clue | None:
@@ -309,6 +350,10 @@ TESTS: tuple[Test, ...] = (
     nonfinite_later,
     held_settled,
     blown_start,
+    large_targets,
+    outputs_far_off,
+    rate_tiny,
+    creeps,
     leapt_then_stands,
     train_far_above_held,
     train_above_chance,

@@ -1,8 +1,8 @@
 """data.unshuffled: the order of the rows carries the label, and batches follow it.
 
-Sees      inside a run: neighbours in a batch with equal labels far more often than chance gives, or labels of a batch that are nearly all
-          one. In a log of updates with epochs: a loss whose course inside an epoch is the same epoch after epoch and that jumps up at the
-          start of each; two passes over the same order.
+Sees      inside a run: labels of a batch that are nearly all one, where all labels together are mixed; or poorer than that and equal to
+          their neighbours far more often than chance gives. In a log of updates with epochs: a loss whose course inside an epoch is the
+          same epoch after epoch and that jumps up at the start of each; two passes over the same order.
 Matters   each batch pulls toward its own class, and the net forgets the others.
 Remedies  shuffle every epoch.
 Limits    needs updates and epochs in one log, and three epochs. A loss that falls at each new epoch is rows learnt by heart, not order;
@@ -15,46 +15,43 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
-from tunesmith.doctor.diagnosis.inside import typical, updates_per_epoch
+from tunesmith.doctor.diagnosis.chance import known
+from tunesmith.doctor.diagnosis.inside import batch_rows, typical, updates_per_epoch
 from tunesmith.doctor.diagnosis.telling import advice, change, number, told
 from tunesmith.doctor.diagnosis.views import View, view
 from tunesmith.records import Finding
 from tunesmith.runs.history import Floats, History
 
 REPEATS = 2.0  # times chance; assumption
-ONE = 0.3  # of the entropy of all labels, within a batch; assumption
+ONE, FEW = 0.4, 0.7  # of the entropy of all labels, within a batch: by itself, and with labels that repeat; assumption
+LEAST = 0.3  # of the entropy that a batch can show, below which it is too small to tell; assumption
 EPOCHS, PHASES = 3, 5
 EXPLAINED = 0.4  # of the squares of the detrended loss, by the place in the epoch; assumption
 JUMP = 0.5  # of the swing within an epoch, at its start; assumption
 
 
-@rule("data.unshuffled", needs=("loss", "label_repeat"))
+@rule("data.unshuffled", needs=("loss", "label_entropy"))
 def data_unshuffled(history: History) -> Iterator[Finding]:
-    repeat, entropy, whole = (
-        typical(history, "label_repeat"),
-        typical(history, "label_entropy"),
-        history.facts.get("label_entropy"),
-    )
-    one_class = isinstance(whole, int | float) and entropy is not None and entropy < ONE * float(whole)
-    if (
-        repeat is not None
-        and repeat > REPEATS
-        and (one_class or entropy is None or repeat > 2 * REPEATS or not isinstance(whole, int | float))
-    ):
+    repeat = typical(history, "label_repeat")
+    poor = one_class(history)
+    if poor is not None and (poor < ONE or (poor < FEW and repeat is not None and repeat > REPEATS)):
         yield told(
             "data.unshuffled",
             "warning",
-            "labels_repeat",
-            {"repeat": repeat},
-            confidence=0.85,
-            evidence=[number("label_repeat", repeat, REPEATS, "assumption")],
+            "labels_together",
+            {"share": poor},
+            confidence=0.9 if poor < ONE else 0.8,
+            evidence=[number("label_entropy_share", poor, ONE, "entropy within batches over that of all labels")]
+            + ([number("label_repeat", repeat, REPEATS, "assumption")] if repeat is not None else []),
             remedies=[change("shuffle", {}), advice("shuffle_each")],
             next_probe="shuffled",
         )
         return
+    if poor is not None:
+        return  # the labels of a batch are as mixed as all of them
     seen = view(history)
     found = saw(seen)
-    if found is None or not seen.readable or repeat is not None:
+    if found is None or not seen.readable:
         return
     explained, jump = found
     yield told(
@@ -70,6 +67,15 @@ def data_unshuffled(history: History) -> Iterator[Finding]:
         remedies=[change("shuffle", {}), advice("shuffle_each")],
         next_probe="shuffled",
     )
+
+
+def one_class(history: History) -> float | None:
+    """The entropy of the labels of a batch over what a batch of that size drawn at random would have; None where it is not known."""
+    entropy, whole, rows = typical(history, "label_entropy"), known(view(history)), batch_rows(history)
+    if entropy is None or whole is None or rows is None:
+        return None
+    expected = whole.loss - ((whole.classes or 2) - 1) / (2 * rows)  # Miller and Madow: a small sample shows less
+    return entropy / expected if expected > LEAST * whole.loss else None
 
 
 def saw(seen: View) -> tuple[float, float] | None:

@@ -24,6 +24,22 @@ def typical(history: History, name: str) -> float | None:
     return float(np.median(found)) if found is not None else None
 
 
+def first_values(history: History, name: str) -> float | None:
+    """The median over layers of the first value of a quantity."""
+    found = [float(kept.values[0]) for one in history.all(name) if len(kept := one.finite)]
+    return float(np.median(found)) if found else None
+
+
+def growth(history: History, name: str) -> float | None:
+    """The median over layers of the last value over the first."""
+    found = [
+        float(kept.values[-1] / kept.values[0])
+        for one in history.all(name)
+        if len(kept := one.finite) > 1 and kept.values[0] > 0
+    ]
+    return float(np.median(found)) if found else None
+
+
 def last(history: History, name: str) -> float | None:
     """The last finite value of the whole."""
     one = history.get(name)

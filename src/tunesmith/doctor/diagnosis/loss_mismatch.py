@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.live_mismatch import seen_inside
 from tunesmith.doctor.diagnosis.telling import advice, number, told
 from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, direction, view
 from tunesmith.records import Finding
@@ -32,7 +33,8 @@ def loss_mismatch(history: History) -> Iterator[Finding]:
     seen = view(history)
     if not seen.readable or seen.judged is None:
         return
-    yield from _below_zero(seen) or _impossible(seen) or _parted(seen) or _always_zero(history)
+    inside = list(seen_inside(history))
+    yield from inside or _below_zero(seen) or _impossible(seen) or _parted(seen) or _always_zero(history)
 
 
 def of_classes(score: Curve) -> bool:

@@ -67,7 +67,7 @@ def _stalled(seen: View, one: Curve) -> Iterator[Finding]:
         return
     at = float(one.at[index])
     values = {"axis": seen.axis, "at": at, "level": one.end, "share": share, "name": one.name}
-    long = share > NEARLY_ALL and len(one) >= MANY
+    long = share > NEARLY_ALL and len(one) >= MANY and 4 * one.noise < 0.1 * one.drop
     yield told(
         "loss.not_decreasing",
         "warning" if long else "note",

@@ -151,7 +151,28 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
         "model.train_eval_mode": 1.0,
         "data.label_noise": -1.0,
     },
+    "large_targets": {"data.unscaled_targets": 3.0, "lr.too_low": 0.5},
+    "outputs_far_off": {
+        "data.unscaled_inputs": 2.0,
+        "init.bad_scale": 1.0,
+        "lr.too_high": 0.7,
+        "data.unscaled_targets": -1.0,
+    },
+    "rate_tiny": {"lr.too_low": 2.5, "lr.bad_schedule": 0.5},
+    "creeps": {
+        "lr.too_low": 1.5,
+        "optim.bad_hyperparameters": 1.0,
+        "loss.wrong_reduction": 0.7,
+        "lr.bad_schedule": 0.5,
+        "data.unscaled_targets": 0.7,
+        "data.no_signal": -1.5,
+        "output.wrong_activation": -0.5,
+        "init.symmetric": -0.7,
+        "reg.too_strong": -0.7,
+        "lr.too_high": -2.0,
+    },
     "held_jumps": {
+        "model.batch_leak": 0.7,
         "model.bad_normalization": 1.0,
         "batch.too_small": 0.7,
         "model.train_eval_mode": 0.5,
@@ -185,6 +206,10 @@ OPENING = (
     "score_below_chance",
     "train_above_chance",
     "leapt_then_stands",
+    "blown_start",
+    "large_targets",
+    "outputs_far_off",
+    "held_jumps",
 )
 SLOW = ("lr.too_low", "fit.too_few_epochs")  # one curve, several causes: a finding of one opens the case of all
 OPENED: Mapping[str, tuple[str, ...]] = {
@@ -206,13 +231,20 @@ SEEN: Mapping[str, Mapping[str, float]] = {
 # Causes of a symptom that the fault list does not name, seen behind it in planted runs of the open part.
 MORE: Mapping[str, tuple[str, ...]] = {
     "loss.plateau_at_chance": (
+        "data.unscaled_targets",
         "lr.bad_schedule",
         "act.dead_relu",
         "data.unshuffled",
         "data.constant",
         "model.batch_leak",
     ),
-    "loss.not_decreasing": ("data.no_signal", "output.wrong_activation", "data.unscaled_inputs", "data.outliers"),
+    "loss.not_decreasing": (
+        "data.unscaled_targets",
+        "data.no_signal",
+        "output.wrong_activation",
+        "data.unscaled_inputs",
+        "data.outliers",
+    ),
     "loss.diverging": ("optim.bad_hyperparameters", "data.outliers", "lr.bad_schedule"),
     "fit.overfit": ("data.poor_features",),
 }
@@ -342,6 +374,8 @@ def reasoned(found: Sequence[Finding], seen: View) -> list[Finding]:
     told += [] if any(one.name == "numbers" for one in told) or not seen.scores else [Clue("classes", 1.0, 0.0)]
     loud = [one for one in kept if one.severity != "note" and one.status != "refuted"]
     causes = {one.fault: one for one in loud if _kind(one.fault) == "cause"}
+    kept = [replace(one, caused_by=_root(one, causes)) if one.caused_by is None else one for one in kept]
+    loud = [one for one in kept if one.severity != "note" and one.status != "refuted"]
     open_cases = [one for one in loud if _opens(one) and not _explained(one.fault, causes)]
     symptoms = [one.fault for one in open_cases] + [
         one.name for one in told if one.name in OPENING and not _opened(one, causes)
@@ -376,6 +410,12 @@ def _kind(fault: str) -> str:
 def _explained(symptom: str, causes: Mapping[str, Finding]) -> bool:
     listed = (*vocabulary().get(symptom, {}).get("causes", ()), *MORE.get(symptom, ()))
     return any(fault in listed and one.confidence >= DECIDED for fault, one in causes.items())
+
+
+def _root(one: Finding, causes: Mapping[str, Finding]) -> str | None:
+    """A cause of a symptom that the fault list does not name for it."""
+    held = [fault for fault in MORE.get(one.fault, ()) if fault in causes and causes[fault].confidence >= DECIDED]
+    return max(held, key=lambda fault: causes[fault].confidence, default=None)
 
 
 def _opened(clue: Clue, causes: Mapping[str, Finding]) -> bool:

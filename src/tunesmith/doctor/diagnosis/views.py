@@ -226,7 +226,9 @@ def direction(one: Series) -> int:
 
 def stranger(history: History) -> str:
     """Curves of two players, or of an agent: their course says nothing by these rules."""
-    said = {"adversarial": "gan", "reinforcement": "rl"}.get(str(history.facts.get("setting")), "")  # by the reader of the log
+    said = {"adversarial": "gan", "reinforcement": "rl"}.get(
+        str(history.facts.get("setting")), ""
+    )  # by the reader of the log
     if said:
         return said
     names = [
