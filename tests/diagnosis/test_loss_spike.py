@@ -40,6 +40,10 @@ def test_a_single_batch_is_a_note():
     assert [one.severity for one in found("loss.spike", run)] == ["note"]
 
 
+def test_a_last_value_alone_cannot_tell_whether_it_stays():
+    assert not loud("loss.spike", history(train=with_spike(falling(40), 39, 2.0, width=1)))
+
+
 def test_one_far_beyond_everything_is_a_warning_however_short():
     assert loud("loss.spike", history("step", updates=with_spike(falling(400, noise=0.02), 250, 200.0, width=1)))
 

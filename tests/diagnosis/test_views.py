@@ -58,7 +58,13 @@ def test_groups_of_a_held_loss_stand_for_it_where_there_is_no_whole():
         (("discriminator/loss", "generator/loss"), "gan"),
         (("ep_reward", "value_loss", "policy_loss"), "rl"),
         (("rollout/ep_rew_mean", "rollout/ep_len_mean", "train/value_loss"), "rl"),
+        (("errD", "errG"), "gan"),
+        (("Loss_D", "Loss_G", "D(x)"), "gan"),
+        (("episode_reward", "loss"), "rl"),
+        (("policy_loss", "value_loss", "loss"), "rl"),
         (("loss", "val_loss"), ""),
+        (("loss", "rewards/chosen", "rewards/rejected", "rewards/margins"), ""),
+        (("loss", "gradient_norm", "genre_accuracy", "d_model"), ""),
         (("total_loss", "cls_loss", "box_loss"), ""),
     ],
 )

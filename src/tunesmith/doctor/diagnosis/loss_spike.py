@@ -48,7 +48,7 @@ def loss_spike(history: History) -> Iterator[Finding]:
     one = fine.finite
     at = float(one.steps[index])
     back = index + width < len(one)
-    lasts = one.per != "update" or width >= LASTS or lost > WILD
+    lasts = width >= LASTS or (back and one.per != "update") or lost > WILD
     values = {
         "peak": peak,
         "level": level,

@@ -22,18 +22,21 @@ HIGHER = re.compile(
 )
 LOWER = re.compile(r"(error|err|wer|cer|mae|mse|rmse|perplexity|ppl|nll)$")
 WORD = re.compile(r"[^a-z0-9]+")
-REWARDED = (
-    "reward",
-    "return",
-    "ep_len",
-    "episode",
-    "entropy_loss",
+AGENT = {"reward", "rew", "return", "episode"}  # "rewards" are those of preference tuning, which has an ordinary loss
+AGENT_LOSSES = (
     "value_loss",
     "policy_loss",
-    "policy_gradient",
-    "advantage",
+    "policy_gradient_loss",
+    "entropy_loss",
+    "critic_loss",
+    "actor_loss",
     "approx_kl",
+    "advantage",
 )
+PLAYERS = {
+    "judge": re.compile(r"(^|_)(d_?loss|loss_?d|err_?d|disc\w*|discriminator\w*|critic\w*|loss_?(real|fake))(_|$)"),
+    "maker": re.compile(r"(^|_)(g_?loss|loss_?g|err_?g|gen|gen_loss|generator\w*)(_|$)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,21 +229,10 @@ def direction(one: Series) -> int:
 
 def stranger(history: History) -> str:
     """Curves of two players, or of an agent: their course says nothing by these rules."""
-    said = {"adversarial": "gan", "reinforcement": "rl"}.get(
-        str(history.facts.get("setting")), ""
-    )  # by the reader of the log
-    if said:
-        return said
-    names = [
-        f"{one.column} {one.name} {one.where}".lower().replace("/", "_").replace("-", "_") for one in history.curves
-    ]
-    if sum(any(word in name for name in names) for word in REWARDED) >= 2:
+    names = [f"{one.column} {one.where}" if one.where else one.column or one.name for one in history.curves]
+    words = {word for name in names for word in WORD.split(name.lower())}
+    telling = {each for each in AGENT_LOSSES if any(each in WORD.sub("_", name.lower()) for name in names)}
+    if words & AGENT or len(telling) >= 2:
         return "rl"
-    players = {side for name in names for side, words in SIDES.items() if any(word in name for word in words)}
+    players = {side for name in names for side, known in PLAYERS.items() if known.search(WORD.sub("_", name.lower()))}
     return "gan" if len(players) == 2 else ""
-
-
-SIDES = {
-    "judge": ("d_loss", "loss_d ", "loss_d_", "disc_loss", "discriminator", "critic_loss", "loss_real", "loss_fake"),
-    "maker": ("g_loss", "loss_g ", "loss_g_", "gen_loss", "generator", "actor_loss"),
-}
