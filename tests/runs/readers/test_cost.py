@@ -15,7 +15,12 @@ HEAVY = ("torch", "polars", "pandas", "sklearn", "scipy", "tensorboard", "google
 def test_a_small_log_imports_nothing_heavy(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("epoch,loss\n1,0.5\n2,0.4\n")
-    program = f"import sys\nfrom tunesmith.runs.readers import read_log\nread_log({str(path)!r})\nprint([name for name in {HEAVY} if name in sys.modules])"
+    program = f"""
+import sys
+from tunesmith.runs.readers import read_log
+read_log({str(path)!r})
+print([name for name in {HEAVY} if name in sys.modules])
+"""
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

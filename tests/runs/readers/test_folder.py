@@ -85,7 +85,7 @@ def test_folders_without_logs(tmp_path: Path) -> None:
         readers.read_log(tmp_path)
 
     put(tmp_path / "data.csv", "a,b\n1,2\n3,4\n")
-    with pytest.raises(DataError, match="no training curve in folder .*data.csv"):
+    with pytest.raises(DataError, match=r"no training curve in folder .*data\.csv"):
         readers.read_log(tmp_path)
 
 

@@ -18,7 +18,8 @@ def read(folder: Path, text: str, name: str = "out.log") -> list[History]:
 
 def test_a_training_that_crashed(tmp_path: Path) -> None:
     text = "".join(f"epoch {e} loss {1 / e:.4f}\n" for e in range(1, 6))
-    trace = 'Traceback (most recent call last):\n  File "train.py", line 12, in <module>\n    loss.backward()\ntorch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\n'
+    trace = 'Traceback (most recent call last):\n  File "train.py", line 12, in <module>\n    loss.backward()\n'
+    trace += "torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\n"
 
     (history,) = read(tmp_path, text + trace)
 

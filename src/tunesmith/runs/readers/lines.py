@@ -349,10 +349,8 @@ class Reader:
         last = text.rpartition(" ")[2].casefold()
         if role.kind == "value" and last in words.STEP | words.EPOCH and AT_A_COUNT.search(text) and number.isdigit():
             return Label(last, role_of(last))  # `validation loss at iteration 100`
-        bar = (
-            (right[:1].isascii() and right[:1].isalpha() and bool(UNITS.match(right)))
-            or (right.startswith("%")
-            and text.casefold() != PROGRESS)
+        bar = (right[:1].isascii() and right[:1].isalpha() and bool(UNITS.match(right))) or (
+            right.startswith("%") and text.casefold() != PROGRESS
         )
         if role.kind in ("step", "epoch") and (
             bar or not re.fullmatch(r"\d+(\.\d+)?([eE][-+]?\d+)?", number.replace(",", ""))

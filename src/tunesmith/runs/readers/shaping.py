@@ -320,7 +320,7 @@ def derived(found: Judged, curves: list[Series]) -> list[Series]:
         combined: dict[str, Any] = {
             name: stack.sum(0) if one.how == "sum" else stack.mean(0) for name, stack in stacks.items()
         }
-        name = parts[0].column if len(parts) == 1 else f"{one.how} of {', '.join(p.column for p in parts)}"
+        name = parts[0].column if len(parts) == 1 else f"{one.how} of {few([p.column for p in parts])}"
         about: dict[str, Any] = {
             "part": one.role.part,
             "column": name,
@@ -329,6 +329,15 @@ def derived(found: Judged, curves: list[Series]) -> list[Series]:
         }
         made.append(Series(name=one.role.name, steps=at, **combined, **about))
     return made
+
+
+def few(names: Sequence[str]) -> str:
+    """Up to three names, of more the ends.
+
+    >>> few(["a", "b", "c", "d"])
+    'a … d'
+    """
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
 
 
 def facts(gathered: Gathering, found: Judged, log: Log, place: Places) -> dict[str, Any]:
