@@ -19,6 +19,7 @@ from tunesmith.runs.history import History
 
 BOUNDED = ("Sigmoid", "Tanh", "Hardsigmoid", "Softsign")
 FADED = 1e-2
+GONE = 1e-6  # in a net that learns all the same, with its upper layers; assumption
 MANY_BOUNDED, MANY_RELU = 3, 8  # layers; assumption
 USUAL = (0.3, 3.0)  # start weights over the square root of the inputs of a unit
 
@@ -29,7 +30,7 @@ def act_unsuitable(history: History) -> Iterator[Finding]:
     kinds = list((history.facts.get("activations") or {}).values())
     bounded, plain = sum(kind in BOUNDED for kind in kinds), sum(kind == "ReLU" for kind in kinds)
     normed = any("Norm" in str(kind) for _, kind in history.facts.get("layers") or ())
-    if ran is None or normed or not (bounded >= MANY_BOUNDED or plain >= MANY_RELU) or not (ran.stuck or ran.poor):
+    if ran is None or normed or not (bounded >= MANY_BOUNDED or plain >= MANY_RELU) or ran.early:
         return
     gains = [float(one) for one in part(history, "gains").values()]
     if gains and not USUAL[0] < float(np.median(gains)) < USUAL[1]:
@@ -41,7 +42,7 @@ def act_unsuitable(history: History) -> Iterator[Finding]:
         "activation_last_over_first": forth[-1] / forth[0] if len(forth) >= 3 and forth[0] > 0 else 1.0,
     }
     name = min(fades, key=lambda each: fades[each])
-    if fades[name] > FADED:
+    if fades[name] > (FADED if ran.stuck or ran.poor else GONE):
         return
     kind = "ReLU" if plain >= MANY_RELU else next(each for each in kinds if each in BOUNDED)
     yield told(

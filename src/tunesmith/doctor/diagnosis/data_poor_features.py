@@ -18,6 +18,10 @@ from tunesmith.runs.history import History
 COLUMNS = 20
 LINKED = 0.25  # share of the columns; assumption
 APART = 1.5  # held over training loss; assumption
+FEW, TORN = (
+    0.1,
+    5.0,
+)  # share of linked columns, and held over training loss, that count without a known chance; assumption
 FAR = 0.7  # of a constant answer; assumption
 
 
@@ -31,7 +35,8 @@ def data_poor_features(history: History) -> Iterator[Finding]:
         return
     apart = ran.end > 0 and level > APART * ran.end
     far = level > FAR * ran.chance if ran.chance is not None else level > 2 * APART * ran.end
-    if not apart or not far:
+    torn = share < FEW and ran.end > 0 and level > TORN * ran.end
+    if not torn and (not apart or not far):
         return
     yield told(
         "data.poor_features",

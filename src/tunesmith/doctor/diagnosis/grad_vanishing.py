@@ -1,7 +1,8 @@
 """grad.vanishing: what comes back to the first layers is next to nothing.
 
 Sees      in a watched run, together: the spread of the gradient at the outputs of the first layer over that at the last but one, below a
-          thousandth at the first looks; and a loss that did not get on. What of activations, start weights and dead units explains it.
+          thousandth at the first looks; and a loss that did not get on, or, where it is below a
+          millionth, a first layer that moves far less than the others. What of activations, start weights and dead units explains it.
 Matters   the first layers stay as they were drawn.
 Remedies  by the cause: other activations, He or Glorot weights, norms, residual branches.
 Limits    adaptive optimizers make up for small gradients until they sink below epsilon: with a loss that gets on nothing is said. Frozen
@@ -11,12 +12,16 @@ Source    vocabulary of grad.vanishing: ratio below 1e-3 [AT]; Glorot and Bengio
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tunesmith.doctor.diagnosis.catalogue import rule
 from tunesmith.doctor.diagnosis.live import advice, early_of, late_of, number, part, progress, told
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 SMALL = 1e-3  # first over last [AT]
+GONE = 1e-6  # first over last: so little that it counts in a net that learns, where its first layer lags behind; assumption
+BEHIND = 0.1  # of the update of the median layer; assumption
 TINY = 1e-4  # of the weights in an update of the first layer: vocabulary of lr.too_low
 FEWEST = 3  # layers
 
@@ -25,13 +30,17 @@ FEWEST = 3  # layers
 def grad_vanishing(history: History) -> Iterator[Finding]:
     ran = progress(history)
     by_layer = early_of(history, "gradient_std")
-    if ran is None or len(by_layer) < FEWEST or not ran.stuck:
+    if ran is None or len(by_layer) < FEWEST or ran.early:
         return
     names = list(by_layer)
     low, high = by_layer[names[0]], max(by_layer.values())
     if high <= 0 or low >= SMALL * high:
         return
-    moved = late_of(history, "update_ratio").get(names[0])
+    moves = late_of(history, "update_ratio") or early_of(history, "update_ratio")
+    moved = moves.get(names[0])
+    lags = moved is not None and moved < BEHIND * float(np.median(list(moves.values())))
+    if not ran.stuck and not (low < GONE * high and lags):
+        return
     ends = list(early_of(history, "saturated_fraction").values())
     dead = list(early_of(history, "dead_fraction").values())
     gains = sorted(float(one) for one in part(history, "gains").values())

@@ -2,7 +2,8 @@
 
 Sees      in a watched run: weights with a gradient that no optimizer holds and that nothing changes; weights in the optimizer that never get
           a gradient though their layer ran; weights in plain lists of a module; frozen weights that the optimizer was given; gradients
-          that are gathered and thrown away without a step. Beside it whether these weights still look as an initialiser draws them.
+          that are gathered and thrown away without a step; layers that hardly move at a rate a thousand times below that of others. Beside it
+          whether these weights still look as an initialiser draws them.
 Matters   the rest of the net trains around random weights; where nothing is stepped, nothing is learnt.
 Remedies  ModuleList instead of a list, the optimizer built last from all parameters, no detach on the way, a step after each backward.
 Limits    weights frozen on purpose look the same: those that the optimizer was not given are no finding, those without the look of a fresh
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tunesmith.doctor.diagnosis.catalogue import rule
-from tunesmith.doctor.diagnosis.live import advice, fact, named, number, part, told
+from tunesmith.doctor.diagnosis.live import advice, early_of, fact, named, number, part, told
 from tunesmith.records import Finding, Remedy
 from tunesmith.records.finding import Severity
 from tunesmith.runs.history import History
@@ -22,6 +23,8 @@ from tunesmith.runs.history import History
 FRESH = 0.5  # share of the weights in question that look as drawn; assumption: between none and all
 ROUNDS = 50  # backward passes without any step that no accumulation explains; assumption
 ENDED = 5  # the same, where the run is over
+CRAWL = 1e-5  # of the weights in an update: vocabulary of lr.too_low
+APART = 1000.0  # between the rates of two groups: a hundred is usual in fine-tuning; assumption
 THROWN = 5.0  # gradients gathered from a cleared start for one update; two players make it 2; assumption
 
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -47,9 +50,46 @@ def optim_unregistered_params(history: History) -> Iterator[Finding]:
             windows / updates,
             THROWN,
         )
+    yield from _crawling(history)
     for kind, parts in part(history, "parts").items():
         if kind in KINDS and updates >= 3:
             yield from _part(kind, parts)
+
+
+def _crawling(history: History) -> Iterator[Finding]:
+    """Layers that hardly move because the rate of their group is thousands of times smaller than that of others."""
+    rates = [
+        float(group["lr"])
+        for one in history.facts.get("optimizers") or ()
+        for group in one["groups"]
+        if group.get("lr")
+    ]
+    if len(rates) < 2 or max(rates) < APART * min(rates):
+        return
+    moves = early_of(history, "update_ratio")
+    fast = max(moves.values(), default=0.0)
+    slow = {name: ratio for name, ratio in moves.items() if ratio * APART < fast and ratio < CRAWL}
+    if not slow:
+        return
+    yield told(
+        "optim.unregistered_params",
+        "warning",
+        "layers_crawl",
+        {
+            "count": len(slow),
+            "names": named(list(slow)),
+            "slow": max(slow.values()),
+            "fast": fast,
+            "rates": max(rates) / min(rates),
+        },
+        confidence=0.75,
+        evidence=[
+            number("update_ratio", max(slow.values()), CRAWL, "vocabulary of lr.too_low"),
+            number("rates_apart", max(rates) / min(rates), APART, "assumption"),
+        ],
+        remedies=[advice("one_rate")],
+        subject={"layers": list(slow)},
+    )
 
 
 def _stands(message: str, values: Mapping[str, Any], name: str, value: float, bound: float) -> Finding:

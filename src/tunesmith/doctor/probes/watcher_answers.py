@@ -9,7 +9,7 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `target_low`, `target_high`, `target_mean`, `target_std`, `labels`, `label_shares`: the targets seen; how many distinct whole numbers, and
   the shares of the commonest. `target_outlier`, `target_wild`: the farthest in robust deviations, and the share beyond 20.
 * `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags).
-* `output_first`: mean of the outputs of the first batch.
+* `whole`: all numbers that are targets are whole. `output_first`: mean of the outputs of the first batch.
 * `reached`: spread of the outputs over that of the targets, of the last batches.
 * `output_low`, `output_high`, `values`: ends of the outputs, and how many numbers they are of.
 * `row_sum_gap`, `column_sum_gap`, `normaliser_gap`: largest distance of the sums over a row, over a batch, and of the log of the summed
@@ -221,6 +221,8 @@ class Answers:
             self._gaps = {name: max(self._gaps[name], float(gap)) for name, gap in sums.items()}
         self._take(known, whole)
         self._answer(flat, target, classes)
+        if not whole:
+            self._told["whole"] = self._told.get("whole", True) and bool((known == known.round()).all())
         if not whole and "output_first" not in self._told:
             self._told["output_first"] = float(outputs.mean())
         if not whole and outputs.numel() == target.numel():
@@ -315,22 +317,21 @@ class Answers:
         for (name, pairing), found in self._forms.items():
             if len(found) < min(3, self._looked):
                 continue
-            for per_rows in (False, True):
-                scales = [ratio / (rows if per_rows else 1) for ratio, rows, _ in found]
+            for power in (0, 1, -1):  # a multiple, a sum over rows, a mean divided by the rows
+                scales = [ratio / rows**power for ratio, rows, _ in found]
                 middle = sorted(scales)[len(scales) // 2]
                 spread = max(abs(each / middle - 1) for each in scales) if middle else math.inf
-                varied = len({rows for _, rows, _ in found}) > 1
-                summed = any(abs(middle / size - 1) < SAME for size in (found[0][1], found[0][2]) if size > 1)
-                if per_rows and not varied and abs(middle - 1) >= SAME:
-                    continue  # a factor by taste, which no change of the batch has told apart
                 plain = abs(middle - 1) < SAME
+                if power and not plain:
+                    continue  # a factor by taste beside it, which nothing tells apart
+                summed = any(abs(middle / size - 1) < SAME for size in (found[0][1], found[0][2]) if size > 1)
                 if spread < SAME * 5 and (not best or plain > (abs(best["scale"] - 1) < SAME)):
                     best = {
                         "form": name,
                         "pairing": pairing,
-                        "scale": middle,
+                        "scale": float(found[0][1]) ** power if power else middle,
                         "scale_spread": spread,
-                        "per_rows": per_rows or (summed and not plain),
+                        "per_rows": power > 0 or (summed and not plain),
                     }
         return best
 
