@@ -187,3 +187,132 @@ def test_a_rate_is_changed_for_the_schedule_too():
         program.scheduler.step()
 
     assert planted.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * sound.optimizer.param_groups[0]["lr"])
+
+
+def planted(name: str, program: str, strength: int = 3, epochs: int | None = None) -> Program:
+    made = SABOTAGES[name].plant(HEALTHY[program](0), strength, 0)
+    made.epochs = epochs or made.epochs
+    return made
+
+
+def rates(program: Program) -> list[float]:
+    """The rate of each update."""
+    seen = []
+    hook = program.optimizer.register_step_post_hook(lambda optimizer, *_: seen.append(optimizer.param_groups[0]["lr"]))
+    trained(program)
+    hook.remove()
+    return seen
+
+
+def test_a_ramp_without_top_grows_to_the_end_and_a_late_cycle_has_its_top_there():
+    plain = HEALTHY["iris_mlp"](0).optimizer.param_groups[0]["lr"]
+
+    ramp, cycle = (
+        rates(planted("ramp_without_top", "iris_mlp", 1)),
+        rates(planted("cycle_with_late_top", "iris_mlp", 1)),
+    )
+
+    assert ramp == sorted(ramp)
+    assert ramp[-1] == pytest.approx(10 * plain, rel=0.02)
+    assert max(cycle) == pytest.approx(10 * plain, rel=0.02)
+    assert cycle.index(max(cycle)) > 0.85 * len(cycle)
+
+
+def test_a_second_stage_begins_after_two_thirds():
+    seen = rates(planted("second_stage_faster", "iris_mlp", 1))
+
+    assert sum(rate == seen[0] for rate in seen) == pytest.approx(2 / 3 * len(seen), rel=0.02)
+    assert seen[-1] == pytest.approx(10 * seen[0])
+
+
+def test_a_schedule_begins_from_the_top_again_where_the_job_was_cut_off():
+    seen = rates(planted("schedule_from_the_top_again", "iris_mlp", 1))
+
+    jump = next(place for place in range(1, len(seen)) if seen[place] > seen[place - 1])
+    assert jump == len(seen) // 2
+    assert seen[jump] == seen[0]
+
+
+def test_a_plateau_that_waits_for_a_rise_takes_the_rate_away():
+    seen = rates(planted("waits_for_wrong_direction", "iris_mlp", 2))
+
+    assert seen[-1] < 1e-3 * seen[0]
+
+
+def test_an_average_of_the_beginning_answers_as_it_was_drawn():
+    program = planted("average_of_the_beginning", "iris_mlp", 3, epochs=3)
+    program.model.eval()
+    with torch.no_grad():
+        before = program.model(program.val[0])
+
+    trained(program)
+
+    with torch.no_grad():
+        assert torch.allclose(program.model(program.val[0]), before, atol=0.02)
+
+
+def test_noise_that_stays_piles_up():
+    program = planted("noise_that_stays", "iris_mlp", 2, epochs=4)
+    before = tensors(program.train)[0].clone()
+
+    trained(program)
+
+    added = (tensors(program.train)[0] - before).std()
+    assert float(added) == pytest.approx(0.5 * 2.0 * float(before.std()), rel=0.1)  # the root of four epochs
+
+
+def test_losses_are_kept_with_their_graph():
+    import gc
+
+    program = planted("losses_kept_whole", "iris_mlp", 2, epochs=1)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
+
+    counted = []
+    for epochs in (1, 3):
+        trained(program, epochs)
+        counted.append(alive())
+
+    assert counted[1] >= counted[0] + 3 * 6 * 2  # a loss and outputs of each of six batches
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("rows_brought_to_length_one", "iris_mlp"),
+        ("logarithm_of_counts", "iris_mlp"),
+        ("scale_that_never_falls", "diabetes_mse"),
+        ("variance_without_floor", "diabetes_mse"),
+    ],
+)
+def test_numbers_leave_their_range_while_it_trains(name, program):
+    made = planted(name, program)
+    inputs, _ = next(iter(batches(made, 0)))
+    rows = torch.isfinite(made.model.train()(inputs)).all(1)
+
+    value = trained(made)
+
+    assert rows.sum() > len(rows) / 2  # most rows are sound
+    assert value != value
+
+
+def test_a_state_of_other_rows_changes_the_answer():
+    program = planted("state_of_other_rows", "waves_lstm", 2)
+    inputs = program.val[0][:8]
+    program.model.eval()
+
+    with torch.no_grad():
+        first, again = program.model(inputs), program.model(inputs)
+
+    assert not torch.allclose(first, again)
+
+
+def test_rows_read_from_text_are_the_rows():
+    sound, made = HEALTHY["iris_mlp"](0), planted("read_again_from_text", "iris_mlp", 1)
+
+    for (xb, yb), (theirs, labels) in zip(batches(made, 0), batches(made, 0), strict=True):
+        assert xb.shape == theirs.shape
+        assert yb.dtype == labels.dtype
+    assert torch.allclose(made.train.dataset[5][0], sound.train[0][5], atol=1e-6)

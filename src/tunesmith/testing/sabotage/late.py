@@ -110,7 +110,7 @@ def mean_of_every_class(program: Program, strength: int) -> Program:
     fits=every(is_numbers, is_supervised, lambda program: _widens(program)),
 )
 def variance_without_floor(program: Program, strength: int) -> Program:
-    """A variance is learnt beside the mean, and nothing keeps it from 0: its logarithm, its root, itself as the layer gives it."""
+    """A variance is learnt beside the mean, and nothing keeps it from 0: its logarithm, its root, itself cut off at 0."""
     last = last_linear(program)
     assert last is not None
     wide = nn.Linear(last.in_features, 2).to(last.weight.dtype)
@@ -118,7 +118,7 @@ def variance_without_floor(program: Program, strength: int) -> Program:
 
     def loss_fn(outputs: Tensor, target: Tensor) -> Tensor:
         mean, given = outputs.chunk(2, -1)
-        variance = given.exp() if strength == 1 else given**2 if strength == 2 else given
+        variance = given.exp() if strength == 1 else given**2 if strength == 2 else given.relu()
         nll: Tensor = 0.5 * (variance.log() + (target - mean) ** 2 / variance).mean()
         return nll
 
