@@ -44,6 +44,7 @@ class Watch:
         say: Say | None = None,
         first_step: int = 0,
     ) -> None:
+        from tunesmith.doctor.probes.memory import MemoryWatch
         from tunesmith.doctor.probes.nonfinite_watch import FiniteWatch
         from tunesmith.doctor.probes.watcher import Watcher
         from tunesmith.doctor.probes.watcher_facts import LoopFacts
@@ -90,6 +91,7 @@ class Watch:
         self.finite = FiniteWatch(model, optimizers, loss_fn=loss_fn, facts=self.watcher.facts, first_step=first_step)
         self.finite.attach()  # before the watcher: it counts an update before it is told of it
         self.watcher.register(self.finite)
+        self.watcher.register(MemoryWatch())
         self.loop = LoopFacts(model, self.watcher.optimizers, loss_fn)
         self.watcher.register(self.loop)
         self.watcher.attach()

@@ -42,7 +42,7 @@ AT_MOST = 3  # origins that are told of one run
 SKIPPED = 25  # updates left out in a row: more than loss scaling needs, 2^16 halved to below 1
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Seen:
     """Something that is not finite, or a number of a device that is not known yet, and what is needed to go through its batch again."""
 
@@ -178,7 +178,7 @@ class FiniteWatch:
             self._unread[-1].event.synchronize()
         self.late = 0
         if self._model() is not None:
-            self._read()
+            self._read(all_of_it=True)
             self._look_at_weights()
         self._tap.close()
         for handle in self._handles:
@@ -415,16 +415,19 @@ class FiniteWatch:
         while len(self._unread) > UNREAD:
             self._unread.popleft()
 
-    def _read(self) -> None:
-        """Looks at what has arrived, a step at a time: its gradient, then its loss."""
+    def _read(self, all_of_it: bool = False) -> None:
+        """Looks at what has arrived, a step at a time: its gradient and its loss."""
         while self._unread and not self._over:
             step = self._unread[0].step
             own = [one for one in self._unread if one.step == step]
-            if own[-1].gradient or not all(one.ready(self.steps - step, self.late) for one in own):
+            gradient = next((one for one in own if one.gradient), None)
+            loss = next((one for one in own if not one.gradient), None)
+            whole = (gradient is not None and loss is not None) or len(own) < len(self._unread) or all_of_it
+            if not whole or not all(one.ready(self.steps - step, self.late) for one in own):
                 return
-            for _ in own:
-                self._unread.popleft()
-            gradient, loss = next((one for one in own if one.gradient), None), own[-1]
+            for one in own:
+                self._unread.remove(one)
+            loss = loss or _Seen(step=step, calls=[])
             if loss.value is not None:
                 loss.loss = float(loss.value)
             if gradient is None:
