@@ -14,7 +14,7 @@ import torch
 
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.blocks.optim.averaging import Average
-from tunesmith.records import Finding, Recipe, RecipeError, Signal, TrainingFailed
+from tunesmith.records import Finding, Recipe, RecipeError, TrainingFailed
 from tunesmith.records.state import Snapshot, State
 from tunesmith.records.until import Until
 from tunesmith.training.batch import Window
@@ -254,7 +254,7 @@ class Loop:
             self._save(best=False)
 
     def _look(self, probe: Probe) -> None:
-        found: dict[tuple[str, str], Signal] = {(signal.name, signal.where): signal for signal in probe(self.state)}
+        found = {(signal.name, signal.where, signal.step): signal for signal in probe(self.state)}
         for signal in found.values():
             self.record.add(signal.name, [signal.step], [signal.value], signal.where)
 
