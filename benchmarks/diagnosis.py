@@ -313,7 +313,7 @@ def page_of(mode: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bo
     programs = len({row["case"]["program"] for row in counted})
     return [
         f"## `{mode}`",
-        f"{len(counted)} faults in {programs} programs, {len(sound)} sound runs; {median(seconds):.2g} s in the middle, {max(seconds):.3g} s at most.",
+        f"{len(counted)} faults in {programs} programs, {len(sound)} sound runs; {median(seconds):.2g} s (median), {max(seconds):.3g} s at most.",
         summary,
         "### Calibration of the first answer",
         calibration(counted, sound),
