@@ -62,6 +62,18 @@ def test_where_more_rows_help_it_says_so_and_where_not_too():
     assert full.notices()[-1].startswith("more rows would hardly help")
 
 
+def test_a_curve_that_follows_no_law_is_told():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 60))  # least squares peaks at 60 rows
+    y = X.sum(axis=1) + rng.normal(size=400)
+
+    peaked = learning_curve(lines, (X, y), sizes=[20, 30, 40, 50, 60, 120, 240], seed=1)
+    falling = learning_curve(lines, (X, y), sizes=[100, 120, 150, 180, 220, 280], seed=1)
+
+    assert peaked.notices()[0].startswith("the errors do not follow the law")
+    assert len(falling.notices()) == 1
+
+
 def test_a_constant_model_has_a_flat_curve():
     y = np.tile([0, 1], 100)
 

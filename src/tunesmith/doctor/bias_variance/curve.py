@@ -26,6 +26,7 @@ FAR = 10.0  # times the rows measured
 FEWEST_SIZES = 4  # of a law with 3 unknowns
 LEVEL = 0.95
 WORTH = 0.02  # of the error: assumption, less than what another seed changes in most trainings
+UNLIKELY = 1e-3
 SPAN = 8.0  # assumption: the smallest size is the whole over this many, in steps of a factor sqrt(2)
 
 
@@ -136,6 +137,8 @@ def curve_of(
         told.append(("error_parts.curve.no_law", {"sizes": len(steps), "repeats": repeats, "wanted": FEWEST_SIZES}))
     else:
         floor, power, outlook = _law(by_row, steps, pool or int(steps[-1]), np.random.default_rng(seed), level, ahead)
+        if misfit(steps, errors, spreads) < UNLIKELY:
+            told.append(("error_parts.curve.misfit", {}))
         told.append(_verdict(outlook[0], errors, steps))
     return LearningCurve(
         loss=loss,
@@ -174,6 +177,19 @@ def fitted(sizes: Array, errors: Array, weights: Array) -> tuple[Array, Array, A
     best = miss.argmin(axis=1)
     at = np.arange(len(errors)), best
     return floor[at], scale[at], POWERS[best]
+
+
+def misfit(sizes: Array, errors: Array, spreads: Array) -> float:
+    """How probable errors this far from the law or farther are, were it true: a chi-squared test of their spread over training sets.
+
+    >>> misfit(np.array([10, 20, 40, 80]), 1 + 5 / np.array([10, 20, 40, 80]), np.full(4, 0.1)) > 0.9
+    True
+    """
+    from scipy.special import chdtrc  # comes with scikit-learn
+
+    floor, scale, power = fitted(sizes, errors[None], spreads**-2.0)
+    apart = (errors - floor - scale * (sizes / sizes[-1]) ** -power) / spreads
+    return float(chdtrc(max(len(sizes) - 3, 1), float((apart**2).sum())))
 
 
 def _errors(predictions: Array, target: Array, loss: str) -> Array:
