@@ -7,6 +7,13 @@ from tests.diagnosis.lived import answers, falling, flat, gravity, lived
 FAULT = "init.bad_scale"
 
 SPEAKS = {
+    "tanhs at their ends, though the last layer learns": lived(
+        falling(),
+        answers=answers(),
+        gains={"0.weight": 11.0, "2.weight": 11.0},
+        activations={"1": "Tanh", "3": "Tanh"},
+        layers={"activation_std": {"0": [5.0] * 5, "2": [10.0] * 5}},
+    ),
     "far too small, and at chance": lived(flat(), answers=answers(), gains={"0.weight": 0.006, "2.weight": 0.006}),
     "far too large, and a loud start": lived(
         falling(40.0, 1.0), answers=answers(), gains={"0.weight": 30.0, "2.weight": 30.0}

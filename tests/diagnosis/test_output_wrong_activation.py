@@ -2,11 +2,16 @@
 
 import pytest
 
-from tests.diagnosis.lived import answers, gravity, lived
+from tests.diagnosis.lived import answers, falling, gravity, lived
 
 FAULT = "output.wrong_activation"
 
 SPEAKS = {
+    "a sigmoid on the graph of the loss, early": lived(
+        falling(steps=40),
+        answers=answers("flags", form="bce_with_logits", output_low=0.4, output_high=0.6, batches=6),
+        loss_path=["BinaryCrossEntropyWithLogits", "Sigmoid", "Addmm"],
+    ),
     "softmax twice": lived(answers=answers(output_low=0.0, output_high=1.0, row_sum_gap=1e-6)),
     "sigmoid before cross entropy": lived(answers=answers(output_low=0.01, output_high=0.98)),
     "sigmoid twice": lived(answers=answers("flags", form="bce_with_logits", output_low=0.02, output_high=0.97)),
@@ -16,6 +21,13 @@ SPEAKS = {
 }
 
 SILENT = {
+    "a narrow start that happens to lie between": lived(
+        answers=answers("flags", form="bce_with_logits", output_low=0.08, output_high=0.33, batches=6)
+    ),
+    "a short run": lived(
+        falling(steps=40),
+        answers=answers("flags", form="bce_with_logits", output_low=0.02, output_high=0.97, batches=6),
+    ),
     "plain scores": lived(answers=answers()),
     "log probabilities": lived(answers=answers(form="nll", normaliser_gap=1e-6)),
     "probabilities into the loss that takes them": lived(

@@ -4,7 +4,8 @@ Sees      in a watched run, together: of many columns of a flat table few go wit
           above the training loss, or never gets far below a constant answer.
 Matters   each useless column is one more way to learn the rows by heart.
 Remedies  select columns by a simple model, build better ones.
-Limits    the link of single columns sees no products of them. What other features would do cannot be seen in a run: suspected.
+Limits    the link of single columns sees no products of them. Bags of words and other rare marks are left out.
+          What other features would do cannot be seen in a run: suspected.
 Source    vocabulary of data.poor_features; bounds: assumption.
 """
 
@@ -16,6 +17,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 COLUMNS = 20
+SPARSE = 10.0  # largest value over the largest spread: marks that are mostly absent; assumption
 LINKED = 0.25  # share of the columns; assumption
 APART = 1.5  # held over training loss; assumption
 FEW, TORN = (
@@ -33,6 +35,8 @@ def data_poor_features(history: History) -> Iterator[Finding]:
     columns, share = inputs["columns"], inputs["linked_share"]
     if columns < COLUMNS or not 0 < share < LINKED or inputs["linked"] < inputs["linked_chance"]:
         return
+    if max(abs(inputs["high"]), abs(inputs["low"])) > SPARSE * inputs["std_high"]:
+        return  # words and other rare marks are many and single ones say little: that is as it should be
     apart = ran.end > 0 and level > APART * ran.end
     far = level > FAR * ran.chance if ran.chance is not None else level > 2 * APART * ran.end
     torn = share < FEW and ran.end > 0 and level > TORN * ran.end

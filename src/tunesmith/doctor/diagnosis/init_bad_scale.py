@@ -24,6 +24,10 @@ SMALL, LARGE = 0.2, 4.0  # of the usual start weights: torch's own layers have 0
 THROUGH = 1e-2  # least to largest spread of activations over the layers at the start; assumption
 START = 3.0  # times the loss of a constant answer; assumption
 LOUD = 10.0  # spread of the inputs that explains as much; assumption
+BOUNDED, FLAT_AT = (
+    ("Sigmoid", "Tanh"),
+    4.0,
+)  # spread of what goes into them, where most of it lies on their flat ends; assumption
 ASLEEP = 0.5  # of a layer's units at the first look
 
 
@@ -38,11 +42,13 @@ def init_bad_scale(history: History) -> Iterator[Finding]:
     spreads = [value for value in early_of(history, "activation_std", 1).values() if value > 0]
     course = spreads[-1] / max(spreads) if len(spreads) >= 3 else 1.0
     asleep = list(early_of(history, "dead_fraction", 1).values())
+    kinds = list((history.facts.get("activations") or {}).values())
+    pinned = sum(kind in BOUNDED for kind in kinds) >= 2 and bool(spreads) and float(np.median(spreads)) > FLAT_AT
     loud = ran.chance is not None and ran.start > START * ran.chance
     evidence = [number("start_weights", middle, SMALL if middle < 1 else LARGE, "vocabulary of init.bad_scale")]
     if middle < SMALL and ran.stuck:
         message, confidence = "weights_small", 0.85
-    elif middle > LARGE and (loud or ran.poor):
+    elif middle > LARGE and (loud or ran.poor or pinned):
         message, confidence = "weights_large", 0.85
     elif course < THROUGH and ran.stuck:
         message, confidence = "activations_fade", 0.75

@@ -21,6 +21,11 @@ from tunesmith.runs.history import History
 
 SUMS_TO_ONE = 1e-3  # of a row: float32, half precision left out; assumption
 NORMALISED = 0.05  # of the log of the summed exponentials of log probabilities; assumption
+WIDE, UPDATES, BATCHES = (
+    0.2,
+    100,
+    12,
+)  # spread of them, and length of a run, that a narrow start would not have; assumption
 NUMBERS = 200  # outputs within 0 … 1 that scores would not all be; assumption
 BEYOND = 0.05  # share of the targets beyond the end; assumption
 CROWD = 0.03  # share of outputs at the end, 2 % of the range; an even spread has 0.02; assumption
@@ -33,7 +38,20 @@ def output_wrong_activation(history: History) -> Iterator[Finding]:
     answers = part(history, "answers")
     if answers.get("batches", 0) < 3 or answers.get("values", 0) < 2:
         return
-    yield from (_constant(answers) or _classes(answers) or _flags(answers) or _reach(history, answers))
+    yield from (
+        _constant(answers) or _classes(history, answers) or _flags(history, answers) or _reach(history, answers)
+    )
+
+
+def _squashed(history: History, answers: Mapping[str, Any]) -> float:
+    """How sure it is that scores went through a sigmoid: by the graph of the loss, or as none of many, of a long run, ever left 0 … 1."""
+    if not (answers["output_low"] >= 0 and answers["output_high"] <= 1 and answers["values"] >= NUMBERS):
+        return 0.0
+    if "Sigmoid" in (history.facts.get("loss_path") or ()):
+        return 0.97
+    ran = progress(history)
+    wide = answers["output_high"] - answers["output_low"] > WIDE
+    return 0.8 if wide and ran is not None and ran.updates >= UPDATES and answers["batches"] >= BATCHES else 0.0
 
 
 def _constant(answers: Mapping[str, Any]) -> list[Finding]:
@@ -50,7 +68,7 @@ def _constant(answers: Mapping[str, Any]) -> list[Finding]:
     return []
 
 
-def _classes(answers: Mapping[str, Any]) -> list[Finding]:
+def _classes(history: History, answers: Mapping[str, Any]) -> list[Finding]:
     width, form, name = answers.get("width", 1), answers.get("form"), answers.get("loss")
     if width < 2 or answers.get("kind") != "classes":
         return []
@@ -66,13 +84,13 @@ def _classes(answers: Mapping[str, Any]) -> list[Finding]:
                 "plain_scores",
             )
         ]
-    within = answers["output_low"] >= 0 and answers["output_high"] <= 1 and answers["values"] >= NUMBERS
-    if within and (form == "cross_entropy" or name in SCORES):
+    sure = _squashed(history, answers)
+    if sure and (form == "cross_entropy" or name in SCORES):
         return [
             _found(
                 "squashed_scores",
                 {"low": answers["output_low"], "high": answers["output_high"], "values": answers["values"]},
-                0.85,
+                min(sure, 0.9),
                 [number("output_high", answers["output_high"], 1.0, "range of a sigmoid")],
                 "plain_scores",
             )
@@ -91,15 +109,15 @@ def _classes(answers: Mapping[str, Any]) -> list[Finding]:
     return []
 
 
-def _flags(answers: Mapping[str, Any]) -> list[Finding]:
+def _flags(history: History, answers: Mapping[str, Any]) -> list[Finding]:
     form, name = answers.get("form"), answers.get("loss")
-    within = answers["output_low"] >= 0 and answers["output_high"] <= 1 and answers["values"] >= NUMBERS
-    if within and answers.get("kind") == "flags" and (form == "bce_with_logits" or name in BITS):
+    sure = _squashed(history, answers)
+    if sure and answers.get("kind") == "flags" and (form == "bce_with_logits" or name in BITS):
         return [
             _found(
                 "sigmoid_twice",
                 {"low": answers["output_low"], "high": answers["output_high"], "values": answers["values"]},
-                0.9,
+                sure,
                 [number("output_low", answers["output_low"], 0.0, "range of a sigmoid")],
                 "plain_scores",
             )
