@@ -150,3 +150,26 @@ def test_what_curves_say_is_there_in_both_languages_with_the_same_values():
     for key, text in english.items():
         fields = [{name for _, name, _, _ in string.Formatter().parse(one) if name} for one in (text, chinese[key])]
         assert fields[0] == fields[1], key
+
+
+@pytest.mark.parametrize(("done", "silent"), [(100, True), (900, False)])
+def test_a_run_that_has_just_begun_is_left_in_peace(done, silent):
+    facts = {"running": True, "steps": 1000, "classes": 2}
+    run = history("step", updates=flat(done, 0.693), lr=np.linspace(1e-5, 1e-3, done), facts=facts)
+
+    assert (list(diagnosed(run)) == []) is silent
+
+
+def test_what_more_epochs_may_still_mend_is_said_at_the_end():
+    course = np.linspace(2.3, 2.1, 20)
+
+    assert "lr.too_low" in [one.fault for one in diagnosed(history(train=course))]
+    assert "lr.too_low" not in [
+        one.fault for one in diagnosed(history(train=course, facts={"running": True, "epochs": 40}))
+    ]
+
+
+def test_a_loss_that_is_no_number_is_said_at_once():
+    run = history("step", updates=[np.nan] * 5, facts={"running": True, "steps": 1000})
+
+    assert "loss.nonfinite" in [one.fault for one in diagnosed(run)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import RULES
+from tunesmith.doctor.diagnosis.inside import updates_per_epoch
 from tunesmith.doctor.diagnosis.ranking import ranked
 from tunesmith.doctor.diagnosis.reasoning import reasoned
 from tunesmith.doctor.diagnosis.views import FEWEST, View, view
@@ -26,6 +27,18 @@ AT_THE_END = frozenset(
         "reg.too_strong",
     }
 )
+# What may be the beginning of any sound run; nothing is said of it before a good part is done.
+NOT_AT_ONCE = frozenset(
+    {
+        "data.label_noise",
+        "data.leakage",
+        "data.train_val_mismatch",
+        "loss.not_decreasing",
+        "loss.oscillating",
+        "loss.plateau_at_chance",
+    }
+)
+PART, UPDATES = 0.3, 500  # of the planned run; updates where no plan is known; assumption
 
 
 def diagnosed(history: History, only: Iterable[str] | None = None, language: str = "en") -> Findings:
@@ -37,6 +50,7 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
     seen = view(history)
     told = Findings(notices=list(history.notices))
     wanted = None if only is None else set(only)
+    silenced = early(history)
     there = {one.name for one in history.curves if len(one)}
     found: list[Finding] = []
     for name in RULES:
@@ -44,7 +58,7 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
         if wanted is not None and name not in wanted:
             continue
         began = time.perf_counter()
-        if history.facts.get("running") and name in AT_THE_END:
+        if name in silenced:
             told.skipped[name] = "the run still goes on"
         elif one.needs and not there & set(one.needs):
             told.skipped[name] = f"the log holds none of {', '.join(one.needs)}"
@@ -56,13 +70,26 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
                 told.failed[name] = traceback.format_exc()
         told.seconds[name] = time.perf_counter() - began
     with np.errstate(all="ignore"):
-        told.found = ranked(found if wanted is not None else reasoned(found, seen))
-    if history.facts.get("running"):
-        told.found = [one for one in told.found if one.fault not in AT_THE_END]
+        begun = bool(silenced & NOT_AT_ONCE)  # clues of curves are no clues yet
+        told.found = ranked(found if wanted is not None or begun else reasoned(found, seen))
+    told.found = [one for one in told.found if one.fault not in silenced]
     silent = cannot_tell(seen)
     told.measured["cannot_tell"] = silent
     told.notices += [render(f"curves.{name}", {"count": count(seen)}, language) for name in silent]
     return told
+
+
+def early(history: History) -> frozenset[str]:
+    """The faults of which nothing is said yet, because the run goes on."""
+    if not history.facts.get("running"):
+        return frozenset()
+    done = max((float(one.steps[-1]) for one in history.curves if len(one)), default=0.0)
+    planned = history.facts.get("steps" if history.axis == "step" else "epochs")
+    each = updates_per_epoch(history)
+    if planned is None and history.axis == "step" and each is not None and isinstance(history.facts.get("epochs"), int):
+        planned = each * history.facts["epochs"]
+    least = PART * float(planned) if isinstance(planned, int | float) else float(UPDATES)
+    return AT_THE_END | NOT_AT_ONCE if done < least else AT_THE_END
 
 
 def count(seen: View) -> int:

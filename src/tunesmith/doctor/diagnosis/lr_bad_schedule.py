@@ -36,7 +36,8 @@ def lr_bad_schedule(history: History) -> Iterator[Finding]:
     if rate is None or not seen.readable:
         return
     yield from _gone(seen, rate)
-    yield from _never_there(seen, rate)
+    if not history.facts.get("running"):
+        yield from _never_there(seen, rate)
     yield from _wild(seen, rate)
     yield from _late(seen, rate)
 
