@@ -152,7 +152,7 @@ def test_settings_that_a_trainer_wrote_beside_it(tmp_path: Path) -> None:
 def test_a_constant_column_of_settings_is_a_fact(tmp_path: Path) -> None:
     history = read(tmp_path, "epoch,loss,batch_size,epochs\n1,1.0,64,50\n2,0.5,64,50\n3,0.4,64,50\n")
 
-    assert history.facts == {"batch_size": 64, "epochs": 50}
+    assert history.facts == {"batch_size": 64, "epochs": 50, "finished": False}
 
 
 def test_a_long_column_is_condensed(tmp_path: Path) -> None:

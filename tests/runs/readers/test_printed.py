@@ -23,7 +23,7 @@ def test_a_training_that_crashed(tmp_path: Path) -> None:
 
     (history,) = read(tmp_path, text + trace)
 
-    assert history.facts["crash"].startswith("torch.OutOfMemoryError")
+    assert history.facts["crash"] == {"kind": "OutOfMemoryError", "message": "CUDA out of memory. Tried 2 GiB"}
     assert history.facts["finished"] is False
     assert len(history.get("loss")) == 5  # type: ignore[arg-type]
     assert any("ends with an error: torch.OutOfMemoryError" in notice for notice in history.notices)

@@ -63,7 +63,7 @@ def _facts(run: Reading) -> dict[str, Any]:
     info = run.info
     facts = {
         "finished": run.status == "finished",
-        "running": run.status == "running" or None,
+        "running": (run.status == "running" and not info.get("facts", {}).get("over")) or None,
         "optimizer": recipe.get("optim", {}).get("name"),
         "lr": recipe.get("optim", {}).get("lr"),
         "batch_size": recipe.get("train", {}).get("batch_size"),

@@ -121,6 +121,7 @@ class Text:
                 elif (found := self._tabular(line)) is None:
                     found = self.reader.record(line)
                 if found:
+                    self.error = ""  # the program went on
                     yield found
 
     def _trouble(self, line: str) -> bool:
@@ -184,7 +185,8 @@ class Text:
         notices = list(self.lines.notices)
         if self.error:
             notices.append(Notice("readers.crashed", error=self.error))
-            facts["crash"] = self.error
+            raised, _, message = self.error.partition(": ")
+            facts["crash"] = {"kind": raised.rpartition(".")[2].strip(), "message": message or self.error}
             facts["finished"] = False
         return Log("printed", str(self.path), facts, tuple(notices), length, share)
 

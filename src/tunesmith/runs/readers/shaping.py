@@ -177,6 +177,10 @@ class Places:
         steps = np.concatenate([c.steps for c in whole.values()] or [np.empty(0)])
         epochs = np.concatenate([c.epochs for c in whole.values()] or [np.empty(0)])
         self.has_step, self.has_epoch = (bool(len(x)) and float(np.mean(~np.isnan(x))) >= 0.5 for x in (steps, epochs))
+        self.steps, self.epochs = (
+            (float(np.nanmin(x)), float(np.nanmax(x))) if there else None
+            for x, there in ((steps, self.has_step and not self.anew), (epochs, self.has_epoch))
+        )
         if (
             self.has_step
             and self.has_epoch
@@ -215,6 +219,13 @@ class Places:
         if self.anew and self.has_step and self.has_epoch:
             return float(self._within(np.array([step]), np.array([epoch]))[0])
         return step if self.axis == "step" else epoch
+
+    def reached(self, told: Mapping[str, Any]) -> bool | None:
+        """Whether the planned epochs, or else steps, were reached; None where none were planned."""
+        planned, span = (told["epochs"], self.epochs) if "epochs" in told else (told.get("steps"), self.steps)
+        if planned is None or span is None:
+            return None
+        return bool(span[1] - np.floor(span[0]) + 1 >= planned or span[1] >= planned)
 
     def _within(self, steps: Floats, epochs: Floats) -> Floats:
         passed = np.where(np.isnan(epochs), self.base, np.floor(epochs)) - self.base
@@ -351,7 +362,10 @@ def facts(gathered: Gathering, found: Judged, log: Log, place: Places) -> dict[s
         told["steps_per_epoch"] = int(place.length)
     if gathered.seconds is not None:
         told["seconds"] = gathered.seconds
-    return told | found.facts | dict(log.facts)
+    told |= found.facts | dict(log.facts)
+    if "finished" not in told and (reached := place.reached(told)) is not None:
+        told["finished"] = reached
+    return told
 
 
 SETTABLE = frozenset(["batch_size", "epochs", "steps", "classes", "steps_per_epoch", "rows", "parameters", "seed"])
