@@ -118,19 +118,25 @@ def root_from_far_up(program: Program, strength: int) -> Program:
     fits=every(has_room_for_loop, lambda program: program.epochs >= 8),
 )
 def waits_for_wrong_direction(program: Program, strength: int) -> Program:
-    """Less rate at every plateau, where a falling loss counts as one: it waits for the loss to rise."""
-    factor, patience = at(strength, (0.5, 1), (0.1, 1), (0.01, 0))
-    plateau = ReduceLROnPlateau(program.optimizer, mode="max", factor=factor, patience=patience)
+    """Less rate at every plateau, where a falling loss counts as one: it waits for a rise, epoch by epoch, of every fifth batch, of every batch."""
+    batches = at(strength, 0, 5, 1)
 
     def fit(program: Program, epochs: int) -> None:
+        plateau = ReduceLROnPlateau(program.optimizer, mode="max", factor=0.1 if batches == 0 else 0.5, patience=1)
         for _ in range(epochs):
-            one_epoch(program)
-            program.model.eval()
-            with torch.no_grad():
-                total, count = 0.0, 0
-                for xb, yb in program.train:
-                    total, count = total + float(program.loss_fn(program.model(xb), yb)), count + 1
-            plateau.step(total / count)
+            program.model.train()
+            losses = []
+            for count, (xb, yb) in enumerate(program.train):
+                program.optimizer.zero_grad()
+                loss = program.loss_fn(program.model(xb), yb)
+                loss.backward()
+                clip(program.model, program.clip_norm)
+                program.optimizer.step()
+                losses.append(loss.item())
+                if batches and count % batches == 0:
+                    plateau.step(losses[-1])
+            if not batches:
+                plateau.step(sum(losses) / len(losses))
 
     return own_loop(program, fit)
 
