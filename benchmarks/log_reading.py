@@ -37,11 +37,6 @@ print(began, ready - began, time.process_time() - ready)
 
 def cases() -> list[dict[str, Any]]:
     every: list[dict[str, Any]] = [{"what": "small", "kind": kind} for kind in ("csv", "jsonl", "printed")]
-    every += [
-        {"what": "large", "kind": kind, "bytes": size}
-        for size in (GIGABYTE // 10, GIGABYTE)
-        for kind in ("csv", "jsonl", "printed")
-    ]
     every += [{"what": "large", "kind": kind, "bytes": GIGABYTE} for kind in ("csv", "jsonl", "printed")]
     every += [{"what": "large", "kind": kind, "bytes": GIGABYTE // 10} for kind in ("csv", "csv.gz")]
     every += [{"what": "large", "kind": "csv", "bytes": GIGABYTE // 10, "polars": False}]
