@@ -7,6 +7,14 @@ from tests.diagnosis.lived import answers, falling, flat, gravity, lived
 FAULT = "grad.vanishing"
 
 SPEAKS = {
+    "a millionth comes back, and the first layer lags behind": lived(
+        falling(),
+        answers=answers(),
+        layers={
+            "gradient_std": {"0": [1e-9] * 5, "2": [1e-2] * 5, "4": [1e-1] * 5},
+            "update_ratio": {"0": [1e-5] * 5, "2": [1e-2] * 5, "4": [1e-2] * 5},
+        },
+    ),
     "nothing comes back, and nothing is learnt": lived(
         flat(), answers=answers(), layers={"gradient_std": {"0": [1e-7] * 5, "2": [1e-2] * 5, "4": [1e-1] * 5}}
     ),

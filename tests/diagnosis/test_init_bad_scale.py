@@ -7,6 +7,13 @@ from tests.diagnosis.lived import answers, falling, flat, gravity, lived
 FAULT = "init.bad_scale"
 
 SPEAKS = {
+    "so small that the first layer hardly moves": lived(
+        falling(),
+        answers=answers(),
+        gains={"0.weight": 0.006, "2.weight": 0.006},
+        layers={"update_ratio": {"0": [1e-5] * 5, "2": [0.1] * 5}},
+        activations={"0": "", "2": ""},
+    ),
     "tanhs at their ends, though the last layer learns": lived(
         falling(),
         answers=answers(),

@@ -17,6 +17,10 @@ SPEAKS = {
 }
 
 SILENT = {
+    "a body at a hundredth of the rate": lived(
+        optimizers=[{"groups": [{"lr": 1e-5}, {"lr": 1e-3}]}],
+        layers={"update_ratio": {"body": [1e-6] * 5, "head": [1e-2] * 5}},
+    ),
     "all trained": lived(parts={}),
     "frozen on purpose": lived(parts={"frozen": {"names": ["body.weight"], "count": 1, "share": 0.9, "drawn": 1.0}}),
     "a trained body below a new head": lived(
@@ -43,3 +47,12 @@ def test_it_speaks(name):
 @pytest.mark.parametrize("name", SILENT)
 def test_it_is_silent(name):
     assert gravity(FAULT, SILENT[name]) in ("", "note")
+
+
+def test_a_layer_that_crawls_at_the_rate_of_its_group_is_a_warning():
+    history = lived(
+        optimizers=[{"groups": [{"lr": 1e-8}, {"lr": 1e-3}]}],
+        layers={"update_ratio": {"body": [1e-7] * 5, "head": [1e-2] * 5}},
+    )
+
+    assert gravity(FAULT, history) == "warning"

@@ -2,11 +2,18 @@
 
 import pytest
 
-from tests.diagnosis.lived import answers, falling, gravity, lived
+from tests.diagnosis.lived import answers, falling, flat, gravity, lived
 
 FAULT = "output.wrong_activation"
 
 SPEAKS = {
+    "a tanh about the mean of the targets": lived(
+        flat(3.0),
+        answers=answers(
+            "numbers", beyond=0.4, crowd=0.07, end=15.2, outside=0.85, late_low=13.3, late_high=15.2, chance=None
+        ),
+        activations={"1": "ReLU", "5": "Tanh"},
+    ),
     "a sigmoid on the graph of the loss, early": lived(
         falling(steps=40),
         answers=answers("flags", form="bce_with_logits", output_low=0.4, output_high=0.6, batches=6),
@@ -21,6 +28,13 @@ SPEAKS = {
 }
 
 SILENT = {
+    "outputs that stay near their mean, through ReLUs": lived(
+        flat(3.0),
+        answers=answers(
+            "numbers", beyond=0.4, crowd=0.07, end=15.2, outside=0.85, late_low=13.3, late_high=15.2, chance=None
+        ),
+        activations={"1": "ReLU"},
+    ),
     "a narrow start that happens to lie between": lived(
         answers=answers("flags", form="bce_with_logits", output_low=0.08, output_high=0.33, batches=6)
     ),

@@ -2,11 +2,18 @@
 
 import pytest
 
-from tests.diagnosis.lived import answers, falling, flat, gravity, lived
+from tests.diagnosis.lived import CHANCE, answers, falling, flat, gravity, lived
 
 FAULT = "reg.too_strong"
 
 SPEAKS = {
+    "a penalty in the loss, which falls with the weights": lived(
+        falling(20.0, 4.0),
+        val=flat(CHANCE, 8, 1e-4),
+        answers=answers(chance=None),
+        gains={"0.weight": 0.6},
+        gains_now={"0.weight": 0.02},
+    ),
     "weights shrink, and nothing is learnt": lived(
         flat(), answers=answers(), gains={"0.weight": 0.6}, gains_now={"0.weight": 0.05}, settings={"name": "SGD"}
     ),

@@ -17,7 +17,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 COLUMNS = 20
-SPARSE = 10.0  # largest value over the largest spread: marks that are mostly absent; assumption
+SPARSE = 10.0  # largest value over the smallest spread: marks that are mostly absent; assumption
 LINKED = 0.25  # share of the columns; assumption
 APART = 1.5  # held over training loss; assumption
 FEW, TORN = (
@@ -35,7 +35,7 @@ def data_poor_features(history: History) -> Iterator[Finding]:
     columns, share = inputs["columns"], inputs["linked_share"]
     if columns < COLUMNS or not 0 < share < LINKED or inputs["linked"] < inputs["linked_chance"]:
         return
-    if max(abs(inputs["high"]), abs(inputs["low"])) > SPARSE * inputs["std_high"]:
+    if max(abs(inputs["high"]), abs(inputs["low"])) > SPARSE * inputs["std_low"]:
         return  # words and other rare marks are many and single ones say little: that is as it should be
     apart = ran.end > 0 and level > APART * ran.end
     far = level > FAR * ran.chance if ran.chance is not None else level > 2 * APART * ran.end

@@ -21,6 +21,10 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 SMALL, LARGE = 0.2, 4.0  # of the usual start weights: torch's own layers have 0.58, He 1.41; assumption
+TINY, BEHIND = (
+    0.03,
+    1e-2,
+)  # far below any rule, with a first layer that hardly moves: counts in a net that learns; assumption
 THROUGH = 1e-2  # least to largest spread of activations over the layers at the start; assumption
 START = 3.0  # times the loss of a constant answer; assumption
 LOUD = 10.0  # spread of the inputs that explains as much; assumption
@@ -46,7 +50,9 @@ def init_bad_scale(history: History) -> Iterator[Finding]:
     pinned = sum(kind in BOUNDED for kind in kinds) >= 2 and bool(spreads) and float(np.median(spreads)) > FLAT_AT
     loud = ran.chance is not None and ran.start > START * ran.chance
     evidence = [number("start_weights", middle, SMALL if middle < 1 else LARGE, "vocabulary of init.bad_scale")]
-    if middle < SMALL and ran.stuck:
+    slow = list(early_of(history, "update_ratio").values())
+    lags = len(slow) > 1 and slow[0] < BEHIND * max(slow)
+    if (middle < SMALL and ran.stuck) or (middle < TINY and lags):
         message, confidence = "weights_small", 0.85
     elif middle > LARGE and (loud or ran.poor or pinned):
         message, confidence = "weights_large", 0.85

@@ -94,6 +94,16 @@ def chance(history: History) -> float | None:
     return None
 
 
+def held_at_chance(history: History) -> bool:
+    """Whether the held loss of classes ended at the entropy of the labels, whatever the training loss has added to it."""
+    shares = [float(one) for one in (part(history, "answers").get("label_shares") or {}).values()]
+    level = late(history.get("loss", "val"), 0.2)
+    if level is None or len(shares) < 2 or part(history, "answers").get("kind") != "classes":
+        return False
+    entropy = -sum(share * float(np.log(share)) for share in shares if share > 0)
+    return abs(level - entropy) < NEAR_CHANCE * entropy
+
+
 def part(history: History, name: str) -> Mapping[str, Any]:
     """A group of facts; empty where the watch did not see it. What is not finite was written as nothing, and is left out."""
     found = history.facts.get(name)

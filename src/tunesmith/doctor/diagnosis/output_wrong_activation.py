@@ -19,6 +19,11 @@ from tunesmith.doctor.diagnosis.live import advice, number, part, progress, told
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
+MOST, SPAN = (
+    0.5,
+    (0.9, 2.05),
+)  # share of targets out of reach, and width of outputs between -1 and 1 or 0 and 1 about any mean; assumption
+BOUNDED = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh")
 SUMS_TO_ONE = 1e-3  # of a row: float32, half precision left out; assumption
 NORMALISED = 0.05  # of the log of the summed exponentials of log probabilities; assumption
 WIDE, UPDATES, BATCHES = (
@@ -132,8 +137,12 @@ def _reach(history: History, answers: Mapping[str, Any]) -> list[Finding]:
         return []
     end = answers["end"]
     bound = next((each for each in (0.0, 1.0, -1.0, 6.0) if abs(end - each) <= 0.02 * max(1.0, abs(each))), None)
-    if bound is None:
+    span = answers.get("late_high", 0.0) - answers.get("late_low", 0.0)
+    kinds = (history.facts.get("activations") or {}).values()
+    narrow = outside > MOST and SPAN[0] < span <= SPAN[1] and ran.poor and any(kind in BOUNDED for kind in kinds)
+    if bound is None and not narrow:
         return []
+    bound = end if bound is None else bound
     return [
         _found(
             "out_of_reach",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
-from tunesmith.doctor.diagnosis.live import advice, late, late_of, number, part, progress, told
+from tunesmith.doctor.diagnosis.live import advice, held_at_chance, late, late_of, number, part, progress, told
 from tunesmith.doctor.diagnosis.origins import born
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
@@ -27,7 +27,7 @@ DROPPED = 0.7  # share; assumption
 def reg_too_strong(history: History) -> Iterator[Finding]:
     yield from born(history, "reg.too_strong")
     ran = progress(history)
-    if ran is None or not ran.poor:
+    if ran is None or not (ran.poor or held_at_chance(history)):
         return
     before, now = part(history, "gains"), part(history, "gains_now")
     ratios = [now[name] / before[name] for name in before if before[name] > 0 and name in now]
