@@ -32,5 +32,11 @@ def test_a_score_that_gets_good_is_overfitting_at_most():
     assert not found("data.train_val_mismatch", run)
 
 
+def test_a_score_that_is_good_from_the_first_evaluation_is_overfitting_at_most():
+    run = history(train=falling(30), val=np.linspace(3.5, 5.0, 30), accuracy=flat(30, 0.8, 0.01))
+
+    assert not found("data.train_val_mismatch", run)
+
+
 def test_late_generalisation_is_quiet_once_it_has_come():
     assert not found("data.train_val_mismatch", history(train=falling(80, floor=0.01), val=late_generalisation(80)))

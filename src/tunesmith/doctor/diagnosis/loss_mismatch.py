@@ -124,7 +124,7 @@ def _parted(seen: View) -> list[Finding]:
                         "first": score.start,
                         "last": score.end,
                     },
-                    confidence=0.6,
+                    confidence=0.5,
                     evidence=[number("score_won", score.drop, max(3 * score.noise, 0.01), "noise of the curve")],
                     remedies=[advice("standard_loss"), advice("check_metric")],
                     next_probe="swapped_output",

@@ -8,10 +8,12 @@ Source    vocabulary of loss.nonfinite; skipped steps of dynamic loss scaling: M
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.origins import origins
 from tunesmith.doctor.diagnosis.telling import advice, number, told
 from tunesmith.records import Finding
 from tunesmith.runs.history import History, Series
@@ -19,6 +21,12 @@ from tunesmith.runs.history import History, Series
 
 @rule("loss.nonfinite", needs=("loss",))
 def loss_nonfinite(history: History) -> Iterator[Finding]:
+    born = origins(history)
+    for one in _seen(history):
+        yield replace(one, caused_by=str(born[0]["fault"])) if born else one  # seen from inside: no guess
+
+
+def _seen(history: History) -> Iterator[Finding]:
     own = [one for one in history.all("loss") if one.part in ("train", "") and not np.isfinite(one.values).all()]
     if own:
         yield _finding(min(own, key=lambda one: float(one.steps[_first(one)])), history.axis)

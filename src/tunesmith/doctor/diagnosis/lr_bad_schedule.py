@@ -83,7 +83,7 @@ def _never_there(seen: View, rate: Course) -> Iterator[Finding]:
         "warning",
         "rate_below_plan" if low else "rate_still_rising",
         values,
-        confidence=0.75 if low else 0.65,
+        confidence=0.75,
         evidence=[number("rate_peak", rate.peak, values["planned"], "planned")],
         remedies=[change("constant_rate", {"schedule.name": "constant"}), advice("unit_of_schedule")],
         next_probe="flat_schedule",

@@ -58,7 +58,7 @@ def lr_too_low(history: History) -> Iterator[Finding]:
         "warning",
         "straight_and_slow",
         {"name": one.name, "start": one.start, "end": one.end, "won": won, "pace": pace},
-        confidence=0.45,
+        confidence=0.55,
         evidence=[number("won", won, LITTLE, "assumption"), number("pace_at_end", pace, PACE, "assumption")],
         remedies=[rate_change("higher_rate", rate, 10.0)],
         next_probe="rate_sweep",

@@ -5,6 +5,9 @@ Evidence  of a rule: the log-odds of its confidence. Of a clue in the curves: `W
           weighs `SURE` (hard invariants weigh one: their finding is confirmed with confidence 1). All are taken as independent.
 Belief    logarithms are added and made shares of one, with a share `OTHER` for what is not in the table.
 
+Measured  on 666 logs of planted runs of the open part: of candidates with a belief of 0.1 to 0.2, 21 % name the planted fault; 0.2 to 0.3,
+          32 %; 0.3 to 0.4, 46 %; 0.4 to 0.5, 56 %; 0.5 to 0.6, 64 %; 0.6 to 0.7, 67 %. The weights were chosen on the same logs.
+
 What a log alone cannot decide stays a suspicion: the best candidates of the two likeliest families are warnings with the belief as their
 confidence, the others notes. A symptom that a cause above a note explains stands after it (`ranking`).
 """
