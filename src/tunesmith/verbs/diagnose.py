@@ -21,6 +21,13 @@ SECONDS = 60.0
 BEFORE = 0.5  # of the budget for what can be seen before a run; assumption: it needs 4 s in the middle
 SEEN = 0.7  # confidence from which on a suspicion rests on what was seen, and is no guess; assumption
 TRIED = ("short_run",)  # checks whose trainings are among the experiments
+SETTLES: Mapping[str, str] = {  # what a curve can only suspect, and the check that measures it on the program
+    "data.unshuffled": "shuffling",
+    "model.batch_leak": "batch_leak",
+    "optim.missing_zero_grad": "zero_grad",
+    "optim.scheduler_before_optimizer": "scheduler_order",
+    "optim.unregistered_params": "parameters_move",
+}
 GRACE = 0.2  # of the budget, by which an experiment that has begun may overrun it; as for checks
 
 
@@ -164,6 +171,10 @@ def _watched_and_tried(
     history = _watched(bench, clock, found, step) if rules is None or rules else None
     curves = Findings() if history is None else diagnosed(history, list(RULES) if rules is None else rules)
     found.failed |= curves.failed
+    silent = set(found.seconds) - {*found.skipped, *found.failed, *found.unreached}
+    named = {one.fault for one in found.found if one.severity != "note"}
+    silent -= {check for fault, check in SETTLES.items() if fault in named}
+    curves.found = [_measured(one, silent) for one in curves.found]
     known = [*found.found, *curves.found]
     verdict = _tried(bench, clock, found, known, history, experiments, step)
     refuted = () if verdict is None else verdict.refuted
@@ -172,16 +183,22 @@ def _watched_and_tried(
     if verdict is not None:
         told += verdict.findings.found
     if rules is None and history is not None and not any(map(_names_a_cause, [*told, *curves.found])):
-        curves.found = diagnosed(history).found  # nothing was measured: the candidates that the curves leave
+        candidates = diagnosed(history).found  # nothing was measured: what the curves leave
+        curves.found = [_measured(one, silent) for one in candidates]
     seen = [_quiet(one) for one in curves.found] if verdict is not None and verdict.well else curves.found
     found.found = ranked(_settled(one, refuted) for one in [*told, *seen])
 
 
 def _names_a_cause(one: Finding) -> bool:
     """Whether a finding above a note names what a person can change."""
+    return one.severity != "note" and _kind(one) == "cause"
+
+
+def _kind(one: Finding) -> str:
+    """Cause, mechanism or symptom."""
     from tunesmith.doctor.diagnosis.ranking import vocabulary
 
-    return one.severity != "note" and vocabulary().get(one.fault, {}).get("kind") == "cause"
+    return str(vocabulary().get(one.fault, {}).get("kind", "cause"))
 
 
 def _watched(bench: "Bench", clock: Clock, found: Findings, step: Callable[[str], None]) -> History | None:
@@ -241,6 +258,12 @@ def _settled(one: Finding, refuted: Sequence[str]) -> Finding:
 
 
 def _quiet(one: Finding) -> Finding:
-    """A guess about a run that does what it should is a note."""
-    guess = one.status == "suspected" and one.severity == "warning" and one.confidence < SEEN
-    return replace(one, severity="note") if guess else one
+    """A guess about a run that does what it should is a note, and so is a symptom."""
+    symptom = _kind(one) == "symptom" or one.confidence < SEEN
+    return replace(one, severity="note") if symptom and one.status == "suspected" and one.severity == "warning" else one
+
+
+def _measured(one: Finding, done: set[str]) -> Finding:
+    """What a curve suspects and a check has measured on the program itself, without a finding, is a note."""
+    idle = one.status == "suspected" and one.severity != "note" and SETTLES.get(one.fault, "") in done
+    return replace(one, severity="note", status="refuted") if idle else one

@@ -173,12 +173,19 @@ class Case:
                 if one.held < enough:
                     return Trouble("apart", "validation score", reference.score, floor, held_noise)
             return Trouble("none", "training score", 1.0, floor, noise)
-        fell = self.start_loss - one.loss
-        stands = not one.finite or (self.start_loss > 0 and fell < STANDS * self.start_loss)
+        top = self._top()
+        stands = not one.finite or (top > 0 and top - one.loss < STANDS * top)
         stuck: Literal["broken", "stands", "none"] = "stands" if stands and self.share == 1.0 else "none"
         stuck = stuck if one.finite else "broken"
-        size = abs(self.start_loss) if math.isfinite(self.start_loss) else 1.0
+        size = abs(top) if math.isfinite(top) else 1.0
         return Trouble(stuck, "training loss", -(1 - HELPS) * size, -2 * size, 0.02 * size)
+
+    def _top(self) -> float:
+        """The loss of who knows nothing: at the start, or of the best constant answer where that is known and less."""
+        constant = self.bench.measured.get("start.constant")
+        if isinstance(constant, float) and math.isfinite(constant) and constant > 0:
+            return min(self.start_loss, constant)
+        return self.start_loss
 
     def _error(self, score: float, rows: int) -> float:
         """A standard error of a score on so many rows: binomial, or that of a mean of squares."""
