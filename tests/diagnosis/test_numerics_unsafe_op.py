@@ -106,3 +106,11 @@ def test_a_spoiled_buffer_and_an_underflow_have_sentences_of_their_own():
 
     assert buffer.message == "origins.bad_input_buffer"
     assert small.message == "origins.log_zero_from"
+
+
+@pytest.mark.parametrize("fault", ["optim.bad_hyperparameters", "reg.too_strong"])
+def test_the_symptom_is_laid_at_the_door_of_what_was_seen_from_inside(fault):
+    found = diagnosed(lived(lost(), nonfinite=[BORN | {"fault": fault, "direction": "update"}]))
+
+    assert found[0].fault == fault
+    assert [one.caused_by for one in found if one.fault == "loss.nonfinite"] == [fault]
