@@ -23,7 +23,7 @@ from tunesmith.doctor.probes.watcher_ledger import Ledger, Sink, points
 from tunesmith.doctor.probes.watcher_loss import Seen, Tap, scale_of, seen_in
 from tunesmith.doctor.probes.watcher_noise import Noise
 from tunesmith.doctor.probes.watcher_outputs import Outputs
-from tunesmith.doctor.probes.watcher_replay import replayed
+from tunesmith.doctor.probes.watcher_replay import replay
 from tunesmith.doctor.probes.watcher_view import (
     entry,
     facts_of,
@@ -143,6 +143,7 @@ class Watcher:
         self._handles: list[Any] = []
         self._tap = Tap(self._tapped)
         self._look: Look | None = None
+        self._closing: Look | None = None  # of the update just made, which `step` may still tell something of
         self._light = False
         self._light_paid = 0.0
         self._scale: float | Tensor = 1.0  # of the loss that is run backwards
@@ -229,10 +230,10 @@ class Watcher:
         self._pending.append(value)
         if not self._run_back and self._tap.is_open and self._counted:
             self._order = self._order or "after"
-        look = self._look
+        counted, self._counted = self._counted, False
+        look, self._closing = self._closing if counted else self._look, None
         if look is not None and (inputs is not None or target is not None):
             self._given(look, inputs, target)
-        counted, self._counted = self._counted, False
         if counted and self._order != "before":
             self._flush_pending(self.steps)
         if self._onlookers and (counted or self._order == "before") and self._told_at < self.steps:
@@ -320,6 +321,10 @@ class Watcher:
         if look is not None:
             for handle in look.handles:
                 handle.remove()
+            look.handles.clear()
+            if look.told:
+                look.result = look.target = None
+            look.inputs = None if look.inputs is None else True
         if self._said or self.loop:
             self._tap.close()
 
@@ -360,12 +365,12 @@ class Watcher:
         self.activations.detach()
         look.forward = True
         if is_compiled(module):
-            with replayed(inside(module)) as model:
-                self.activations.attach(model, look.step)
-                try:
-                    model(*given, **named)
-                finally:
-                    self.activations.detach()
+            model = inside(module)
+            self.activations.attach(model, look.step)
+            try:
+                replay(model, given, named)
+            finally:
+                self.activations.detach()
             self.activations.seconds = 0.0
         output = first_tensor(result)
         if output is not None:
@@ -582,10 +587,11 @@ class Watcher:
             self._flush_pending(self.steps)
         if self._order == "before":
             self._counted = False
-        look = self._look
+        look, self._closing = self._look, None
         if look is not None:
             self._finish(look, now)
             self._disarm()
+            self._closing = look
         elif self._light:
             spent = self._excess(self._light_paid, now)
             self.budget.pay("light", spent)

@@ -100,7 +100,8 @@ def activation_behind(tensor: Tensor) -> tuple[Any, str] | None:
         name = node.name()
         if name in NODES:
             return node, NODES[name]
-        if not any(part in name for part in PASSING) or not node.next_functions:
+        scaled = name == "MulBackward0" and node.next_functions[1][0] is None  # dropout, or a constant
+        if not (scaled or any(part in name for part in PASSING)) or not node.next_functions:
             return None
         node = node.next_functions[0][0]
     return None
@@ -167,7 +168,8 @@ class Activations:
         behind = activation_behind(taken)
         where = self._before[0]
         if behind is not None and where and not any(behind[0] is node for node in self._nodes):
-            self._active(where, behind[1], taken.detach(), self._before[1] and taken.dim() > 2, BOUNDS.get(behind[1]))
+            made = getattr(behind[0], "_saved_result", taken).detach()  # before dropout and pools
+            self._active(where, behind[1], made, self._before[1] and made.dim() > 2, BOUNDS.get(behind[1]))
 
     def _spread(self, name: str, output: Tensor, channels_first: bool) -> None:
         units = by_unit(some_rows(output.detach()), channels_first).float()

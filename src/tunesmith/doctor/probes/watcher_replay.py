@@ -1,7 +1,6 @@
 """A forward pass beside the run, for models whose own pass cannot be looked into because it is compiled."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,16 +8,12 @@ from torch import nn
 from tunesmith.records.state import random_state, set_random_state
 
 
-@contextmanager
-def replayed(model: nn.Module) -> Iterator[nn.Module]:
-    """The model, run without compiler and gradient inside the `with`; buffers and generators are put back."""
+def replay(model: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Calls the model without compiler and gradient, on copies of its buffers; the generators are put back."""
     random = random_state()
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     try:
         with torch.no_grad(), torch.compiler.set_stance("force_eager"):
-            yield model
+            torch.func.functional_call(model, buffers, given, named)
     finally:
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
         set_random_state(random)

@@ -128,7 +128,7 @@ class Weights:
                 yield "update_ratio", name, float(ratio[i])
                 yield "moved", name, float(moved[i])
         if len(rows) > 3:
-            zeros = self.by_layer(rows[3]) / np.maximum(self.by_layer(np.asarray(self.pieces.sizes, float)), 1)
+            zeros = self.by_layer(np.rint(rows[3])) / np.maximum(self.by_layer(np.asarray(self.pieces.sizes, float)), 1)
             for i, name in enumerate(self.layout.names):
                 yield "zero_gradient", name, float(zeros[i])
 
