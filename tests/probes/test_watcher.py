@@ -209,7 +209,7 @@ def trained(make, loop, watched, optimizer=adam, **more):
     sink = Sink()
     watcher = Watcher(model, [made], sink, overhead=10.0, **more) if watched else None
     if watcher is not None:
-        watcher.budget.expect(\"heap\", 1e9)
+        watcher.budget.expect("heap", 1e9)
         watcher.attach()
     loop(model, made, watcher.step if watcher is not None else lambda loss: None)
     if watcher is not None:
@@ -277,7 +277,7 @@ def test_the_watch_takes_itself_away_without_a_trace(raised):
     before = copy.copy(traces(model, optimizer))
     watcher = Watcher(model, [optimizer], Sink(), loss_fn=nn.CrossEntropyLoss(), overhead=10.0)
 
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     if raised:  # in the midst of a forward pass, with all hooks on
         with pytest.raises(RuntimeError):
@@ -311,7 +311,7 @@ def test_a_watched_model_can_be_copied_and_pickled():
     model = mlp()
     optimizer = adam(model)
     watcher = Watcher(model, [optimizer], Sink(), overhead=10.0)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     COPIES.clear()
 
@@ -331,7 +331,7 @@ def test_a_forgotten_watch_keeps_nothing_alive():
     model = mlp()
     optimizer = adam(model)
     watcher = Watcher(model, [optimizer], Sink(), overhead=10.0)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     plain(model, optimizer, watcher.step)
     references = [weakref.ref(model), weakref.ref(optimizer), weakref.ref(model[0].weight)]
@@ -347,7 +347,7 @@ def test_between_two_looks_nothing_hangs_on_the_model():
     model = mlp()
     optimizer = adam(model)
     watcher = Watcher(model, [optimizer], Sink(), overhead=1e-9)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     attached = []
     for x, y in batches(14):
@@ -370,7 +370,7 @@ def test_the_loss_is_that_of_each_update_whether_step_comes_before_or_after():
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         sink, expected = Sink(), []
         watcher = Watcher(model, [optimizer], sink)
-        watcher.budget.expect(\"heap\", 1e9)
+        watcher.budget.expect("heap", 1e9)
         watcher.attach()
         for x, y in batches(9):
             optimizer.zero_grad()
@@ -393,7 +393,7 @@ def test_without_step_the_loss_is_read_off_the_backward_pass():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     sink, expected = Sink(), []
     watcher = Watcher(model, [optimizer], sink)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     scaler = torch.amp.GradScaler("cpu", init_scale=256.0)
     for x, y in batches(9):
@@ -421,7 +421,7 @@ def test_the_gradient_is_that_before_clipping():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     sink, expected = Sink(), []
     watcher = Watcher(model, [optimizer], sink, overhead=10.0)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     for x, y in batches(5):
         optimizer.zero_grad()
@@ -445,7 +445,7 @@ def test_steps_that_a_scaler_skips_are_no_updates():
     optimizer = adam(model)
     sink = Sink()
     watcher = Watcher(model, [optimizer], sink, overhead=10.0)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
     for place, (x, y) in enumerate(batches(6)):
@@ -464,7 +464,7 @@ def test_two_optimizers_are_one_update_when_both_have_stepped():
     both = [torch.optim.SGD(model[0].parameters(), lr=0.1), torch.optim.SGD(model[3].parameters(), lr=0.2)]
     sink = Sink()
     watcher = Watcher(model, both, sink, overhead=10.0)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     for x, y in batches(6):
         model.zero_grad()
@@ -503,7 +503,7 @@ def test_gradients_that_were_never_cleared_are_seen():
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
         sink = Sink()
         watcher = Watcher(model, [optimizer], sink, overhead=10.0)
-        watcher.budget.expect(\"heap\", 1e9)
+        watcher.budget.expect("heap", 1e9)
         watcher.attach()
         for x, y in batches(8):
             if cleared:
@@ -525,7 +525,7 @@ def test_an_evaluation_by_the_fast_path_of_attention_is_left_alone():
         expected = model(x)
     optimizer = adam(model)
     watcher = Watcher(model, [optimizer], Sink(), overhead=10.0)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
 
     with torch.no_grad():
@@ -547,7 +547,7 @@ def test_onlookers_are_called_after_each_update():
 
     watcher = Watcher(model, [optimizer], sink)
     watcher.register(onlooker)
-    watcher.budget.expect(\"heap\", 1e9)
+    watcher.budget.expect("heap", 1e9)
     watcher.attach()
     plain(model, optimizer, watcher.step)
     watcher.detach()
