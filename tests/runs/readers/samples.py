@@ -1177,3 +1177,63 @@ add(
     TRAIN_VAL,
     runs=2,
 )
+
+# Odds and ends
+
+add("loss_after_an_epoch", "out.log", lines("Loss after epoch {e}: {L:.6f}\n", E5), "epoch", {"train loss": falls(E5)})
+add(
+    "cost_after_an_iteration",
+    "out.log",
+    lines("Cost after iteration {s}: {L:.6f}\n", E5, s=lambda e: 100 * e) + "Accuracy: 0.98\n",
+    "step",
+    {"train loss": falls(E5)},
+    steps={"train loss": [100, 200, 300, 400, 500]},
+)
+add("index_of_pandas", "log.csv", ",loss,accuracy,val_loss\n" + lines("{e},{L},{A},{V}\n", E5), "row", TRAIN_VAL)
+add(
+    "models_in_turn",
+    "log.csv",
+    "model,epoch,val_acc\n" + "".join(f"{name},{e},{rise(e)}\n" for e in E5 for name in ("resnet", "vgg")),
+    "epoch",
+    {"val accuracy": rises(E5)},
+    runs=2,
+)
+add(
+    "types_that_are_parts",
+    "log.jsonl",
+    "".join(
+        json.dumps({"step": e, "type": kind, "loss": fall(e) + more}) + "\n"
+        for e in E5
+        for kind, more in (("train", 0.0), ("eval", 0.1))
+    ),
+    "step",
+    TRAIN_VAL,
+)
+add(
+    "steps_and_values",
+    "log.json",
+    json.dumps(
+        {
+            "train_loss": {"steps": [10 * e for e in E5], "values": falls(E5)},
+            "val_loss": {"steps": [20, 40], "values": falls((2, 4))},
+        }
+    ),
+    "step",
+    {"train loss": falls(E5), "val loss": falls((2, 4))},
+    steps={"val loss": [20, 40]},
+)
+add("parts_alone", "out.log", lines("epoch: {e} train: {L:.4f} valid: {V:.4f}\n", E5), "epoch", TRAIN_VAL)
+add(
+    "a_line_a_number",
+    "out.log",
+    lines("epoch = {e}\ntrain loss = {L:.4f}\nval loss = {V:.4f}\nval accuracy = {A:.3f}\n\n", E5),
+    "epoch",
+    TRAIN_VAL | {"val accuracy": rises(E5)},
+)
+add(
+    "wall_clock_and_errors",
+    "log.csv",
+    "iter,time,train_loss,test_loss,train_err,test_err\n" + lines("{s},{s},{L},{V},{A},{A}\n", E5, s=lambda e: 100 * e),
+    "step",
+    TRAIN_VAL | {"val error": rises(E5)},
+)

@@ -143,7 +143,7 @@ def with_parts(found: Judged, seen: Mapping[Key, Seen]) -> None:
         elif "train" in siblings or held or seldom(seen[key], often) or apart(found, seen, key):
             part = "val" if "val" in held or not held else "test"
             guessed.append(key[0])
-        elif not trained and not plain_loss and not held:
+        elif not trained and not plain_loss and not held and role.name not in LOWER_IS_BETTER:
             part = "val"
         found.roles[key] = role.at(part)
     if guessed:

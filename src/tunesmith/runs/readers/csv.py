@@ -226,9 +226,8 @@ class Table:
         """A batch, or several where another header stands among the rows."""
         width = len(self.header)
         self.short_at_end = False
-        if set(map(len, chunk)) == {width} and not any(
-            row[0][:1].isalpha() or row[0][:1] in COMMENTED for row in chunk
-        ):
+        plain = list(self.form.header) not in chunk and set(map(len, chunk)) == {width}
+        if plain and not any(row[0][:1].isalpha() or row[0][:1] in COMMENTED for row in chunk):
             yield from self._batch(chunk)
             return
         good: list[list[str]] = []

@@ -122,6 +122,8 @@ class Gathering:
                 self.frames[role.kind].append(column)
         if new:
             self.frames["step"].sort(key=_rank)
+            if not self.frames["run"] and not self.rows:
+                self._runs_by_course(batch)
             if not self.frames["step"] and not self.frames["epoch"] and not self.rows:
                 self._count_by_course(batch)
 
@@ -159,6 +161,19 @@ class Gathering:
                 self.roles[column] = Role(kind="step", known=False)
                 self.frames["step"].append(column)
                 self.by_course = True
+                return
+
+    def _runs_by_course(self, batch: Batch) -> None:
+        """A column of few words that tells rows of one step apart, as the names of models side by side."""
+        step, epoch = self._frame(batch, "step"), self._frame(batch, "epoch")
+        at = list(zip(np.nan_to_num(step, nan=-1).tolist(), np.nan_to_num(epoch, nan=-1).tolist(), strict=True))
+        if len(set(at)) == len(at) or batch.lanes or not (self.frames["step"] or self.frames["epoch"]):
+            return
+        for column, cells in batch.texts.items():
+            told = self.roles[column].kind in ("value", "fact") and 1 < len(set(cells)) <= batch.rows / 2
+            if told and all(cells) and len(set(zip(at, cells, strict=True))) == len(at):
+                self.roles[column] = Role(kind="run", name="run")
+                self.frames["run"].append(column)
                 return
 
     def _keep_settings(self, batch: Batch) -> None:

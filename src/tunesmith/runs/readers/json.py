@@ -25,6 +25,10 @@ from tunesmith.runs.readers.settings import facts_of
 from tunesmith.runs.readers.shaping import Log, histories
 
 LARGE = 64 << 20  # bytes; assumption: what is longer is read in pieces
+PAIRED = {
+    "steps": ("steps", "step", "iterations", "iters", "iter", "epochs", "epoch", "x"),
+    "values": ("values", "value", "y", "losses"),
+}
 NUMBERED = re.compile(r"^\s*(?:epoch|step|iter|iteration|round)?[_\- ]*(\d+)\s*$", re.IGNORECASE)
 
 
@@ -35,6 +39,7 @@ class Content:
     columns: dict[str, Any] = field(default_factory=dict)
     records: list[Any] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    pairs: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # steps and values of one curve
 
 
 def takes(path: Path, head: bytes) -> bool:
@@ -70,6 +75,7 @@ def read(path: Path, roles: Roles) -> list[History]:
         lengths = sorted({len(column) for column in content.columns.values()})
         gathered.take(columnwise(content.columns))
         gathered.take(batches(records))
+        gathered.take(of_pair(name, *pair) for name, pair in content.pairs.items())
         said = [Notice("readers.lengths", lengths=", ".join(map(str, lengths)))] if len(lengths) > 1 else []
         facts = facts_of(content.settings) | records.facts
         found += histories(gathered, Log("json", f"{path}: {name}" if name else str(path), facts, (*notices, *said)))
@@ -186,7 +192,9 @@ def content_of(document: Mapping[str, Any], stem: str) -> Content:
         for name, one in value.items():
             name = str(name)
             whole = prefix + name
-            if is_series(one):
+            if isinstance(one, dict) and (pair := pair_of(one)):
+                content.pairs[whole] = pair
+            elif is_series(one):
                 numbers = one.values() if isinstance(one, dict) else one
                 content.columns[whole] = [cell_number(v) for v in numbers]
             elif isinstance(one, list) and one and isinstance(one[0], dict):
@@ -206,6 +214,20 @@ def content_of(document: Mapping[str, Any], stem: str) -> Content:
     for name in [name for name, column in content.columns.items() if len(column) < longest and not role_of(name).known]:
         content.settings[name] = content.columns.pop(name)  # as the epochs at which phases begin: no curve
     return content
+
+
+def pair_of(value: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """Steps and values, where that is all that a dictionary holds beside times."""
+    by_kind = {kind: [v for k, v in value.items() if k.casefold() in names] for kind, names in PAIRED.items()}
+    steps, values = by_kind["steps"], by_kind["values"]
+    if (
+        len(steps) == len(values) == 1
+        and is_series(steps[0])
+        and is_series(values[0])
+        and len(steps[0]) == len(values[0])
+    ):
+        return steps[0], values[0]
+    return None
 
 
 def nested(name: str, rows: Sequence[Sequence[Any]]) -> dict[str, list[float]]:
@@ -239,6 +261,15 @@ def columnwise(columns: Mapping[str, Any]) -> Iterator[Batch]:
             }
             numbers = {name: (values, there(columns.get(name), begin, rows)) for name, values in kept.items()}
             yield Batch(rows, numbers, lanes=[str(length)] * rows)
+
+
+def of_pair(name: str, steps: Any, values: Any) -> Batch:
+    cells = {"step": np.asarray(steps, np.float64), name: np.asarray([cell_number(v) for v in values], np.float64)}
+    return Batch(
+        len(values),
+        {column: (found, np.ones(len(values), bool)) for column, found in cells.items()},
+        lanes=[name] * len(values),
+    )
 
 
 def there(column: Any, begin: int, rows: int) -> Mask:

@@ -48,7 +48,7 @@ OF_ROWS = re.compile(
     r"^\s+(?:[a-z]+\s+)?(?:images?|samples?|examples?|pictures?|rows?|sentences?|points?)\b[^,;|]*[:=]?\s*(?:is|was)?\s*$",
     re.IGNORECASE,
 )
-EDGE = " \t:=*'\"`~>-#•·+.&≈"
+EDGE = " /\t:=*'\"`~>-#•·+.&≈"
 PROGRESS = "progress"  # the name of a count without one, as `640/60000` and of bars
 ZEROS = str.maketrans("123456789", "000000000")
 MOST_SHAPES = 20000
@@ -87,6 +87,7 @@ class Label:
 
     text: str
     role: Role
+    rest: str = ""  # of `loss after epoch 3: 0.5` the loss, whose number comes next
 
 
 class Reader:
@@ -200,8 +201,9 @@ class Reader:
             if number is None or at in taken:
                 continue
             label = self._label(texts, at, numbers, number)
-            if carried and not (label.text and label.role.kind == "value" and label.role.known):
-                label, carried = carried, None
+            if carried and not (label.text and label.role.kind in ("value", "step", "epoch") and label.role.known):
+                label = carried
+            carried = Label(label.rest, role_of(label.rest)) if label.rest else None
             if (
                 label.role.kind == "value"
                 and label.role.known
@@ -348,7 +350,7 @@ class Reader:
                 return Label(after, role_of(after))
         last = text.rpartition(" ")[2].casefold()
         if role.kind == "value" and last in words.STEP | words.EPOCH and AT_A_COUNT.search(text) and number.isdigit():
-            return Label(last, role_of(last))  # `validation loss at iteration 100`
+            return Label(last, role_of(last), AT_A_COUNT.sub("", text).strip())  # `validation loss at iteration 100`
         bar = (right[:1].isascii() and right[:1].isalpha() and bool(UNITS.match(right))) or (
             right.startswith("%") and text.casefold() != PROGRESS
         )

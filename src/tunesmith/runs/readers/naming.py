@@ -99,6 +99,8 @@ def role_of(column: str) -> Role:
     >>> [str(role_of(name)) for name in ("val_loss", "train/box_loss", "lr/pg0", "epoch_time", "loss_scale", "Epoch")]
     ['val loss', 'train loss term box', 'lr', 'ignore', 'ignore', 'epoch']
     """
+    if column == "" or column.startswith("Unnamed: "):  # the index that pandas writes
+        return IGNORE
     if column.endswith(("__MIN", "__MAX")):  # a spreadsheet of W&B: lowest and highest of what a point stands for
         return IGNORE
     names = split(column)

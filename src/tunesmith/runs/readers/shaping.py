@@ -86,8 +86,8 @@ def no_curve(gathered: Gathering) -> str:
 
 def refuse_tables_of_runs(gathered: Gathering, found: Judged) -> None:
     """Rows that stand for whole runs (settings that change from row to row, no step), or data sets."""
-    counted = (gathered.frames["step"] and not gathered.by_course) or gathered.frames["epoch"]
-    if gathered.asked or counted or gathered.rows < 2:
+    counted = gathered.frames["step"] or gathered.frames["epoch"]
+    if gathered.asked or (counted and not gathered.by_course) or gathered.rows < 2:
         return
     changing = [
         c
@@ -97,7 +97,7 @@ def refuse_tables_of_runs(gathered: Gathering, found: Judged) -> None:
     unknown = [key[0] for key, role in found.roles.items() if role.kind == "value" and not role.known]
     curves = [key[0] for key, role in found.roles.items() if is_curve(role)]
     changing += [gathered.named_rows] if gathered.named_rows else []
-    if changing or len(unknown) > 2 + 2 * len(curves):
+    if changing or (not counted and len(unknown) > 2 + 2 * len(curves)):
         named = ", ".join((changing or unknown)[:6])
         raise DataError(
             f"{gathered.source} is no training curve but a table: no column counts steps or epochs, and {named} change from row to row; "

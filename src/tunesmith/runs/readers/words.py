@@ -74,7 +74,7 @@ PHRASES: dict[str, str] = {
 
 TRAIN = _all("train training trn tr trng fit learn entrenar")
 VAL = _all(
-    "val valid validation eval evaluation evaluate validate validating evaluating dev holdout heldout vld va vali"
+    "val valid validation eval evaluation evaluate validate validating evaluating dev holdout heldout vld va vali vl"
 )
 TEST = _all("test testing tst te")
 
@@ -131,7 +131,7 @@ CONFIG = _all(
 )
 RUN = _all("run runid trial experiment exp job jobid")
 FOLD = _all("fold kfold folds cv")
-PART = _all("mode phase split stage part subset set dataset")
+PART = _all("mode phase split stage part subset set dataset type kind")
 
 METRICS: dict[str, str] = {
     "acc": "accuracy", "accu": "accuracy", "accuracy": "accuracy", "accs": "accuracy", "accuracies": "accuracy", "top": "accuracy",
@@ -157,7 +157,7 @@ LOSS = _all("loss losses lossv nll xent crossentropy ce bce cost objective elbo 
 FILLERS = _all(
     "avg avr average averaged mean total running smoothed smooth ema value values batch current cur is the of on in at to for so far set "
     "final global overall sum "
-    "main all rate was now and with a an mini over data split per_epoch epochly last results result iteration epochs metrics metric categorical "
+    "main all done rate was now and with a an mini over data split per_epoch epochly last results result iteration epochs metrics metric categorical "
     "de da du des den der das la le el di do em en est es ist на при reached reaches became got equals about "
     "sparse binary multiclass macro micro weighted s training's dataset subset info model net k topk end log logs this each"
 )
