@@ -3,7 +3,8 @@
 The logs are those of a public collection (permissive licences, `index.csv` names repository and path of each), read as they come,
 without a word on their columns. `TUNESMITH_SHARED` names their folder. A log is *met* where what is said names what the person saw
 (`EXPECTED`, a list by tag: one of the faults, at any severity; nothing above a note of a sound run; the notice of one that cannot be
-judged). The times are those of reading and judging in one process that is already warm.
+judged). The logs were looked at while the rules were written: the table
+shows what is said of real logs, not how well the rules travel. The times are those of reading and judging in one process that is already warm.
 """
 
 import csv

@@ -37,6 +37,12 @@ def test_a_score_that_stays_while_the_loss_goes():
     assert [one.message for one in found("loss.mismatch", run)] == ["curves.parted"]
 
 
+def test_a_loss_that_comes_down_to_guessing_beside_guesses_agrees():
+    assert not found(
+        "loss.mismatch", history(train=falling(20, 80, 2.35), val=falling(20, 80, 2.35), accuracy=flat(20, 0.1))
+    )
+
+
 def test_a_flat_accuracy_beside_a_loss_that_falls_a_little_is_learning():
     assert not found(
         "loss.mismatch", history(train=falling(20, 0.7, 0.5), val=falling(20, 0.7, 0.5), accuracy=flat(20, 0.55))

@@ -79,6 +79,30 @@ def test_weights_that_stand_still_make_the_optimizer_a_candidate():
     assert symptom.next_probe is not None
 
 
+def test_what_a_watch_measured_rules_out_with_its_number():
+    watched = {
+        "input_max": np.full(20, 2.5),
+        "input_std": np.full(20, 1.0),
+        "update_ratio": np.full(20, 2e-3),
+        "moved": np.full(20, 0.1),
+    }
+    run = history("step", updates=flat(600, 0.693, 0.01), facts={"classes": 2, "watched": True}, **watched)
+
+    symptom = next(one for one in diagnosed(run) if one.fault == "loss.plateau_at_chance")
+
+    assert {"data.unscaled_inputs", "lr.too_low", "optim.unregistered_params"} <= set(symptom.ruled_out)
+    assert 2.5 in [one.value for one in symptom.evidence if one.name == "inputs_scaled"]
+
+
+def test_inputs_that_were_seen_to_be_numbers_leave_the_operations():
+    run = history("step", updates=np.full(50, np.nan), input_max=np.full(5, 2.0))
+
+    found = diagnosed(run)
+
+    assert found[0].fault == "numerics.unsafe_op"
+    assert "data.nonfinite" not in [one.fault for one in found if one.severity != "note"]
+
+
 def test_candidates_of_a_log_are_never_errors_and_of_different_families():
     found = diagnosed(history(train=np.exp(np.linspace(0, 5, 30))))
     candidates = [one for one in found if one.fault not in ("loss.diverging",) and one.severity != "note"]

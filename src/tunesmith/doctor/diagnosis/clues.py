@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunesmith.doctor.diagnosis.chance import guessed, known, scores_at_chance
+from tunesmith.doctor.diagnosis.data_unshuffled import one_class
+from tunesmith.doctor.diagnosis.inside import first_values, over_layers, typical
 from tunesmith.doctor.diagnosis.loss_mismatch import of_classes
 from tunesmith.doctor.diagnosis.rates import course
 from tunesmith.doctor.diagnosis.smoothing import noise, slope
@@ -332,6 +334,65 @@ def rings(seen: View) -> Clue | None:
     return Clue("rings", turns, 0.3) if 0.05 < turns < 0.3 else None
 
 
+# What a watched run measured, and what is as it should be: it rules causes out.
+
+
+def inputs_finite(seen: View) -> Clue | None:
+    """Every batch that was looked at held numbers."""
+    one = seen.history.get("input_max")
+    return (
+        Clue("inputs_finite", float(one.values.max()), np.inf)
+        if one is not None and np.isfinite(one.values).all()
+        else None
+    )
+
+
+def inputs_scaled(seen: View) -> Clue | None:
+    """Inputs of about unit size."""
+    largest, spread = typical(seen.history, "input_max"), typical(seen.history, "input_std")
+    if largest is None or spread is None or not (largest < 10 and 0.05 < spread < 5):
+        return None
+    return Clue("inputs_scaled", largest, 10.0)
+
+
+def targets_scaled(seen: View) -> Clue | None:
+    """Targets of about unit size."""
+    spread = typical(seen.history, "target_std")
+    return Clue("targets_scaled", spread, 10.0) if spread is not None and 0.05 < spread < 5 else None
+
+
+def updates_usual(seen: View) -> Clue | None:
+    """Updates of a usual length from the first one on."""
+    first, ratio = first_values(seen.history, "update_ratio"), typical(seen.history, "update_ratio")
+    if first is None or ratio is None or not (first < 0.2 and 1e-4 < ratio < 0.1):
+        return None
+    return Clue("updates_usual", ratio, 1e-3)
+
+
+def all_moved(seen: View) -> Clue | None:
+    """Every layer that was measured has left its start."""
+    found = [float(kept.values[-1]) for one in seen.history.all("moved") if len(kept := one.finite)]
+    return Clue("all_moved", min(found), 1e-4) if found and min(found) > 1e-4 else None
+
+
+def labels_mixed(seen: View) -> Clue | None:
+    """The labels of a batch are as mixed as all of them."""
+    share = one_class(seen.history)
+    return Clue("labels_mixed", share, 0.8) if share is not None and share > 0.8 else None
+
+
+def units_awake(seen: View) -> Clue | None:
+    """No layer has many units that are 0 on every row."""
+    found = over_layers(seen.history, "dead_fraction")
+    return Clue("units_awake", float(found.max()), 0.3) if found is not None and float(found.max()) < 0.3 else None
+
+
+def units_free(seen: View) -> Clue | None:
+    """No layer has many units at the ends of their range."""
+    found = over_layers(seen.history, "saturated_fraction")
+    return Clue("units_free", float(found.max()), 0.3) if found is not None and float(found.max()) < 0.3 else None
+
+
 def _classes(seen: View) -> bool:
     return any(of_classes(score) for score in (*seen.scores, *seen.own_scores))
 
@@ -371,4 +432,12 @@ TESTS: tuple[Test, ...] = (
     train_wanders,
     numbers,
     rings,
+    inputs_finite,
+    inputs_scaled,
+    targets_scaled,
+    updates_usual,
+    all_moved,
+    labels_mixed,
+    units_awake,
+    units_free,
 )

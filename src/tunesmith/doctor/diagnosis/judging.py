@@ -14,6 +14,7 @@ from tunesmith.doctor.diagnosis.views import FEWEST, View, view
 from tunesmith.records import Finding, Findings
 from tunesmith.records.messages import render
 from tunesmith.runs.history import History
+from tunesmith.runs.notice import said_in
 
 # What a run may still put right by going on; nothing is said of it before its end.
 AT_THE_END = frozenset(
@@ -48,7 +49,7 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
     cannot tell, as ids of messages; `notices` says it in words. With `only` the rules named speak for themselves: nothing is concluded.
     """
     seen = view(history)
-    told = Findings(notices=list(history.notices))
+    told = Findings(notices=[said_in(one, language) for one in history.notices])
     wanted = None if only is None else set(only)
     silenced = early(history)
     there = {one.name for one in history.curves if len(one)}

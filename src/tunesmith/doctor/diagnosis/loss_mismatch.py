@@ -109,7 +109,7 @@ def _parted(seen: View) -> list[Finding]:
             for score in scores
             if score not in moved and of_classes(score) and len(score) >= FEWEST and low(score)
         ]
-        if still and not moved and loss.end < loss.start - 0.5 * loss.drop:
+        if still and not moved and loss.end < loss.start - 0.5 * loss.drop and not _guesses(loss, still[0]):
             score = still[0]
             return [
                 told(
@@ -131,6 +131,12 @@ def _parted(seen: View) -> list[Finding]:
                 )
             ]
     return []
+
+
+def _guesses(loss: Curve, score: Curve) -> bool:
+    """Whether the loss came down to what guessing costs, and the score is that of guessing: they do agree."""
+    share = score.end / (100.0 if float(score.level.max()) > 1.5 else 1.0)
+    return score.series.name == "accuracy" and 0 < share < 1 and 0.9 < loss.end / -math.log(share) < 1.3
 
 
 def _always_zero(history: History) -> list[Finding]:

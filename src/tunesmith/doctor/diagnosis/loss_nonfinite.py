@@ -21,7 +21,7 @@ from tunesmith.runs.history import History, Series
 
 @rule("loss.nonfinite", needs=("loss",))
 def loss_nonfinite(history: History) -> Iterator[Finding]:
-    born = origins(history)
+    born = [one for one in origins(history) if one["fault"] != "loss.nonfinite"]
     for one in _seen(history):
         yield replace(one, caused_by=str(born[0]["fault"])) if born else one  # seen from inside: no guess
 

@@ -71,6 +71,14 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
         "lr.too_low": -0.5,
     },
     "rate_small": {"lr.bad_schedule": 4.0},
+    "inputs_finite": {"data.nonfinite": -4.0},
+    "inputs_scaled": {"data.unscaled_inputs": -3.0, "data.outliers": -1.0},
+    "targets_scaled": {"data.unscaled_targets": -4.0},
+    "updates_usual": {"lr.too_low": -2.0, "lr.too_high": -1.0, "optim.bad_hyperparameters": -0.7},
+    "all_moved": {"optim.unregistered_params": -2.0, "lr.too_low": -1.0},
+    "labels_mixed": {"data.unshuffled": -3.0},
+    "units_awake": {"act.dead_relu": -3.0},
+    "units_free": {"act.saturated": -3.0},
     "nonfinite_at_once": {
         "numerics.unsafe_op": 1.5,
         "data.nonfinite": 1.0,
@@ -393,9 +401,10 @@ def reasoned(found: Sequence[Finding], seen: View) -> list[Finding]:
     for one in kept:
         if _kind(one.fault) == "cause":
             evidence[one.fault] = max(evidence.get(one.fault, -SURE), log_odds(one))
-    believed = [one for one in beliefs(symptoms, told, evidence) if one.share >= FAINT]
-    against = tuple(one.fault for one in beliefs(symptoms, told, evidence) if _spoken_against(one))
-    kept = [_settled(one, believed, against) if one in open_cases else one for one in kept]
+    all_of_them = beliefs(symptoms, told, evidence)
+    believed = [one for one in all_of_them if one.share >= FAINT]
+    against = tuple(one.fault for one in all_of_them if _spoken_against(one))
+    kept = [_settled(one, all_of_them, against) if one in open_cases else one for one in kept]
     # overfitting is an answer by itself, unless something speaks for another one
     alone = set(symptoms) == {"fit.overfit"} and not any(one.name in ("learns_by_heart", *OPENING) for one in told)
     return kept + ([] if alone else _named(believed, kept, symptoms[0]))
@@ -434,7 +443,12 @@ def _settled(symptom: Finding, believed: Sequence[Belief], against: tuple[str, .
     probe = next((PROBES[one.fault] for one in believed if one.fault in PROBES), symptom.next_probe)
     listed = _candidates(symptom.fault)
     out = tuple(fault for fault in against if fault in listed)
-    return replace(symptom, ruled_out=tuple(dict.fromkeys((*symptom.ruled_out, *out))), next_probe=probe)
+    numbers = tuple(
+        Evidence(name=clue.name, value=clue.value, threshold=clue.threshold, source="speaks against")
+        for clue in dict.fromkeys(clue for one in believed if one.fault in out for clue in one.against)
+    )
+    ruled = tuple(dict.fromkeys((*symptom.ruled_out, *out)))
+    return replace(symptom, ruled_out=ruled, evidence=symptom.evidence + numbers, next_probe=probe)
 
 
 def _named(believed: Sequence[Belief], kept: Sequence[Finding], symptom: str) -> list[Finding]:
