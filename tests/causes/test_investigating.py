@@ -92,13 +92,16 @@ PLANTED = {
 }
 
 
+SLOW = ("rate_sweep, higher", "target_scaling", "default_optimizer", "shuffled", "more_capacity", "longer_run")
+
+
 def tried(brought, name, **about):
     bench = bench_of_program(brought)
     with bench.guarded():
         return investigated(bench, Clock(120.0), only=[name], **about)
 
 
-@pytest.mark.parametrize("case", PLANTED)
+@pytest.mark.parametrize("case", [pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in PLANTED])
 def test_undoing_the_planted_fault_cures(case):
     fault, make = PLANTED[case]
 
@@ -166,6 +169,7 @@ def test_no_budget_reaches_no_experiment():
     assert verdict.findings.unreached
 
 
+@pytest.mark.slow
 def test_two_faults_that_only_cure_together_are_told_together():
     model = tiny_weights()
     brought = program(

@@ -131,7 +131,7 @@ def test_roles_hold_columns_with_equals_signs():
 
 
 def test_a_program_that_diverges_is_diagnosed(said, module):
-    code, out, _ = said("diagnose", "--task", f"{module}:diverging", "--seconds", "20", "--json")
+    code, out, _ = said("diagnose", "--task", f"{module}:diverging", "--seconds", "200", "--json")
 
     found = json.loads(out)["findings"]
     assert code == 1
@@ -140,7 +140,7 @@ def test_a_program_that_diverges_is_diagnosed(said, module):
 
 
 def test_a_sound_program_exits_with_0(said, module):
-    code, out, _ = said("diagnose", "--task", f"{module}:sound", "--seconds", "20", width=120)
+    code, out, _ = said("diagnose", "--task", f"{module}:sound", "--seconds", "200", width=120)
 
     assert code == 0
     assert "error" not in out.splitlines()[-1]

@@ -55,8 +55,8 @@ def details(finding: Finding, language: str = "en") -> Iterator[str]:
             more = f" … ({len(places)} in all)" if len(places) > MOST_PLACES else ""
             yield f"{kind}: {shown}{more}"
     if finding.caused_by is not None:
-        yield f"follows from {finding.caused_by}"
-    yield f"{finding.status}, confidence {finding.confidence:.2f}"
+        yield render("told.follows_from", {"cause": finding.caused_by}, language)
+    yield render(f"told.{finding.status}", {"confidence": finding.confidence}, language)
     if finding.ruled_out:
         yield render("told.ruled_out", {"faults": ", ".join(finding.ruled_out)}, language)
     if finding.next_probe is not None:
@@ -70,7 +70,7 @@ def summary(found: Findings, seconds: float | None = None) -> Iterator[str]:
     told = ", ".join(
         counted(counts[severity], severity) for severity in ("error", "warning", "note") if counts[severity]
     )
-    looked = len(found.seconds) - len(found.skipped) - len(found.failed)
+    looked = len(set(found.seconds) - {*found.skipped, *found.failed})
     spent = duration(sum(found.seconds.values()))
     yield f"{counted(looked, 'check')} in {spent}: {told or 'nothing found'}"
     if found.unreached:
