@@ -24,3 +24,8 @@ class Notice(str):
     def text(self, language: str = "en") -> str:
         """The sentence in `language` (`en`, `zh`)."""
         return render(self.message, self.values, language)
+
+
+def said_in(notice: str, language: str) -> str:
+    """A notice in `language`; one that is plain text as it is."""
+    return notice.text(language) if isinstance(notice, Notice) else notice
