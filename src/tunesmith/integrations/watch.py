@@ -18,6 +18,7 @@ from tunesmith.runs.readers.own import history_of
 if TYPE_CHECKING:
     from tunesmith.doctor.probes.watcher import Onlooker
     from tunesmith.doctor.probes.watcher_ledger import Ledger
+    from tunesmith.doctor.probes.watcher_outputs import Outputs
 
 Say = Callable[[Finding, int], None]  # a finding, and the update after which it was made
 PARTS = ("val", "test", "train")
@@ -87,7 +88,8 @@ class Watch:
             num_classes=num_classes,
             first_step=first_step,
         )
-        self._end = weakref.finalize(self.watcher, _ended, self.watcher.ledger, sink, self._writer)
+        left = self.watcher.ledger, self.watcher.facts, self.watcher.outputs
+        self._end = weakref.finalize(self.watcher, _ended, *left, sink, self._writer)
         self.finite = FiniteWatch(model, optimizers, loss_fn=loss_fn, facts=self.watcher.facts, first_step=first_step)
         self.finite.attach()  # before the watcher: it counts an update before it is told of it
         self.watcher.register(self.finite)
@@ -219,10 +221,13 @@ class _Mean:
         return found
 
 
-def _ended(ledger: "Ledger", sink: Any, writer: RunWriter | MemoryWriter) -> None:
+def _ended(
+    ledger: "Ledger", facts: dict[str, Any], outputs: "Outputs", sink: Any, writer: RunWriter | MemoryWriter
+) -> None:
     """Model and optimizer are gone, or the program is at its end, and nobody closed the watch."""
     ledger.write(sink)
-    writer.set_status("failed" if getattr(sys, "last_type", None) is not None else "finished")
+    failed = getattr(sys, "last_type", None) is not None
+    writer.set_status("failed" if failed else "finished", facts=facts | outputs.facts | outputs.chance())
     writer.__exit__(None, None, None)
 
 

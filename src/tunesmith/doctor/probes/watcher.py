@@ -141,7 +141,8 @@ class Watcher:
         self._grads: dict[int, Grads] = {}
         self._onlookers: list[Onlooker] = []
         self._handles: list[Any] = []
-        self._tap = Tap(self._tapped)
+        self._tap = Tap(Door(self, "_tapped"))
+        weakref.finalize(self, self._tap.close)
         self._look: Look | None = None
         self._closing: Look | None = None  # of the update just made, which `step` may still tell something of
         self._light = False
