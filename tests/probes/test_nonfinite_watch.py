@@ -333,3 +333,30 @@ def test_a_compiled_model_is_gone_through_as_it_is_written():
 
     (one,) = seen.found
     assert (one.module, one.direction, one.step, one.op) == ("2", "forward", 3, "log")
+
+
+def test_a_model_that_raises_when_it_is_called_again_is_not_made_up_a_cause():
+    class Once(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.seen = net(), []
+
+        def forward(self, x):
+            self.seen.append(x[0, 0].item())
+            if len(self.seen) > len(set(map(str, self.seen))):
+                raise RuntimeError("this batch was seen before")
+            return self.body(x)
+
+    seen = train(Once(), batches(), change=spoiled)
+
+    (one,) = seen.found
+    assert (one.why, one.fault, one.step) == ("not_replayed", "loss.nonfinite", 4)
+    assert "seen before" in one.code
+
+
+def test_a_search_that_takes_too_long_is_cut_short(monkeypatch):
+    monkeypatch.setattr("tunesmith.doctor.probes.nonfinite_replay.LONGEST", -1.0)
+
+    (one,) = train(net(), batches(), change=spoiled).found
+
+    assert (one.module, one.step, one.cured) == ("input", 4, None)

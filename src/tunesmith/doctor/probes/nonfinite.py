@@ -96,6 +96,8 @@ def suspect(replay: Replay, passed: Passed) -> tuple[Birth | None, bool | None]:
         return None, None
     told = [one for one in left[:TRIED] if one.source not in ("constant", "gradient")]
     for one in told:
+        if replay.dear:
+            return left[0], None
         if any(not _again(replay, passed, [one], value).bad for value in STAND_INS[: 1 if one.source else 2]):
             return one, True
     return left[0], True if told and _with_its_like(replay, passed, told[0]) else None
@@ -109,6 +111,8 @@ def _with_its_like(replay: Replay, passed: Passed, first: Birth) -> bool:
     """Whether all is finite once the same operation is mended wherever it happens: a softmax in each of several blocks."""
     patched = [first]
     for _ in range(TRIED):
+        if replay.dear:
+            return False
         now = _again(replay, passed, patched, STAND_INS[0])
         if not now.bad:
             return True
@@ -240,7 +244,7 @@ def by_halving(replay: Replay, passed: Passed, count: int) -> tuple[int, ...]:
     left: list[Sequence[int]] = [range(count)]
     spent = 0
     backward = passed.bad == "gradient"
-    while left and spent < HALVINGS:
+    while left and spent < HALVINGS and not replay.dear:
         rows = left.pop()
         spent += 1
         told = replay.passed(rows=rows, traced=False, backward=backward)

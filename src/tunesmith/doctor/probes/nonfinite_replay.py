@@ -2,7 +2,9 @@
 
 import contextlib
 import sys
+import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tunesmith.doctor.probes.nonfinite_trace import STAND_INS, Birth, Modules, Trace, finite, floats, mended
 from tunesmith.doctor.probes.watcher_view import inside
+
+LONGEST = 30.0  # seconds that are spent on one batch; assumption
+
+
+OWN = frozenset(nn.Module().__dict__)  # what every module has
 
 
 class Replaying:
@@ -99,6 +106,14 @@ class Replay:
         None  # to go through it on, in the order of `model.parameters()`; None is as they are
     )
 
+    spent: float = 0.0  # seconds on all passes so far
+    failed: str = ""  # what a pass raised
+
+    @property
+    def dear(self) -> bool:
+        """Whether no more passes are worth their time."""
+        return self.spent > LONGEST
+
     def passed(
         self,
         *,
@@ -109,10 +124,15 @@ class Replay:
         stand_in: float = STAND_INS[0],
     ) -> Passed:
         """One pass; `patched` are births whose numbers are made finite, `rows` the rows of the batch that are used."""
+        began = time.perf_counter()
         with untouched(self.model, self.call):
             for one, old in zip(inside(self.model).parameters(), self.weights or (), strict=False):
                 one.data = old
-            return self._pass(list(patched), backward, traced, rows, stand_in)
+            passed = self._pass(list(patched), backward, traced, rows, stand_in)
+        self.spent += time.perf_counter() - began
+        if rows is None and not patched:
+            self.failed = passed.error
+        return passed
 
     def _pass(
         self, patched: list[Birth], backward: bool, traced: bool, rows: Sequence[int] | None, stand_in: float
@@ -199,6 +219,12 @@ def untouched(model: nn.Module, call: Call) -> Iterator[None]:
     weights = [(one, one.data) for one in inner.parameters()]
     attributes = [(module, dict(module.__dict__)) for module in inner.modules()]
     held = [(module, dict(module._buffers)) for module in inner.modules()]
+    containers = [
+        (value, value.copy())
+        for module in inner.modules()
+        for name, value in module.__dict__.items()
+        if type(value) in (list, dict, set, deque) and name not in OWN
+    ]
     gradients = [(one, one.grad) for one in inner.parameters()]
     devices = [torch.cuda.current_device()] if call.device_random is not None else []
     before, Replaying.now = Replaying.now, True
@@ -218,6 +244,8 @@ def untouched(model: nn.Module, call: Call) -> Iterator[None]:
                 del module.__dict__[name]
         for module, kept in held:
             module._buffers.update(kept)
+        for container, was in containers:
+            _put_back(container, was)
         with torch.no_grad():
             for one, old in buffers:
                 if not torch.equal(one, old):
@@ -228,6 +256,11 @@ def untouched(model: nn.Module, call: Call) -> Iterator[None]:
         for one, grad in gradients:
             if one.grad is not grad:
                 one.grad = grad
+
+
+def _put_back(container: Any, was: Any) -> None:
+    container.clear()
+    container.extend(was) if isinstance(container, list | deque) else container.update(was)
 
 
 def _eager() -> Any:

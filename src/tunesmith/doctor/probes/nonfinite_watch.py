@@ -114,7 +114,7 @@ class FiniteWatch:
         self._stepped: set[int] = set()
         self.loss_fn = loss_fn
         self.origins: list[Origin] = []
-        self._over = False  # training is spoiled, or enough was told
+        self._over = sharded(inside(model))  # training is spoiled, or enough was told
         self.steps = first_step  # updates made
         self._first = first_step
         self.late = late  # updates by which numbers arrive late where the device is the processor: for tests
@@ -454,7 +454,7 @@ class FiniteWatch:
         ]
         if broken:
             return self._of_broken(seen, broken)
-        grown = self._grown(seen.weights)
+        grown, failed = self._grown(seen.weights), ""
         for call in seen.calls:
             replay = self._replay(call, seen.weights)
             if self.loss_fn is not None and call is seen.calls[-1] and not call.name:
@@ -466,6 +466,13 @@ class FiniteWatch:
             found = looked_into(replay, step=seen.step, grown=grown)
             if found is not None and found.why != "bad_gradient":
                 return found
+            failed = failed or replay.failed
+        if failed:
+            return Origin(
+                module="", direction="forward", why="not_replayed", fault="loss.nonfinite", step=seen.step, code=failed
+            )
+        if _many():
+            return None  # what came in is that of another process, which tells it
         if not seen.gradient and not self._updated and self._skipped <= SKIPPED:
             return None  # one update left out: loss scaling does this
         last = self._replay(seen.calls[-1], seen.weights) if seen.calls else None
@@ -556,6 +563,20 @@ def sizes(model: nn.Module, weights: Sequence[Tensor] | None = None) -> dict[str
             values = weights[place] if weights is not None else one.detach()
             found[name] = float(torch.linalg.vector_norm(values.float())) / values.numel() ** 0.5
     return found
+
+
+def sharded(model: nn.Module) -> bool:
+    """Whether the model cannot be looked at without talking to other processes: its weights lie there, or norms gather over them."""
+    if not _many():
+        return False
+    modules = any("FullySharded" in type(one).__name__ or isinstance(one, nn.SyncBatchNorm) for one in model.modules())
+    return modules or any(hasattr(one, "device_mesh") for one in model.parameters())
+
+
+def _many() -> bool:
+    """Whether several processes train together."""
+    spread = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return spread and torch.distributed.get_world_size() > 1
 
 
 def _part(model: nn.Module, name: str, one: nn.Module) -> bool:
