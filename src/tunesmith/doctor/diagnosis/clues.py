@@ -11,7 +11,7 @@ from tunesmith.doctor.diagnosis.inside import first_values, over_layers, typical
 from tunesmith.doctor.diagnosis.loss_mismatch import of_classes
 from tunesmith.doctor.diagnosis.rates import course
 from tunesmith.doctor.diagnosis.smoothing import noise, slope
-from tunesmith.doctor.diagnosis.views import FEWEST, View, single
+from tunesmith.doctor.diagnosis.views import FEWEST, View, good, single
 
 FROZEN = 1e-5  # of its value: a held loss that is the same to the digits of a log; assumption
 
@@ -225,6 +225,8 @@ def learns_by_heart(seen: View) -> Clue | None:
         return None
     if train.drop < 0.1 * abs(train.start) or train.drop < 6 * train.noise or val.drop > 0.25 * train.drop:
         return None
+    if any(good(score) for score in seen.scores):
+        return None
     stuck = scores_at_chance(seen) is not None or all(
         score.drop < max(3 * score.noise, 0.08 * abs(1 - score.start)) for score in seen.scores if of_classes(score)
     )
@@ -236,23 +238,24 @@ def held_blown(seen: View) -> Clue | None:
     train, val = seen.train, seen.val
     if train is None or val is None or min(len(train), len(val)) < FEWEST or train.start <= 0:
         return None
+    if any(good(score) for score in seen.scores):  # certain of its few wrong answers: overfitting
+        return None
     ratio = float(np.median(val.level)) / train.start
     falls = train.end < 0.7 * train.start
     return Clue("held_blown", ratio, 5.0) if falls and ratio > 5 else None
 
 
 def held_jumps(seen: View) -> Clue | None:
-    """The held loss jumps about by more than the training loss fell in all."""
+    """The held loss jumps about by more than a third of what the training loss fell in all, and by a quarter of its own level."""
     train, val = seen.train, seen.val
     if train is None or val is None or min(len(train), len(val)) < 8:
         return None
     late = val.level[len(val) // 4 :]
     jump = noise(late)
-    return (
-        Clue("held_jumps", jump / max(train.drop, 1e-12), 0.3)
-        if jump > 0.3 * max(train.drop, 6 * train.noise)
-        else None
-    )
+    won = max(train.drop, 6 * train.noise, 1e-12)
+    if jump < max(0.3 * won, 0.25 * abs(float(np.median(late)))):
+        return None
+    return Clue("held_jumps", jump / won, 0.3)
 
 
 def swings_large(seen: View) -> Clue | None:

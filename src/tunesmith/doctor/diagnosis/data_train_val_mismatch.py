@@ -15,12 +15,11 @@ import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
 from tunesmith.doctor.diagnosis.telling import advice, number, told
-from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, view
+from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, good, view
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 FOLLOWS = 0.15  # of the way the training loss made, that the held one makes at its best; assumption
-GOOD = 0.5  # of the way from guessing to perfect, reached on the held part: then the parts agree; assumption
 APART = 0.5  # of that way, between the two at the first evaluations; assumption
 
 
@@ -70,8 +69,7 @@ def apart(train: Curve, val: Curve) -> bool:
 def _scores_follow(seen: View) -> bool:
     """Whether a held score is good, or got better by a good share of what there was to win: then it is overfitting."""
     for score in seen.scores:
-        low = 0.5 if "auc" in score.series.name or "balanced" in score.series.name else 0.0
-        if score.sign < 0 and 0 <= score.best <= 1 and (score.best - low) / (1 - low) > GOOD:
+        if good(score):
             return True
         top = 1.0 if score.sign < 0 and score.best <= 1.0 else score.best
         if score.drop > 6 * score.noise and score.drop > 0.25 * abs(top - score.start) and score.drop > 0.05:

@@ -24,6 +24,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 SLACK = 0.25  # focal losses: (1 - p)^2 = 1/4 at p = 1/2
+MOSTLY = 0.8  # of the evaluations in the second half; assumption
 GONE = 0.5  # of the loss, lost while the score did not move; assumption
 OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "auc", "roc_auc", "precision", "recall", "top_1", "top1")
 
@@ -80,9 +81,12 @@ def _impossible(seen: View) -> list[Finding]:
         ):
             continue
         top = 100.0 if score.level.max() > 1.5 else 1.0
-        share = float(np.median(score.level[-score.tail :])) / top
+        both, first, second = np.intersect1d(loss.series.steps, score.series.steps, return_indices=True)
+        costs, shares = loss.series.values[first], score.series.values[second] / top
+        below = (costs >= 0) & (costs < 0.3 * SLACK * math.log(2) * (1 - shares))
+        share = float(np.median(shares[len(both) // 2 :])) if len(both) else 1.0
         bound = SLACK * math.log(2) * (1 - share)
-        if 0 <= loss.end < 0.3 * bound and len(score) >= 2:
+        if len(both) >= 2 and below[len(both) // 2 :].mean() > MOSTLY:
             return [
                 told(
                     "loss.mismatch",

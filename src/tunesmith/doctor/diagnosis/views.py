@@ -13,6 +13,7 @@ from tunesmith.runs.quantities import LOWER_IS_BETTER
 POINTS = 60  # of a curve: enough for its shape, few enough for all pairs; assumption
 FEWEST = 4  # points of a curve below which nothing is said of its shape
 SURE = 4.0  # standard errors beyond which a difference is one
+GOOD = 0.5  # of the way from guessing to perfect; assumption
 AVERAGED = 5  # batches in a level from which on it speaks of the net and not of its rows; assumption
 NEVER = 1e-12  # below every noise
 
@@ -137,6 +138,12 @@ def curve(one: Series | None, sign: int = 1, points: int = POINTS) -> Curve | No
 def single(one: Curve) -> bool:
     """Whether its levels are those of single batches, or of so few that their noise is that of the rows drawn."""
     return one.series.per == "update" and one.each < AVERAGED
+
+
+def good(score: Curve) -> bool:
+    """Whether a score was at its best at least half of the way from guessing to perfect."""
+    low = 0.5 if "auc" in score.series.name or "balanced" in score.series.name else 0.0
+    return score.sign < 0 and 0 <= score.best <= 1 and (score.best - low) / (1 - low) > GOOD
 
 
 @dataclass(frozen=True, slots=True)
