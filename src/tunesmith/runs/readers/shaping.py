@@ -14,6 +14,7 @@ from tunesmith.runs.readers.behaviour import OF_THE_RUN, Judged, Seen, is_curve,
 from tunesmith.runs.readers.gathering import Gathering, Key
 from tunesmith.runs.readers.points import Column
 from tunesmith.runs.readers.roles import Role
+from tunesmith.runs.readers.settings import UNSET
 
 FEW_ROWS = 3  # assumption: from so many values of one position on, they are taken to follow each other within it
 
@@ -356,7 +357,7 @@ def facts(gathered: Gathering, found: Judged, log: Log, place: Places) -> dict[s
     told: dict[str, Any] = {}
     for column, (low, high, _) in gathered.settings.items():
         role = gathered.roles[column]
-        if role.kind == "fact" and low == high and role.name in SETTABLE and low > 0:
+        if role.kind == "fact" and low == high and role.name in SETTABLE and 0 < low < UNSET:
             told.setdefault(role.name, int(low) if low == int(low) else low)
     if place.anew and place.axis == "step" and place.length > 1:
         told["steps_per_epoch"] = int(place.length)
@@ -375,6 +376,8 @@ def shown(gathered: Gathering, found: Judged, whole: Columns) -> dict[str, str]:
     """What each column was taken for, in words a person can put behind `--map COLUMN=`; a name of the log's own in quotes."""
     roles = {}
     for column, role in gathered.roles.items():
+        if not column:
+            continue  # the index that pandas writes
         keys = [key for key in found.roles if key[0] == column]
         if keys:
             texts = dict.fromkeys(str(found.roles[key]) if found.roles[key].known else "not known" for key in keys)
