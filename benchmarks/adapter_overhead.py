@@ -18,7 +18,7 @@ import torch
 from tables import by_case, markdown
 from torch import nn
 
-PAIRS, ROWS, BATCH = 7, 1440, 64
+PAIRS, ROWS, BATCH = 5, 1440, 64
 EPOCHS = {"mlp": 30, "cnn": 6}
 TRAINERS = ("lightning", "transformers", "skorch")
 
