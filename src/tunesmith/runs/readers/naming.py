@@ -97,7 +97,7 @@ def role_of(column: str) -> Role:
     """The role that a name says.
 
     >>> [str(role_of(name)) for name in ("val_loss", "train/box_loss", "lr/pg0", "epoch_time", "loss_scale", "Epoch")]
-    ['val loss', 'train loss term box', 'lr', 'ignore', 'ignore', 'epoch']
+    ['val loss', 'train loss term box', 'lr', 'time', 'ignore', 'epoch']
     """
     if column == "" or column.startswith("Unnamed: "):  # the index that pandas writes
         return IGNORE

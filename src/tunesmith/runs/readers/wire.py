@@ -34,7 +34,7 @@ def checksum(data: bytes) -> int:
     """Masked CRC-32C.
 
     >>> hex(checksum(b"123456789"))  # CRC-32C is 0xe3069283
-    '0xc78a60c6'
+    '0xc78ab0e5'
     """
     crc = 0xFFFFFFFF
     for byte in data:
