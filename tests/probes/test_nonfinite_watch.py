@@ -360,3 +360,15 @@ def test_a_search_that_takes_too_long_is_cut_short(monkeypatch):
     (one,) = train(net(), batches(), change=spoiled).found
 
     assert (one.module, one.step, one.cured) == ("input", 4, None)
+
+
+def test_weights_that_were_bad_before_the_first_update_are_laid_at_no_update():
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 3))
+    with torch.no_grad():
+        model[0].weight[4] = math.nan
+    words = [(torch.tensor([[1], [4 if step == 6 else 2]]), torch.tensor([0, 1])) for step in range(1, 9)]
+
+    seen = train(model, words, loss_fn=lambda out, y: F.cross_entropy(out[:, 0], y))
+
+    (one,) = seen.found
+    assert (one.module, one.parameter, one.step, one.noticed, one.fault) == ("0", "0.weight", 0, 6, "init.bad_scale")

@@ -144,6 +144,7 @@ class FiniteWatch:
         self._edge: str | None = None  # the operation of the loss that comes to the end of its domain most often
         self._rates = Rates()
         self._start = sizes(self._inner)
+        self._broken_before = frozenset[str]() if self._over or self._gone() else frozenset(self._broken())
         self._sound_buffers = [
             (module, short, f"{name}.{short}" if name else short)
             for name, module in self._inner.named_modules()
@@ -190,7 +191,7 @@ class FiniteWatch:
         """At the end: weights that the loss of no update has shown."""
         if self._over or self.steps == self._first or self._gone():
             return
-        broken = [name for name, one in self._inner.named_parameters() if not finite(one)]
+        broken = [name for name in self._broken() if name not in self._broken_before]
         if broken:
             seen = _Seen(step=self.steps + 1, calls=[], prior=list(self._last))
             self._tell(self._of_broken(seen, broken))
@@ -262,7 +263,7 @@ class FiniteWatch:
                 return  # on a device: found at the evaluation, without its step
 
     def _at_evaluation(self, call: Call) -> None:
-        broken = [name for name, one in self._inner.named_parameters() if not finite(one)]
+        broken = [name for name in self._broken() if name not in self._broken_before]
         if broken:
             self._tell(self._of_weights(self.steps, broken, None))
             return
@@ -441,6 +442,8 @@ class FiniteWatch:
 
     def _look_into(self, seen: _Seen) -> None:
         found = self._origin(seen)
+        if found is not None and found.why == "bad_weight":  # it was there before the first update
+            found = replace(found, step=self._first, fault="init.bad_scale")
         turned = turned_by_decay(self.optimizers) if found is not None and found.why == "exploding" else None
         if found is not None and turned is not None:
             numbers = {**found.numbers, "decay_times_rate": turned}
@@ -449,9 +452,7 @@ class FiniteWatch:
 
     def _origin(self, seen: _Seen) -> Origin | None:
         values = seen.weights if seen.weights is not None else [one.detach() for one in self._inner.parameters()]
-        broken = [
-            name for (name, _), one in zip(self._inner.named_parameters(), values, strict=True) if not finite(one)
-        ]
+        broken = [name for name in self._broken(values) if name not in self._broken_before]
         if broken:
             return self._of_broken(seen, broken)
         grown, failed = self._grown(seen.weights), ""
@@ -479,6 +480,12 @@ class FiniteWatch:
         return loss_origin(
             seen.step, seen.calls, seen.loss, seen.given, self._inner, seen.bad, seen.target, last, self._in_loss
         )
+
+    def _broken(self, values: Sequence[Tensor] | None = None) -> list[str]:
+        """The parameters that are not finite."""
+        named = list(self._inner.named_parameters())
+        held = [one.detach() for _, one in named] if values is None else values
+        return [name for (name, _), one in zip(named, held, strict=True) if not finite(one)]
 
     def _of_broken(self, seen: _Seen, broken: list[str]) -> Origin:
         """Weights that are not finite before the update: of the one before it, or of one whose gradients nobody looked at."""
