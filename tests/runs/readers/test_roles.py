@@ -105,3 +105,24 @@ def test_words_of_a_printed_log_may_be_mapped(tmp_path: Path) -> None:
     (history,) = readers.read_log(path, {"wibble": "train loss"})
 
     assert history.get("loss", "train").values.tolist() == [8, 7, 6, 5, 4]  # type: ignore[union-attr]
+
+
+def test_runs_parts_and_epochs_may_be_mapped_too(tmp_path: Path) -> None:
+    rows = [f"{net},{half},{i},{9 - i + (half == 'b')}\n" for net in "xy" for i in range(1, 6) for half in "ab"]
+    path = tmp_path / "log.csv"
+    path.write_text("net,half,pass,wibble\n" + "".join(rows))
+
+    found = readers.read_log(path, {"net": "run", "half": "run", "pass": "epoch", "wibble": "val loss"})
+
+    assert [one.title.rpartition(": ")[2] for one in found] == [f"net {net}, half {half}" for net in "xy" for half in "ab"]
+    assert found[0].axis == "epoch"
+    assert found[0].get("loss", "val").steps.tolist() == [1, 2, 3, 4, 5]  # type: ignore[union-attr]
+
+
+def test_a_count_of_a_printed_log_may_be_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("".join(f"tour {i}: wibble {9 - i}\n" for i in range(1, 6)))
+
+    (history,) = readers.read_log(path, {"wibble": "train loss", "tour": "epoch"})
+
+    assert (history.axis, history.get("loss").steps.tolist()) == ("epoch", [1, 2, 3, 4, 5])  # type: ignore[union-attr]

@@ -28,7 +28,8 @@ STEMS: dict[str, str] = {
     "навчанн": "train",
     "валидац": "val", "проверк": "val", "тест": "test", "время": "time", "времени": "time", "лучш": "best", "средн": "avg",
     # German compounds
-    "verlust": "loss", "genauigkeit": "accuracy", "validierungs": "val", "validierung": "val", "trainings": "train", "lernrate": "lr", "epoche": "epoch",
+    "verlust": "loss", "genauigkeit": "accuracy", "validierungs": "val", "validierung": "val", "trainings": "train",
+    "lernrate": "lr", "epoche": "epoch",
 }  # fmt: skip
 CYRILLIC_END = "[а-яёіїєґ]*"  # of a stem
 
