@@ -136,10 +136,12 @@ def _carried_out(
     if snapshot is None:
         _write_down(writer, made, prepared)
     _tell(screen, made, prepared)
-    observing = _observing(run, record, screen, made)
+    observing = _observing(run, writer, record, screen, made, 0 if snapshot is None else snapshot["step"])
     try:
         ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
     except BaseException as error:
+        if observing is not None:
+            observing.end(made.plan.state.step, whole=False)
         failed = isinstance(error, Exception)
         writer.set_status("failed" if failed else "interrupted", reason=str(error))
         if failed:
@@ -147,7 +149,7 @@ def _carried_out(
         record.close("failed" if failed else "interrupted", None)
         raise
     if observing is not None:
-        observing.look(made.plan.state.step)
+        observing.end(made.plan.state.step, whole=ending in ("finished", "early"))
     run.model = made.plan.state.model
     if isinstance(run, MemoryWriter):
         run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
@@ -161,14 +163,21 @@ def _carried_out(
     return run
 
 
-def _observing(run: AnyRun, record: Fanned, screen: Display, made: "Made") -> "Observing | None":
-    """The rules over this run while it goes on, unless the recipe switches the watch off."""
-    if not made.plan.recipe.run.watch:
+def _observing(
+    run: AnyRun, writer: RunWriter | MemoryWriter, record: Fanned, screen: Display, made: "Made", first_step: int
+) -> "Observing | None":
+    """The watch over this run, and the rules while it goes on, unless the recipe switches them off."""
+    recipe, state = made.plan.recipe, made.plan.state
+    if not recipe.run.watch:
         return None
+    from tunesmith.doctor.probes.watcher_probe import WatchProbe
     from tunesmith.verbs.observing import Observing
 
-    observing = Observing(run, record, screen)
+    probe = WatchProbe(overhead=recipe.run.overhead)
+    probe.begin(state.model, state.optimizer, first_step)
+    observing = Observing(run, writer, record, screen, probe)
     made.plan.guards = (*made.plan.guards, observing)
+    made.plan.probes = (*made.plan.probes, probe)
     return observing
 
 

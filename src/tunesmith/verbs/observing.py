@@ -10,7 +10,9 @@ from tunesmith.runs.readers.own import history_of
 from tunesmith.training.guards import Action, Guard
 
 if TYPE_CHECKING:
+    from tunesmith.doctor.probes.watcher_probe import WatchProbe
     from tunesmith.records.state import State
+    from tunesmith.runs import RunWriter
     from tunesmith.training.loop import Record, Screen
 
 SHARE = 0.01  # of the time of a run that the rules may take; assumption: beside the 3 % of the probes
@@ -24,8 +26,18 @@ class Observing(Guard):
     A finding is written down and shown when it comes up, and again where it has become graver.
     """
 
-    def __init__(self, run: Run | MemoryWriter, record: "Record", screen: "Screen") -> None:
+    def __init__(
+        self,
+        run: Run | MemoryWriter,
+        writer: "RunWriter | MemoryWriter",
+        record: "Record",
+        screen: "Screen",
+        probe: "WatchProbe",
+    ) -> None:
         self.run = run
+        self.writer = writer
+        self.probe = probe
+        self.facts: dict[str, Any] = {}
         self.record = record
         self.screen = screen
         self.known: dict[str, str] = {}  # the gravest severity told, by fault
@@ -42,9 +54,19 @@ class Observing(Guard):
         from tunesmith.doctor.diagnosis import diagnosed
 
         began = time.monotonic()
+        self.writer.set_status(facts=self.facts | self.probe.facts)
         self.record.flush()
         self.tell(diagnosed(history_of(self.run)), step)
         self._spent += time.monotonic() - began
+
+    def end(self, step: int, *, whole: bool) -> None:
+        """Takes the watch away; after a run that came to its end the rules look once more, and now at what only an end shows."""
+        self.facts |= self.probe.facts
+        for signal in self.probe.close():
+            self.record.add(signal.name, [signal.step], [signal.value], signal.where)
+        if whole:
+            self.facts["over"] = True
+            self.look(step)
 
     def tell(self, found: Iterable[Finding], step: int) -> None:
         """Writes and shows what is new and above a note."""

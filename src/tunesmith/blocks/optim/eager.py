@@ -38,8 +38,8 @@ def without_compiler() -> Iterator[None]:
 def plain_step(optimizer: Optimizer) -> Callable[..., Any]:
     """The update of a torch optimizer without profiler and compiler around it: `step()` or `step(closure)`.
 
-    Where something else wants to see the step (hooks, a profiler, a patched `step`, a gradient through it) or the
-    class is not torch's own, each call goes the official way.
+    Hooks of the optimizer are called as torch calls them. Where something else wants to see the step (hooks of all optimizers, a
+    profiler, a patched `step`, a gradient through it) or the class is not torch's own, each call goes the official way.
     """
     update = _update(optimizer)
 
@@ -47,10 +47,25 @@ def plain_step(optimizer: Optimizer) -> Callable[..., Any]:
         arguments = () if closure is None else (closure,)
         if update is None or _watched(optimizer):
             return optimizer.step(*arguments)
+        given, named = _before(optimizer, (optimizer, *arguments), {})
         with torch.no_grad():
-            return update(optimizer, *arguments)
+            told = update(*given, **named)
+        for after in list(optimizer._optimizer_step_post_hooks.values()):
+            after(optimizer, given, named)
+        return told
 
     return step
+
+
+def _before(
+    optimizer: Optimizer, given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The optimizer's own hooks before a step; each may exchange the arguments, as torch allows it."""
+    for hook in list(optimizer._optimizer_step_pre_hooks.values()):
+        changed = hook(optimizer, given, named)
+        if changed is not None:
+            given, named = changed
+    return given, named
 
 
 def _update(optimizer: Optimizer) -> Callable[..., Any] | None:
@@ -65,9 +80,7 @@ def _update(optimizer: Optimizer) -> Callable[..., Any] | None:
 
 def _watched(optimizer: Optimizer) -> bool:
     return bool(
-        optimizer._optimizer_step_pre_hooks
-        or optimizer._optimizer_step_post_hooks
-        or internals._global_optimizer_pre_hooks
+        internals._global_optimizer_pre_hooks
         or internals._global_optimizer_post_hooks
         or "step" in optimizer.__dict__
         or optimizer.defaults.get("differentiable", False)
