@@ -114,7 +114,9 @@ def test_runs_parts_and_epochs_may_be_mapped_too(tmp_path: Path) -> None:
 
     found = readers.read_log(path, {"net": "run", "half": "run", "pass": "epoch", "wibble": "val loss"})
 
-    assert [one.title.rpartition(": ")[2] for one in found] == [f"net {net}, half {half}" for net in "xy" for half in "ab"]
+    assert [one.title.rpartition(": ")[2] for one in found] == [
+        f"net {net}, half {half}" for net in "xy" for half in "ab"
+    ]
     assert found[0].axis == "epoch"
     assert found[0].get("loss", "val").steps.tolist() == [1, 2, 3, 4, 5]  # type: ignore[union-attr]
 

@@ -48,7 +48,7 @@ def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
         if (
             said in (["classes"], ["class", "names"], ["labels"], ["label", "names"])
             and isinstance(value, list)
-            and len(value) > 1
+            and distinct(value)
         ):
             fact, value = "classes", len(value)
         fact = fact or {"epochs": "epochs", "steps": "steps", "batch": "batch_size"}.get(name.casefold(), "")
@@ -63,6 +63,12 @@ def facts_of(settings: Mapping[str, Any]) -> dict[str, Any]:
             continue
         found[fact] = int(number) if fact in WHOLE else number
     return found
+
+
+def distinct(values: list[Any]) -> bool:
+    """Two names or numbers at least, each once: a list of classes, not of labels of rows."""
+    plain = all(isinstance(value, str | int) for value in values)
+    return plain and len(values) > 1 and len(set(values)) == len(values)
 
 
 def _leaves(settings: Mapping[str, Any], depth: int = 3) -> Iterator[tuple[str, Any]]:
