@@ -9,7 +9,7 @@ Remedies  fused stable operations (log-softmax, cross entropy with logits), an e
 Limits    only in watched runs; a log alone shows when, not where. Where the loss is no function that the watch knows, its operation is read
           off the graph, and for a slope guessed from it. Infinities put there on purpose (masks) and updates that loss scaling leaves out
           are no fault.
-Source    counterfactual: with these numbers made finite, loss or gradient is; benchmarks/nan_births.py, 35 ways. Masks and slopes:
+Source    counterfactual: with these numbers made finite, loss or gradient is; benchmarks/nan_births.py, 45 ways. Masks and slopes:
           PyTorch documentation, autograd, torch.where.
 """
 
