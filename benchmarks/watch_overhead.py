@@ -8,7 +8,7 @@ pictures (64 rows), a transformer of two blocks (width 64, 64 tokens, 16 rows).
 `watch` writes a run folder and is told each loss; `watch, one line` is `watch(model, optimizer)` and nothing else. `every step by hand` logs
 the gradient norm of each parameter at each step and nothing more, as many loops do. `lightning monitors` adds `LearningRateMonitor`,
 `DeviceStatsMonitor` and the gradient norms of `grad_norm` at each step to a Lightning trainer without any, with its CSV logger in both;
-`cockpit` (backpack 1.6, cockpit-for-pytorch 1.0.2) tracks its "economy" configuration at every 10th step, its usual interval.
+`cockpit` (cockpit-for-pytorch 1.0.2 over backpack-for-pytorch 1.7.1) tracks its "economy" configuration at every 10th step, its usual interval.
 
 `peak MB` is what the watched process held at most beyond the other, in processes of their own. `share` is what the watch says of itself.
 
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -334,8 +335,6 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     if asked.peak:
-        import resource
-
         name, task, device, steps = asked.peak
         based = name.startswith("base of ")
         name = name.removeprefix("base of ")
@@ -346,7 +345,8 @@ def main() -> None:
         if device != "cpu":
             print(torch.cuda.max_memory_allocated() / 2**20)
         else:
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+            told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            print(int(told["VmHWM"].split()[0]) / 2**10)  # ru_maxrss is at first that of the process it came from
     else:
         row, task = asked.quick
         case = {"row": row, "task": task, "device": asked.device, "pairs": asked.pairs}
