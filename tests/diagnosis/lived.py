@@ -110,7 +110,6 @@ def inputs(**told: Any) -> dict[str, Any]:
         "row_length_ratio": 2.0,
         "large": 0.0,
         "blank": 0.0,
-        "twins": 0.0,
         "linked": 20.0,
         "linked_chance": 4.4,
         "linked_share": 0.6,

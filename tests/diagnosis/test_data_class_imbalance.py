@@ -13,6 +13,10 @@ SPEAKS = {
 }
 
 SILENT = {
+    "at each place of a sequence": lived(
+        batch_size=32,
+        answers=answers(rows=1280, label_shares={"0": 0.95, "1": 0.05}, answered={"0": 1.0}, labels=2, width=2),
+    ),
     "even": lived(answers=answers()),
     "rare, and answered": lived(
         answers=answers(label_shares={"0": 0.95, "1": 0.05}, answered={"0": 0.9, "1": 0.1}, labels=2, width=2)

@@ -4,7 +4,8 @@ Sees      in a watched run, together: a class ten times rarer than the commonest
           its share among the labels, or its loss far above that of the others, while the others are learnt.
 Matters   accuracy looks good, and the rows that the net is for are all missed.
 Remedies  class weights, resampling, another threshold; a score that counts classes alike.
-Limits    rare classes that are answered, by weights or because they are easy, are no finding; neither are vocabularies (more than 100 labels).
+Limits    rare classes that are answered, by weights or because they are easy, are no finding; neither are vocabularies
+          (more than 100 labels); answers at each place of a sequence are a note.
           A class of a few rows in the run cannot be judged.
 Source    vocabulary of data.class_imbalance: ratio above 10 [SM]; the rest: assumption.
 """
@@ -42,11 +43,15 @@ def data_class_imbalance(history: History) -> Iterator[Finding]:
     ]
     if not missed:
         return
+    batch = float(history.facts.get("batch_size") or 0)
+    tokens = (
+        batch > 0 and answers.get("rows", 0) > 2 * batch
+    )  # an answer at each place of a sequence: rare ones are seldom the likeliest
     weight = sum(shares[label] for label in missed)
     worst = min(missed, key=lambda label: shares[label])
     yield told(
         "data.class_imbalance",
-        "warning",
+        "note" if tokens else "warning",
         "rare_missed",
         {"count": len(missed), "share": weight, "common": common, "common_share": shares[common], "rarest": worst},
         confidence=0.75 if len(missed) >= len(rare) / 2 else 0.55,

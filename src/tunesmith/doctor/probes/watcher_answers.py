@@ -35,13 +35,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tunesmith.doctor.probes.watcher_loss import Tap, seen_in
-from tunesmith.doctor.probes.watcher_peep import Peep, door
+from tunesmith.doctor.probes.watcher_peep import Peep, door, due
 from tunesmith.records.state import random_state, set_random_state
 
-FIRST, EVERY = 8, 16  # batches looked at one by one, and then each so manieth; assumption
-MOST = (
-    2_000_000  # outputs of a batch beyond which they are looked at less often; assumption: a batch of a language model
-)
+MOST, LARGE = 2_000_000, 12  # outputs of a batch, beyond which so many batches are enough; assumption: a language model
 REPEATED = 4  # batches on which the loss is asked again; assumption
 SAME = 2e-5  # relative difference of two values of one loss; assumption: float32 sums in another order
 LAST = 15  # batches, and the present one, whose answers count as late; assumption
@@ -74,7 +71,7 @@ class Answers:
         self._target_low, self._target_high = math.inf, -math.inf
         self._moments = [0.0, 0.0, 0.0]  # count, sum, sum of squares of the targets
         self._forms: dict[tuple[str, str], list[tuple[float, int, int]]] = {}
-        self._answered: list[dict[int, int]] = []  # rows by class answered, of the last batches
+        self._answered: list[tuple[int, dict[int, int]]] = []  # rows by class answered, of the last batches
         self._roots: list[float] = []  # what was run backwards over the loss
         self._halves: list[float] = []
         self._blind: list[bool] = []
@@ -87,9 +84,8 @@ class Answers:
         self._calls += 1
         asked, output, graph, root = self._asked, self._output, self._graph, self._root
         self._asked = self._output = self._graph = self._root = None
-        due = self._due(self._calls)
         self._listen()
-        if not due:
+        if not due(self._calls):
             return
         if asked is None:
             if graph is not None and not isinstance(target, Tensor):
@@ -100,7 +96,7 @@ class Answers:
                 output = output.flatten(0, -2)  # as the loss had it
             asked = (output, target.detach(), loss)
         outputs, target, value = asked
-        if outputs.numel() > MOST and self._calls > FIRST and self._calls % (EVERY * 8):
+        if outputs.numel() > MOST and self._looked >= LARGE:
             return
         with torch.no_grad():
             self._look(outputs.float(), target.to(outputs.device), value, root)
@@ -131,8 +127,9 @@ class Answers:
                 str(label): each / sum(self._labels.values()) for label, each in self._labels.most_common(SHARES)
             }
         late: Counter[int] = Counter()
-        for each in self._answered[len(self._answered) // 2 :]:
-            late.update(each)
+        for call, each in self._answered:
+            if call > self._calls / 2:
+                late.update(each)
         if late:
             told["answered"] = {str(label): each / sum(late.values()) for label, each in late.most_common(SHARES)}
         told |= self._form()
@@ -149,14 +146,10 @@ class Answers:
 
     # Hooks
 
-    @staticmethod
-    def _due(call: int) -> bool:
-        return call <= FIRST or call % EVERY == 0
-
     def _listen(self) -> None:
         """Hooks are on for an update that is looked at alone; a loss that is no module is found on the graph."""
         front = None if self._front is None else self._front()
-        if not self._due(self._calls + 1) or front is None:
+        if not due(self._calls + 1) or front is None:
             self.close()
             return
         if not self._handles:
@@ -269,7 +262,10 @@ class Answers:
         else:
             return
         labels, counts = torch.unique(given, return_counts=True)
-        self._answered = [*self._answered[-LAST:], dict(zip(labels.tolist(), counts.tolist(), strict=True))]
+        self._answered = [
+            *self._answered[-LAST:],
+            (self._calls, dict(zip(labels.tolist(), counts.tolist(), strict=True))),
+        ]
 
     def _ask(self, outputs: Tensor, target: Tensor) -> float | None:
         """The loss anew, on the batch, its halves and with targets moved; random generators and the loss itself stay as they are."""

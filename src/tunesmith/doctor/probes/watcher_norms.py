@@ -12,10 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tunesmith.doctor.probes.watcher_peep import Peep, open_inside
+from tunesmith.doctor.probes.watcher_peep import Peep, due, open_inside
 
-EVERY = 16  # updates from one look to the next; assumption
-FIRST = 4  # passes looked at one by one: a run may be short; assumption
 LOOKS = 16  # the last so many are kept; assumption
 
 
@@ -35,7 +33,7 @@ class Norms:
     def seen(self) -> None:
         """After an update."""
         self._updates += 1
-        if self._updates >= FIRST and (self._updates + 1) % EVERY:
+        if not due(self._updates + 1):
             self.close()
         elif not self._handles:
             self._attach()

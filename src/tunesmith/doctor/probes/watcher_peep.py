@@ -8,6 +8,18 @@ from torch import nn
 from tunesmith.doctor.probes.watcher_activations import Blind, unreal
 from tunesmith.doctor.probes.watcher_view import entry, inside, is_compiled
 
+FIRST = 8  # calls that are all looked at; then four an octave
+SELDOM = 256  # calls between two looks in a long run; assumption: far below the price of an update
+
+
+def due(call: int) -> bool:
+    """Whether a call, counted from 1, is looked at.
+
+    >>> [call for call in range(1, 70) if due(call)]
+    [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64]
+    """
+    return call <= FIRST or call % min(SELDOM, 1 << (call.bit_length() - 3)) == 0
+
 
 class Peep:
     """Calls a method of its owner while that is there; `first` comes before what the hook is given."""

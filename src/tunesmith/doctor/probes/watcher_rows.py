@@ -7,7 +7,7 @@
   others), `offset` (median |mean| over standard deviation), `std_low`, `std_high`.
 * `row_outlier`: largest distance of a row from the median length in robust deviations, and `row_wild`: share of rows beyond 20 of them.
 * `row_length_ratio`: longest row over the lower quartile; `large`: share of rows beyond 20 times it.
-* `blank`: share of rows that hold one value everywhere; `twins`: share of rows of a batch equal to an earlier one of it.
+* `blank`: share of rows that hold one value everywhere.
 * `linked`, `linked_chance`: largest standardised link of one column with the targets, and what chance gives with that many columns;
   `linked_share`: share of the columns beyond that.
 * `distinct`: different rows met; `first_rows`: rows of the first batches, which were all read.
@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.doctor.probes.watcher_answers import IGNORED
-from tunesmith.doctor.probes.watcher_peep import Peep, door
+from tunesmith.doctor.probes.watcher_peep import Peep, door, due
 
-FIRST, EVERY = 64, 16  # batches read one by one, and then each so manieth; assumption
+FIRST = 32  # batches read one by one: of many runs the first epoch; assumption
 FEWEST = 50  # rows below which no link is told; assumption
 COLUMNS = 4096  # columns of a row that are read: of a larger one every so manieth; assumption
 CLASSES = 64  # labels beyond which no link with columns is sought; assumption
@@ -44,7 +44,7 @@ class Rows:
         self._told: dict[str, Any] = {}
         self._sums: dict[str, Tensor] = {}
         self._lengths: list[Tensor] = []
-        self._blank = self._twins = 0
+        self._blank = 0
         self._by_label: dict[int, tuple[int, Tensor]] = {}
         self._linked: list[Tensor] = []  # count, sums of target, squares, products with the columns
         self._mark: Tensor | None = None  # a random direction, along which rows are told apart
@@ -82,14 +82,14 @@ class Rows:
         if self._sums:
             told |= self._columns()
         if self._lengths:
-            told |= self._outliers() | {"blank": self._blank / self._rows, "twins": self._twins / self._rows}
+            told |= self._outliers() | {"blank": self._blank / self._rows}
         return {"inputs": told | self._links()}
 
     # One batch
 
     @staticmethod
     def _due(call: int) -> bool:
-        return call <= FIRST or call % EVERY == 0
+        return call <= FIRST or due(call)
 
     def _listen(self) -> None:
         front = None if self._front is None else self._front()
@@ -142,8 +142,6 @@ class Rows:
         }
         if flat.shape[1] > 3:
             self._blank += int((flat.amax(1) == flat.amin(1)).sum())
-            if flat.numel() < 200_000:
-                self._twins += len(flat) - len(torch.unique(flat, dim=0))
             if sum(map(len, self._lengths)) < LENGTHS:
                 self._lengths.append(moved.norm(dim=1).cpu())
         elif sum(map(len, self._lengths)) < LENGTHS:
