@@ -5,8 +5,9 @@ Two tasks on scikit-learn's digits: an MLP 64-256-256-10 with batches of 64, and
 `EPOCHS` epochs with a validation after each, AdamW, one thread. Everything between the start and the end of the fit counts: hooks, measurements,
 the run folder, and the rules after each evaluation. `equal` tells that the weights are the same bit for bit.
 
-These are short trainings, of one to two seconds: the dense looks at the start and the first calls of the rules are most of what is measured. The watch holds
-itself to a share of the *wall* time; on a machine that others use too, as this one was (ten ready processes a core), that is more of the CPU time.
+These are short trainings, of one to two seconds: the dense looks at the start and the first calls of the rules are most of it.
+The watch holds itself to a share of the *wall* time; on a machine that others use too, as this one was (ten ready processes a
+core), that is more of the CPU time.
 """
 
 import statistics
