@@ -27,6 +27,9 @@ GAP, GAP_SHARE = 2.0, 0.1  # times the training loss, and of the way that was ma
 SMALL, LARGE = 0.05, 0.5  # of the best held loss: a note from the first on, a warning from the second; assumption
 
 
+NEAR = 2  # evaluations either side: half the width of the smoothing
+
+
 @rule("fit.overfit", needs=("loss",))
 def fit_overfit(history: History) -> Iterator[Finding]:
     seen = view(history)
@@ -41,9 +44,10 @@ def fit_overfit(history: History) -> Iterator[Finding]:
     relative = amount / max(abs(val.best), 1e-12)
     undone = val.end > val.start  # all that the held loss ever won
     severity: Severity = "warning" if relative > LARGE and (worse is not False or undone) else "note"
-    at = float(val.at[where])
+    place = lowest(val, where)
+    at = float(val.at[place])
     values = {
-        "best": val.best,
+        "best": float(val.level[place]),
         "end": val.end,
         "axis": seen.axis,
         "at": at,
@@ -62,7 +66,7 @@ def fit_overfit(history: History) -> Iterator[Finding]:
             number(
                 "val_loss", val.end, val.best + max(NOISES * val.noise, SMALL * abs(val.best)), "noise of the curve"
             ),
-            number("val_loss_best", val.best, at=at),
+            number("val_loss_best", float(val.level[place]), at=at),
         ],
         remedies=[advice("take_best", axis=seen.axis, at=at), advice("regularise")],
         next_probe="longer_run" if severity == "note" else None,
@@ -111,6 +115,12 @@ def rise(val: Curve) -> tuple[float, int] | None:
     if np.mean(after > best + 0.3 * amount) < 0.5:  # the end alone is high
         return None
     return amount, where
+
+
+def lowest(val: Curve, near: int) -> int:
+    """The evaluation with the lowest loss among the neighbours of the smoothed curve's best: the weights to go back to."""
+    first = max(near - NEAR, 0)
+    return first + int(np.argmin(val.level[first : near + NEAR + 1]))
 
 
 def _trains_on(seen: View, val: Curve) -> bool:
