@@ -195,3 +195,20 @@ def test_the_program_is_bit_for_bit_what_it_was():
     assert brought.optimizer.param_groups[0]["lr"] == 30.0
     assert not brought.optimizer.state
     assert torch.equal(torch.get_rng_state(), state)
+
+
+class Thresholds(nn.Module):
+    """The usual loss of ordered classes: one output for each place between two of them."""
+
+    def forward(self, outputs, target):
+        above = (target[:, None] > torch.arange(outputs.shape[1])).float()
+        return nn.functional.binary_cross_entropy_with_logits(outputs, above)
+
+
+def test_ordered_classes_have_no_usual_loss_to_exchange():
+    brought = program(mlp(64, 9), loss=Thresholds(), lr=1e-5, predict=lambda out: (out > 0).sum(1), num_classes=10)
+
+    verdict = tried(brought, "usual_loss")
+
+    assert verdict.findings.failed == {}
+    assert verdict.findings.measured["causes"]["tried"] == {}

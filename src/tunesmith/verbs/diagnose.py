@@ -245,7 +245,7 @@ def _tried(
     except Exception:
         found.failed["experiments"] = traceback.format_exc()
         return None
-    for name in ("skipped", "seconds", "measured"):
+    for name in ("skipped", "failed", "seconds", "measured"):
         getattr(found, name).update(getattr(verdict.findings, name))
     found.unreached.extend(verdict.findings.unreached)
     return verdict

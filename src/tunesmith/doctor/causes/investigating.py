@@ -6,6 +6,7 @@ most upstream one is told first, unless a later one gains clearly more. Where no
 then left out one by one: those that cannot be missed are causes together.
 """
 
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -132,7 +133,11 @@ def _tried(case: Case, told: Findings, names: Iterable[str], step: Callable[[str
     queue: list[tuple[float, Experiment, Change]] = []
     for name in names:
         before = case.clock.spent()
-        proposed = list(EXPERIMENTS[name].propose(case))
+        try:
+            proposed = list(EXPERIMENTS[name].propose(case))
+        except Exception:  # a defect of one experiment does not end the others, as with checks
+            told.failed[name] = traceback.format_exc()
+            continue
         told.seconds[name] = case.clock.spent() - before
         if not proposed:
             told.skipped[name] = "nothing to undo"
@@ -156,7 +161,11 @@ def _tried(case: Case, told: Findings, names: Iterable[str], step: Callable[[str
             continue
         step(experiment.name)
         before = case.clock.spent()
-        found = case.train(change)
+        try:
+            found = case.train(change)
+        except Exception:
+            told.failed[experiment.name] = traceback.format_exc()
+            found = None
         told.seconds[experiment.name] = told.seconds.get(experiment.name, 0.0) + case.clock.spent() - before
         if found is not None:
             tried.append(Tried(experiment, change, found, case.closed(found)))

@@ -85,6 +85,8 @@ def _loss(kind: str, outputs: Tensor, target: Tensor, end: str) -> Callable[...,
         return yes_no
     if outputs.dim() != 2 or one:
         return None
+    if target.dim() == 1 and int(target.max()) >= outputs.shape[1]:
+        return None  # thresholds between ordered classes: one fewer than classes
 
     def classes(given: Tensor, wanted: Tensor) -> Tensor:
         labels = wanted.argmax(1) if wanted.dim() == 2 and wanted.shape[1] == given.shape[1] else wanted.reshape(-1)
