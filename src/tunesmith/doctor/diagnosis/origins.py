@@ -45,6 +45,7 @@ REMEDIES: Mapping[str, tuple[str, ...]] = {
     "bad_input": ("clean_inputs",),
     "bad_input_buffer": ("clean_inputs", "reset_buffer"),
     "log_zero_from": ("stable_operation", "epsilon"),
+    "log_zero_given": ("stable_operation", "epsilon"),
     "infinity_minus_infinity": ("mask_rows",),
     "infinity_by_infinity": ("mask_rows",),
     "infinity_used": ("mask_rows",),
@@ -134,6 +135,8 @@ def _said(one: Mapping[str, Any], why: str) -> str:
     """The sentence: some words for why have two."""
     if why == "log_zero" and one.get("maker") in UNDERFLOWS:
         return "log_zero_from"
+    if why == "log_zero" and not one.get("maker"):
+        return "log_zero_given"
     if why == "bad_input" and one["direction"] == "buffer":
         return "bad_input_buffer"
     return why
