@@ -15,6 +15,7 @@ from tunesmith.doctor.causes.catalogue import experiment
 from tunesmith.doctor.causes.change import Change
 from tunesmith.doctor.preflight import Bench, Twin
 from tunesmith.doctor.preflight.capacity import bottlenecks, reference_net
+from tunesmith.doctor.preflight.trace import tensors_in
 from tunesmith.records.check import Inapplicable
 
 SMALL = (
@@ -28,8 +29,9 @@ def more_capacity(case: Case) -> Iterator[Change]:
         return
     narrow = bottlenecks(case.bench.program.model)
     likely = max(0.6 if narrow else 0.1, case.suspected("model.too_small", "model.missing_nonlinearity"))
+    numbers = sum(each.numel() for each in tensors_in(case.bench.batch(1, "capacity").inputs))
     weights = sum(each.numel() for each in case.bench.program.model.parameters())
-    few = weights < SMALL * case.bench.batch(1, "capacity").inputs[0].numel() * len(case.bench.train) ** 0.5
+    few = weights < SMALL * numbers * len(case.bench.train) ** 0.5
     sure = bool(narrow) or few
     yield Change("a plain net of decent size", likely, mend=_wider, values={"weights": weights}, sure=sure)
 
