@@ -175,6 +175,7 @@ class Watch:
         self.loop.close()
         self.watcher.detach()
         self._end.detach()
+        self.watcher.facts["over"] = status == "finished"  # what only an end shows may be said now
         self._flush()
         self._tell()
         self.closed = True

@@ -37,7 +37,12 @@ def data_unscaled_targets(history: History) -> Iterator[Finding]:
         "data.unscaled_targets",
         "error" if off > 3 else "warning",
         "targets_unscaled",
-        {"mean": answers.get("target_mean", 0.0), "spread": spread, "end": ran.end, "chance": -1.0 if ran.chance is None else ran.chance},
+        {
+            "mean": answers.get("target_mean", 0.0),
+            "spread": spread,
+            "end": ran.end,
+            "chance": -1.0 if ran.chance is None else ran.chance,
+        },
         confidence=0.85 if off > 3 else 0.65,
         evidence=[
             number("target_std", spread, LARGE, "vocabulary of data.unscaled_targets"),

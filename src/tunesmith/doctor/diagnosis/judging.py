@@ -72,7 +72,12 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
         told.seconds[name] = time.perf_counter() - began
     with np.errstate(all="ignore"):
         begun = bool(silenced & NOT_AT_ONCE)  # clues of curves are no clues yet
-        told.found = ranked(found if wanted is not None or begun else reasoned(found, seen))
+        try:
+            concluded = found if wanted is not None or begun else reasoned(found, seen)
+        except Exception:  # what was seen is told all the same
+            told.failed["reasoning"] = traceback.format_exc()
+            concluded = found
+        told.found = ranked(concluded)
     told.found = [one for one in told.found if one.fault not in silenced]
     silent = cannot_tell(seen)
     told.measured["cannot_tell"] = silent
