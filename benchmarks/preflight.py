@@ -2,9 +2,9 @@
 
 A planted fault counts where it can be seen before a run, and does measured harm (sabotage_harm) or breaks an invariant; the others have a
 table of their own. The seconds are those of the processor, one thread, so that other programs on the machine do not change what is
-reached (on a machine of its own they are those of the clock). A hit is a finding above a note whose fault is among those that name the planted one rightly; its rank is its place among
-the findings above a note. A false alarm is a finding above a note on a sound program or task. *Held* are sabotages and data sets that
-nobody who wrote a rule has looked at (split.toml); brackets are Wilson intervals of 95 %.
+reached (on a machine of its own they are those of the clock). A hit is a finding above a note whose fault is among those that name the
+planted one rightly; its rank is its place among the findings above a note. A false alarm is a finding above a note on a sound program
+or task. *Held* are sabotages and data sets that nobody who wrote a rule has looked at (split.toml); brackets are Wilson intervals of 95 %.
 
 `python benchmarks/preflight.py VERSION` measures what has not been measured under that name; the page shows the version measured last.
 """
