@@ -43,6 +43,7 @@ def lived(
     known: dict[str, Any] = {
         "watched": True,
         "updates": len(losses),
+        "made": len(losses),
         "backwards": len(losses),
         "windows": len(losses),
         "finished": True,

@@ -15,7 +15,7 @@ SILENT = {
     "never trained": lived(
         alike={"0.weight": True}, parts={"frozen": {"names": ["0.weight"], "count": 1, "share": 0.1, "drawn": None}}
     ),
-    "too early to say": lived(alike={"0.weight": True}, updates=3),
+    "too early to say": lived(alike={"0.weight": True}, made=3),
     "drawn at random": lived(),
 }
 

@@ -203,7 +203,7 @@ class Watch:
         if error is None:
             self.close()
         else:
-            self.loop.crashed(error)
+            self.loop.crashed(error, *self.finite.latest)
             self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
 
 

@@ -22,7 +22,7 @@ UPDATES = 10  # after which units that can part have parted; assumption
 def init_symmetric(history: History) -> Iterator[Finding]:
     untrained = {name for each in part(history, "parts").values() for name in each["names"]}
     still = [name for name, now in part(history, "alike").items() if now and name not in untrained]
-    updates = fact(history, "updates")
+    updates = fact(history, "made")
     if not still or updates < UPDATES:
         return
     yield told(

@@ -164,6 +164,12 @@ class FiniteWatch:
         """Those that are still there."""
         return [one for reference in self._optimizers if (one := reference()) is not None]
 
+    @property
+    def latest(self) -> tuple[Any, Any]:
+        """What the model was called with last (arguments, named arguments), and the target of the loss; None where unknown."""
+        call = self._calls[-1] if self._calls else None
+        return None if call is None else (call.args, call.kwargs), self._target
+
     def attach(self) -> None:
         self._hook_roots()
         self._tap.open()

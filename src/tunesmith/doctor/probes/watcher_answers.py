@@ -101,6 +101,15 @@ class Answers:
         with torch.no_grad():
             self._look(outputs.float(), target.to(outputs.device), value, root)
 
+    @property
+    def width(self) -> int:
+        """Outputs a row, 0 where none were seen."""
+        return int(self._told.get("width", 0))
+
+    def passed_over(self) -> None:
+        """After an update that is not looked at, before another one."""
+        self._calls += 1
+
     def close(self) -> None:
         """Takes every hook away."""
         for handle in self._handles:

@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from tunesmith.doctor.probes.watcher_answers import IGNORED, Answers
 from tunesmith.doctor.probes.watcher_invariants import Invariants
 from tunesmith.doctor.probes.watcher_norms import Norms
-from tunesmith.doctor.probes.watcher_peep import Peep, door
+from tunesmith.doctor.probes.watcher_peep import Peep, door, due
 from tunesmith.doctor.probes.watcher_rows import Rows
 from tunesmith.doctor.probes.watcher_structure import Structure
 from tunesmith.doctor.probes.watcher_view import inside
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 AFTER = 2  # updates before the model is asked: lazy layers have their form by then
 SURE = 3  # batches after which it is known whether the loss is a usual one
+DENSE = 64  # updates after which most are passed over; beyond the first batches that `Rows` reads one by one
 ASKED = 8  # rows that the model is asked for, and then their second half alone
 
 
@@ -50,11 +51,10 @@ class LoopFacts:
         self._crash: dict[str, Any] | None = None
         self._given: tuple[Tensor, ...] = ()  # what the loss was called with last
         front = door(model)
+        self._front = None if front is None else weakref.ref(front)
+        self._loss_fn = loss_fn
         self._handles: list[Any] = []
-        if front is not None:
-            self._handles.append(front.register_forward_pre_hook(Peep(self, "_called"), with_kwargs=True))
-        if isinstance(loss_fn, nn.Module):
-            self._handles.append(loss_fn.register_forward_pre_hook(Peep(self, "_lost")))
+        self._listen()
         self.invariants = Invariants(model, optimizers)
         self.answers = Answers(model, loss_fn)
         self.rows = Rows(model)
@@ -65,6 +65,10 @@ class LoopFacts:
         """After an update."""
         self._calls += 1
         self.invariants.said()
+        if self._calls > DENSE and not due(self._calls) and not due(self._calls + 1):
+            for each in (self.answers, self.rows, self.norms):  # nobody listens at this update, nor has to at the next
+                each.passed_over()
+            return
         self.answers.seen(moment.loss, moment.target)
         self.norms.seen()
         self.rows.seen(self._given[1] if len(self._given) > 1 else moment.target, moment.inputs)
@@ -72,13 +76,30 @@ class LoopFacts:
         if self._calls == AFTER and self._held is not None and model is not None:
             self._coupling = self._ask(inside(model), *self._held)
         self._held, self._given = None, ()
+        self._listen()
+
+    def _listen(self) -> None:
+        """The batch of an update is held where that update is looked at."""
+        front = None if self._front is None else self._front()
+        if not Rows.due(self._calls + 1) and self._calls + 1 > AFTER:
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
+        elif not self._handles:
+            if front is not None:
+                self._handles.append(front.register_forward_pre_hook(Peep(self, "_called"), with_kwargs=True))
+            if isinstance(self._loss_fn, nn.Module):
+                self._handles.append(self._loss_fn.register_forward_pre_hook(Peep(self, "_lost")))
 
     def judged(self) -> None:
         """A score of a held part was told."""
         self.invariants.judged()
 
-    def crashed(self, error: BaseException) -> None:
-        """The loop was ended by an exception."""
+    def crashed(self, error: BaseException, held: Any = None, target: Any = None) -> None:
+        """The loop was ended by an exception; what the model and the loss were given last, where this onlooker was not looking."""
+        self._held = self._held if self._held is not None else held
+        if not self._given and isinstance(target, Tensor):
+            self._given = (target.detach().new_empty(0), target.detach())
         told: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)[:300]}
         tables = [each.num_embeddings for each in self._modules() if isinstance(each, nn.Embedding)]
         whole = [each for each in _tensors(self._held) if not each.is_floating_point() and each.numel()]
@@ -90,10 +111,8 @@ class LoopFacts:
                 }
             if len(self._given) == 2 and not self._given[1].is_floating_point():
                 labels = self._given[1][self._given[1] != IGNORED]
-                told |= {
-                    "labels": [int(labels.min()), int(labels.max())],
-                    "width": self._given[0].shape[min(1, self._given[0].dim() - 1)],
-                }
+                told["labels"] = [int(labels.min()), int(labels.max())]
+                told["width"] = self._given[0].shape[min(1, self._given[0].dim() - 1)] or self.answers.width
         except RuntimeError as unreadable:  # after an assertion on a device its tensors cannot be read any more
             told["unreadable"] = str(unreadable)[:200]
         self._crash = told

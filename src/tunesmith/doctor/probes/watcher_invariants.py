@@ -6,7 +6,8 @@ nothing back, and versions of tensors instead of copies.
 `facts()`, all may be absent:
 
 * `closure`: the optimizer is stepped with a closure, which runs backward as often as it likes.
-* `updates`, `backwards`, `windows`: optimizer steps; backward passes; gradients gathered from a cleared start.
+* `updates`, `backwards`, `windows`: optimizer steps; backward passes; gradients gathered from a cleared start; of the updates looked at.
+* `made`: updates of the loop, looked at or not.
 * `training_passes`, `asleep_passes`, `asleep_from`: passes with gradients, those of them in evaluation mode, the first of these.
 * `judging_passes`, `judging_awake`: passes without gradients, or told to be evaluations, and those of them in training mode.
 * `moody`: layers that act in one mode only (dropout, batch norm), as far as they or what they feed are trained.
@@ -73,16 +74,34 @@ class Invariants:
             for name, each in (() if inner is None else inner.named_modules())
             if name and next(each.parameters(recurse=False), None) is not None
         ]
-        if sentinel is not None:
-            self._handles.append(sentinel.register_hook(Peep(self, "_backward")))  # type: ignore[no-untyped-call]
-        for one in optimizers:
-            self._handles.append(one.register_step_pre_hook(Peep(self, "_before")))
-            self._handles.append(one.register_step_post_hook(Peep(self, "_after")))
+        self._made = 0  # updates that the loop told of
+        self._steps = 0  # updates, by the loop or by the optimizer, whichever knows more
+        self._near: list[Any] = []  # hooks of an update that is looked at
+        self._listen()
 
     def said(self) -> None:
         """The loop has made an update, and passes until the next are not known yet to be of it."""
         self._count(self._since, judging=False)
         self._since = []
+        self._made += 1
+        self._listen()
+
+    def _listen(self) -> None:
+        """Hooks around backward and update are on for updates that are looked at, and the one before."""
+        if self._made >= FIRST and self._counts["updates"] and not (self._made + 1) % EVERY < 3:
+            for handle in self._near:
+                handle.remove()
+            self._near = []
+            self._left, self._clear, self._fresh, self._carried = None, False, False, None
+            return
+        if self._near:
+            return
+        sentinel = None if self._sentinel is None else self._sentinel()
+        if sentinel is not None:
+            self._near.append(sentinel.register_hook(Peep(self, "_backward")))  # type: ignore[no-untyped-call]
+        for one in (one for reference in self._optimizers if (one := reference()) is not None):
+            self._near.append(one.register_step_pre_hook(Peep(self, "_before")))
+            self._near.append(one.register_step_post_hook(Peep(self, "_after")))
 
     def judged(self) -> None:
         """The loop has told a score of a held part: the passes since the last update were for it."""
@@ -91,7 +110,7 @@ class Invariants:
 
     def facts(self) -> dict[str, Any]:
         """What was counted so far."""
-        told: dict[str, Any] = dict(self._counts)
+        told: dict[str, Any] = dict(self._counts) | {"made": max(self._made, self._counts["updates"])}
         told["closure"] = self._closure
         model = self._model()
         if model is None:
@@ -113,9 +132,9 @@ class Invariants:
 
     def close(self) -> None:
         """Takes every hook away."""
-        for handle in (*self._handles, *self._watching_layers):
+        for handle in (*self._handles, *self._near, *self._watching_layers):
             handle.remove()
-        self._handles, self._watching_layers = [], []
+        self._handles, self._near, self._watching_layers = [], [], []
 
     # Hooks
 
@@ -164,18 +183,17 @@ class Invariants:
         if optimizer is not self._holder():
             return
         self._counts["updates"] += 1
+        self._steps = max(self._steps, self._made) + 1
         self._clear, self._fresh, self._carried = False, False, None
         if not self._looks():
             self._left = None
-        if self._counts["updates"] == FIRST:
+        if self._watching_layers and self._steps >= FIRST:
             for handle in self._watching_layers:
                 handle.remove()
             self._watching_layers = []
 
     def _looks(self) -> bool:
-        return (
-            self._counts["updates"] < FIRST or self._counts["updates"] % EVERY < 2
-        )  # two in a row: one is held against the other
+        return self._steps < FIRST or self._steps % EVERY < 2  # two in a row: one is held against the other
 
     def _cheap(self, held: Tensor) -> bool:
         return held.device.type == "cpu" or self._looks()

@@ -38,6 +38,10 @@ class Norms:
         elif not self._handles:
             self._attach()
 
+    def passed_over(self) -> None:
+        """After an update that is not looked at, before another one."""
+        self._updates += 1
+
     def close(self) -> None:
         """Takes every hook away."""
         for handle in self._handles:

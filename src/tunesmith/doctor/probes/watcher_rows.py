@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.doctor.probes.watcher_answers import IGNORED
-from tunesmith.doctor.probes.watcher_peep import Peep, door, due
+from tunesmith.doctor.probes.watcher_peep import Peep, door
+from tunesmith.doctor.probes.watcher_peep import due as often
 
 FIRST = 32  # batches read one by one: of many runs the first epoch; assumption
 FEWEST = 50  # rows below which no link is told; assumption
@@ -57,7 +58,7 @@ class Rows:
         given = self._inputs if inputs is None else inputs
         self._inputs = None
         self._calls += 1
-        due = self._due(self._calls)
+        due = self.due(self._calls)
         self._listen()
         if not due:
             return
@@ -66,6 +67,10 @@ class Rows:
             return
         with torch.no_grad():
             self._take(tensor, target if isinstance(target, Tensor) else None)
+
+    def passed_over(self) -> None:
+        """After an update that is not looked at, before another one."""
+        self._calls += 1
 
     def close(self) -> None:
         """Takes every hook away."""
@@ -88,12 +93,12 @@ class Rows:
     # One batch
 
     @staticmethod
-    def _due(call: int) -> bool:
-        return call <= FIRST or due(call)
+    def due(call: int) -> bool:
+        return call <= FIRST or often(call)
 
     def _listen(self) -> None:
         front = None if self._front is None else self._front()
-        if not self._due(self._calls + 1) or front is None:
+        if not self.due(self._calls + 1) or front is None:
             self.close()
         elif not self._handles:
             self._handles = [front.register_forward_pre_hook(Peep(self, "_called"))]
