@@ -20,16 +20,22 @@ from tests.training import kill_target
 from tunesmith.records import CheckpointError, DataError, RecipeError
 from tunesmith.reports import QuietDisplay
 from tunesmith.runs import Run
+from tunesmith.runs.quantities import QUANTITIES
 from tunesmith.training.checkpoint import Checkpoints
 
 TARGET = Path(kill_target.__file__)
 
 
+def looked(name: str, where: str) -> bool:
+    """Whether a signal is one of the watch, for which the clock decides when it looks."""
+    return name in QUANTITIES and (name not in ("loss", "lr", "grad_norm", "score") or bool(where))
+
+
 def final(folder: Path) -> Any:
-    """Everything the run left, but the clock's readings."""
+    """Everything the run left, but the clock's readings and what was looked at when there was time."""
     run = Run(folder)
     snapshot, _ = Checkpoints(folder / "checkpoints").read("last")
-    signals = {key: run.signals.read(*key) for key in run.signals.names()}
+    signals = {key: run.signals.read(*key) for key in run.signals.names() if not looked(*key)}
     evaluations = [
         {key: value for key, value in row.items() if key not in ("seconds", "memory_mb", "eta_seconds", "time")}
         for row in run.evaluations

@@ -52,7 +52,7 @@ def diagnose(
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Name the cause of a training that goes wrong: of a run, a log, or a program on a copy."""
+    """Name the cause of a training that goes wrong."""
     from tunesmith.records import DataError
 
     if (log is None) == (task is None):

@@ -298,8 +298,8 @@ def beliefs(
 ) -> list[Belief]:
     """The candidates of symptoms, the likeliest first. `evidence` holds log-odds by fault, of rules, checks and probes.
 
-    >>> [one.fault for one in beliefs(["loss.diverging"])][:2]
-    ['lr.too_high', 'loss.wrong_reduction']
+    >>> beliefs(["loss.diverging"])[0].fault
+    'lr.too_high'
     >>> beliefs(["loss.diverging"], evidence={"data.unscaled_inputs": 6.0})[0].fault
     'data.unscaled_inputs'
     """
