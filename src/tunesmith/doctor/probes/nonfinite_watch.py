@@ -78,12 +78,12 @@ class _Door:
     """A hook that does not keep the watch alive; a copy or pickle of what it hangs on has a blind one."""
 
     def __init__(self, watch: "FiniteWatch", name: str) -> None:
-        self._watch, self._name = weakref.ref(watch), name
+        self._method, self._compiled = weakref.WeakMethod(getattr(watch, name)), name in COMPILED
 
     def __call__(self, *given: Any) -> None:
-        watch = self._watch()
-        if watch is not None and not (self._name in COMPILED and unreal()):
-            getattr(watch, self._name)(*given)
+        method = self._method()
+        if method is not None and not (self._compiled and unreal()):
+            method(*given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Blind, ())
@@ -134,10 +134,11 @@ class FiniteWatch:
         self._loss: weakref.ref[Tensor] | None = None  # run backwards last
         self._in_loss: InLoss | None = None
         self._said: _Seen | None = None  # told of before the update that it belongs to
-        self._tap = Tap(_Door(self, "_run_backwards"))
+        self._tap = Tap(_Door(self, "_run_backwards"), after=False)
         self.share = share
         self._credit, self._cost, self._ended, self._gap = CREDIT, 0.0, time.perf_counter(), 0.0
         self._due = True  # the gradients of this update are looked at
+        self._small: bool | None = None  # the weights fit into what may be kept of them
         self._sound = first_step  # the last update whose gradients were found finite
         self._kept: tuple[int, list[Tensor] | None] = (0, None)  # weights of some updates ago
         self._last_target: Any = None
@@ -307,7 +308,9 @@ class FiniteWatch:
             return  # the scaler of the loss looks for itself, and leaves the update out
         began = time.perf_counter()
         self._look_at_gradients(optimizer, step)
-        self._pay(time.perf_counter() - began)
+        looked = time.perf_counter()
+        self._pay(looked - began)
+        self._credit -= time.perf_counter() - looked  # what keeping the weights took
 
     def _look_at_gradients(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         held = [one.grad for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
@@ -371,10 +374,10 @@ class FiniteWatch:
         self._cost = min(seconds, 1.1 * self._cost) if self._cost else seconds
         if self._credit + self.share * self._gap < self._cost and self._caught is None and not self.late:
             inner = self._inner
-            if _bytes(list(inner.parameters())) <= RING_BYTES:
-                began = time.perf_counter()
+            if self._small is None:
+                self._small = _bytes(list(inner.parameters())) <= RING_BYTES
+            if self._small:
                 self._kept = (self.steps, _copied(inner))
-                self._credit -= time.perf_counter() - began
 
     def __call__(self, moment: Any) -> Iterable[Signal] | None:
         """What became of the update, with its loss."""

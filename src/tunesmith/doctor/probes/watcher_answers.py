@@ -61,7 +61,7 @@ class Answers:
         self._handles: list[Any] = []
         self._root: Tensor | None = None  # what was run backwards last
         self._graph: tuple[Tensor, Tensor] | None = None  # target and value, off the graph of a loss that is no module
-        self._tap = Tap(self._ran)
+        self._tap = Tap(self._ran, after=False)
         self._calls = self._looked = 0
         self._listen()
         self._told: dict[str, Any] = {}

@@ -109,8 +109,9 @@ class Tap:
     _open: ClassVar[list["Tap"]] = []
     _torch: ClassVar[Any] = None
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, *, after: bool = True) -> None:
         self._listener = listener
+        self._after = after  # told afterwards too
 
     @property
     def is_open(self) -> bool:
@@ -139,5 +140,6 @@ def _backward(tensors: Any, *given: Any, **more: Any) -> Any:
         one._listener(tensors, True)
     result = Tap._torch(tensors, *given, **more)
     for one in listening:
-        one._listener(tensors, False)
+        if one._after:
+            one._listener(tensors, False)
     return result
