@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.spec import Array
+from tunesmith.doctor.audits.boosting import Boosted
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the penalty, in mean eigenvalues of X'X; assumption: a wide range
 LANDMARKS = 1000  # rows that a kernel is spanned by; assumption, no other number was tried
@@ -185,8 +186,6 @@ def word_scores(words: Any, codes: Array, fold: Array, classes: int) -> Array:
 
 def tree_scores(inputs: Array, target: Array, fold: Array, classes: int, seed: int) -> Array:
     """Of gradient-boosted trees: log probabilities of `classes`, or where that is 0 numbers (N, K)."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
     settings: dict[str, Any] = {"learning_rate": 0.15, "early_stopping": False, "random_state": seed}
     settings["max_iter"] = int(np.clip(200 // max(classes, 1), 15, 60))  # assumption: as many trees in all
     found = np.zeros((len(inputs), classes or target.shape[1]), np.float32)
@@ -195,7 +194,7 @@ def tree_scores(inputs: Array, target: Array, fold: Array, classes: int, seed: i
         outside = outside[:: -(-len(outside) // TREE_ROWS)]
         if not classes:
             for column in range(target.shape[1]):
-                model = HistGradientBoostingRegressor(**settings).fit(inputs[outside], target[outside, column])
+                model = Boosted(0, **settings).fit(inputs[outside], target[outside, column])
                 found[inside, column] = model.predict(inputs[inside])
             continue
         present = np.unique(target[outside])
@@ -203,7 +202,7 @@ def tree_scores(inputs: Array, target: Array, fold: Array, classes: int, seed: i
         if len(present) == 1:
             shares[:, present] = 1.0
         else:
-            model = HistGradientBoostingClassifier(**settings).fit(inputs[outside], target[outside])
+            model = Boosted(classes, **settings).fit(inputs[outside], target[outside])
             shares[:, model.classes_] = model.predict_proba(inputs[inside])
         found[inside] = np.log(np.maximum(shares, 1e-6))
     return found

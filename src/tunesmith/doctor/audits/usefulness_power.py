@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.spec import Array
+from tunesmith.doctor.audits.boosting import Boosted
 from tunesmith.doctor.audits.threads import one_thread
 
 BINS = 64  # of a column of numbers; assumption
@@ -108,12 +109,10 @@ def smooth_power(values: Array, target: Array, rng: np.random.Generator) -> floa
 
 def fast_model(classes: int, seed: int) -> Any:
     """Boosted trees that take gaps and unscaled numbers, as weak and as fast as an audit wants them."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
     rounds = 60 if classes <= 3 else max(10, 120 // classes)  # a tree a class and round
     settings: dict[str, Any] = {"max_iter": rounds, "learning_rate": 0.15, "early_stopping": False}
     settings |= {"random_state": seed, "max_leaf_nodes": 15, "min_samples_leaf": 10}
-    return HistGradientBoostingClassifier(**settings) if classes else HistGradientBoostingRegressor(**settings)
+    return Boosted(classes, **settings)
 
 
 def row_losses(model: Any, numbers: Array, target: Array, classes: int) -> Array:
