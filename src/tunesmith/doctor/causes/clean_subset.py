@@ -1,10 +1,11 @@
 """clean_subset: a share of the labels is wrong.
 
 Sees      the program trained without the rows whose label a forest, fitted on other rows, contradicts with confidence, against the program
-          trained without as many rows drawn at random; both judged on validation rows.
+          as it is; both judged on validation rows.
 Matters   what is learnt of wrong labels is unlearnt of right ones.
 Remedies  look at the rows, relabel or drop them; a robust loss; early stopping.
-Limits    hard rows look wrong to a weak model: validation rows, labelled alike, decide. Classes alone.
+Limits    hard rows look wrong to a weak model: validation rows, labelled alike, decide. Fewer rows alone may help or harm: there is no
+          control without as many rows drawn at random. Classes alone.
 Source    Northcutt et al., arXiv:1911.00068 (out-of-sample probabilities).
 """
 
