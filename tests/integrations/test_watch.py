@@ -239,3 +239,23 @@ def test_a_whole_watched_training_is_the_same_to_the_bit():
 
     assert all(torch.equal(one, other) for one, other in zip(alone[0], watched[0], strict=True))
     assert torch.equal(alone[1], watched[1])
+
+
+@pytest.mark.parametrize("optimizers", [1, 2])
+def test_one_line_and_nothing_else_through_many_updates(optimizers):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    parts = [model.parameters()] if optimizers == 1 else [model[0].parameters(), model[2].parameters()]
+    each = [torch.optim.SGD(part, lr=0.1) for part in parts]
+    x, y = torch.randn(16, 4), torch.randint(0, 2, (16,))
+
+    with ts.watch(model, each if optimizers == 2 else each[0], quiet=True) as watch:
+        for _ in range(300):  # past every place where looks become rarer
+            for one in each:
+                one.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            for one in each:
+                one.step()
+
+    assert watch.history.facts["steps_taken"] == 300
+    assert all(not one._optimizer_step_pre_hooks and not one._optimizer_step_post_hooks for one in each)

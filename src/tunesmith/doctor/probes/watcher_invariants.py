@@ -84,10 +84,12 @@ class Invariants:
         self._count(self._since, judging=False)
         self._since = []
         self._made += 1
-        self._listen()
 
     def _listen(self) -> None:
-        """Hooks around backward and update are on for updates that are looked at, and the one before."""
+        """Hooks around backward and update are on for updates that are looked at, and the one before.
+
+        Asked at a pass of the model, never from within an update: torch walks over the hooks of an optimizer as it calls them.
+        """
         if self._made >= FIRST and self._counts["updates"] and not (self._made + 1) % EVERY < 3:
             for handle in self._near:
                 handle.remove()
@@ -141,6 +143,8 @@ class Invariants:
     def _passed(self, module: nn.Module, args: Any, output: Any) -> None:
         if self.paused:
             return
+        if torch.is_grad_enabled():
+            self._listen()
         self._since.append((module.training, torch.is_grad_enabled()))
         if len(self._since) > 4096:  # a loop that never tells of an update
             del self._since[:2048]
