@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 SHARES = {"full": 0.6, "light": 0.2, "curvature": 0.1, "heap": 0.1}  # of the overhead, by kind of look; assumption
 FREQUENT = ("full", "light")
-GRACE = 0.25  # seconds that may be lent for the first looks, paid back later; assumption: nobody notices
+GRACE = 0.1  # seconds that may be lent for the first looks, paid back later; assumption: nobody notices
 FIRST = 4  # updates that are all looked at, then 2 an octave
 DENSEST = 256  # looks an octave in the long run: keeps the curves short; assumption
 LONGEST_DEBT = 50.0  # looks that a pause (a slow evaluation, an idle notebook) may save up
