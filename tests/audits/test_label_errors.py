@@ -315,6 +315,37 @@ def test_numbers_that_are_odd_by_nature_are_quiet(noise):
     assert warnings(arrays(X, y[noise])) == []
 
 
+@pytest.mark.parametrize("rows", [40, 400])
+@pytest.mark.parametrize("form", ["normal", "uniform", "exponential", "two heaps", "cauchy"])
+def test_numbers_without_a_signal_contradict_nothing(form, rows):
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(rows, 4))
+    y = {
+        "normal": draw.normal(size=rows),
+        "uniform": draw.random(rows),
+        "exponential": draw.exponential(size=rows),
+        "two heaps": np.where(draw.random(rows) < 0.5, -3, 3) + draw.normal(size=rows) / 2,
+        "cauchy": draw.standard_t(1, rows),
+    }
+    material = arrays(X, y[form])
+
+    assert found(material) == []
+    assert [one["form"] for one in material.measured["label_errors"].values()] == ["cannot tell"]
+
+
+def test_some_targets_with_a_signal_among_many_without_are_a_note():
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(1000, 4))
+    signal = draw.random(1000) < 0.55
+
+    (finding,) = found(
+        arrays(X, np.where(signal, 2 * X[:, 0] + draw.normal(size=1000) / 10, 2 * draw.normal(size=1000)))
+    )
+
+    assert finding.severity == "note"
+    assert finding.evidence[0].value == pytest.approx(0.4, abs=0.1)
+
+
 def test_sound_numbers_are_quiet():
     assert warnings(arrays(*load_diabetes(return_X_y=True))) == []
 

@@ -9,7 +9,8 @@ Limits    needs a model that is right about most rows: where fast models are at 
           claimed. Noise that follows the features (one annotator's rule) is invisible. Rows are suspects: a person decides.
           A warning asks for 5 % of wrong labels and for more likelihood than the extra numbers cost, and where labels seem swapped
           between certain classes, that these are told apart once the noise is taken away; else the most suspicious rows are a note. With
-          few rows the share comes out too low. Numbers: a warning asks that half of the spread is explained; skewed noise is a note.
+          few rows the share comes out too low. Numbers: a warning asks that half of the spread is explained; skewed noise is a note; where
+          less than a tenth is, or no more than by shuffled predictions, wrong targets cannot be told from right ones and nothing is said.
 Source    Northcutt et al., arXiv:1911.00068; Wichmann & Hill 2001; Natarajan et al. 2013; benchmarks/label_errors.md.
 """
 
@@ -29,6 +30,8 @@ from tunesmith.records.check import DEAR, Inapplicable
 
 MUCH = 0.05  # share of wrong labels from which it is a warning; assumption
 ODDS = 0.01  # a label less likely than that contradicts its row; assumption
+TELLS = 0.1  # share of the spread explained, below which no target contradicts its row; assumption
+SHUFFLES = 199  # of the predictions, none of which may explain as much: a chance of 1 in 200
 LEAST_OWN = 200  # rows of a part that is judged by itself; assumption
 RELABEL = Remedy(title="remedy.look_at_labels", safety=Safety.ADVICE)
 SMOOTH = Remedy(title="remedy.smooth_labels", safety=Safety.RISKY, change={"loss.label_smoothing": 0.1})
@@ -196,16 +199,18 @@ def _numbers(material: Material, part: str, judged: OutOfSample) -> Iterator[Fin
     for column in range(target.shape[1]):
         if len(np.unique(target[:, column])) < 10:
             continue  # classes that are written as numbers
+        name = material.targets[column] if column < len(material.targets) else str(column)
+        measured = material.measured.setdefault("label_errors", {})
+        explains = _explained(judged.said[:, column], target[:, column], material.rng("label_errors"))
+        if explains < TELLS:
+            measured[f"{part} {name}"] = {"share": None, "form": "cannot tell"}
+            continue
         wild = fitted_wild(judged.said[:, column], target[:, column])
         rows = np.flatnonzero(wild.wrong > 0.5)
         rows = rows[np.argsort(-wild.wrong[rows], kind="stable")]
-        name = material.targets[column] if column < len(material.targets) else str(column)
-        material.measured.setdefault("label_errors", {})[f"{part} {name}"] = {"share": wild.share, "form": "numbers"}
+        measured[f"{part} {name}"] = {"share": wild.share, "form": "numbers"}
         if not wild.gain or not len(rows):
             continue
-        explains = 1 - float(np.median(np.abs(target[:, column] - judged.said[:, column]))) / max(
-            float(np.median(np.abs(target[:, column] - np.median(target[:, column])))), 1e-12
-        )
         warn = wild.share >= MUCH and explains >= 0.5  # half of the spread is explained; assumption
         worst = int(rows[0])
         yield Finding(
@@ -238,3 +243,12 @@ def _numbers(material: Material, part: str, judged: OutOfSample) -> Iterator[Fin
                 "given": judged.target[rows[:100_000], column].tolist(),
             },
         )
+
+
+def _explained(said: Array, target: Array, rng: np.random.Generator) -> float:
+    """The share of the spread, as median distances, that predictions explain; 0 where shuffled ones explain as much."""
+    left = float(np.median(np.abs(target - said)))
+    by_chance = min(float(np.median(np.abs(target - rng.permutation(said)))) for _ in range(SHUFFLES))
+    if left >= by_chance:
+        return 0.0
+    return 1 - left / max(float(np.median(np.abs(target - np.median(target)))), 1e-12)
