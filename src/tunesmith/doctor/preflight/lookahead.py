@@ -31,8 +31,9 @@ from tunesmith.doctor.preflight.model_call import (
     spread_of,
     tolerance,
 )
-from tunesmith.doctor.preflight.next_step import FARTHEST, ROWS, Relation, first_axis_is_time, in_order, relation
+from tunesmith.doctor.preflight.next_step import ROWS, first_axis_is_time, in_order
 from tunesmith.doctor.preflight.seeing import Seen, main, seen
+from tunesmith.doctor.probes.next_place import FARTHEST, Relation, relation
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import CHEAP, Inapplicable
 from tunesmith.records.state import random_state, set_random_state
