@@ -1,6 +1,6 @@
 """What a watched loop does that a sound one does not, gathered by onlookers of each kind, and one question put to the model itself.
 
-`facts()` joins those of `watcher_invariants`, `watcher_answers`, `watcher_rows`, `watcher_norms` and
+`facts()` joins those of `watcher_invariants`, `watcher_answers`, `watcher_rows`, `watcher_judged`, `watcher_pull`, `watcher_norms` and
 `watcher_structure`, and adds
 
 * `chance_loss`: that of `answers`; None where the loss is none of the usual ones, whatever its class.
@@ -21,8 +21,10 @@ from torch.optim import Optimizer
 
 from tunesmith.doctor.probes.watcher_answers import IGNORED, Answers
 from tunesmith.doctor.probes.watcher_invariants import Invariants
+from tunesmith.doctor.probes.watcher_judged import Judged
 from tunesmith.doctor.probes.watcher_norms import Norms
 from tunesmith.doctor.probes.watcher_peep import Peep, door, due
+from tunesmith.doctor.probes.watcher_pull import Pull
 from tunesmith.doctor.probes.watcher_rows import Rows
 from tunesmith.doctor.probes.watcher_structure import Structure
 from tunesmith.doctor.probes.watcher_view import inside
@@ -58,19 +60,29 @@ class LoopFacts:
         self.invariants = Invariants(model, optimizers)
         self.answers = Answers(model, loss_fn)
         self.rows = Rows(model)
+        self.judging = Judged(model, loss_fn, self.rows.columns)
+        self.pull = Pull(optimizers)
         self.norms = Norms(model)
         self.structure = Structure(model, optimizers)
 
     def __call__(self, moment: "Moment") -> None:
         """After an update."""
         self._calls += 1
+        if self._calls == self.judging.coming:
+            self.judging.arm()
         self.invariants.said()
         if self._calls > DENSE and not due(self._calls) and not due(self._calls + 1):
-            for each in (self.answers, self.rows, self.norms):  # nobody listens at this update, nor has to at the next
+            for each in (
+                self.answers,
+                self.rows,
+                self.norms,
+                self.pull,
+            ):  # nobody listens at this update, nor has to at the next
                 each.passed_over()
             return
         self.answers.seen(moment.loss, moment.target)
         self.norms.seen()
+        self.pull.seen()
         self.rows.seen(self._given[1] if len(self._given) > 1 else moment.target, moment.inputs)
         model = self._model()
         if self._calls == AFTER and self._held is not None and model is not None:
@@ -94,6 +106,7 @@ class LoopFacts:
     def judged(self) -> None:
         """A score of a held part was told."""
         self.invariants.judged()
+        self.judging.judged(self._calls)
 
     def crashed(self, error: BaseException, held: Any = None, target: Any = None) -> None:
         """The loop was ended by an exception; what the model and the loss were given last, where this onlooker was not looking."""
@@ -122,7 +135,7 @@ class LoopFacts:
         if self._closed:
             return dict(self._last)
         told = dict(self._last)
-        for each in (self.invariants, self.answers, self.rows, self.norms, self.structure):
+        for each in (self.invariants, self.answers, self.rows, self.judging, self.pull, self.norms, self.structure):
             told |= each.facts()
         if (
             told.get("answers", {}).get("batches", 0) >= SURE
@@ -143,7 +156,7 @@ class LoopFacts:
         self._closed = True
         for handle in self._handles:
             handle.remove()
-        for each in (self.invariants, self.answers, self.rows, self.norms, self.structure):
+        for each in (self.invariants, self.answers, self.rows, self.judging, self.pull, self.norms, self.structure):
             each.close()
         self._handles, self._held, self._given = [], None, ()
 
@@ -166,7 +179,7 @@ class LoopFacts:
         modes = [(each, each.training) for each in model.modules()]
         buffers = [(each, each.detach().clone()) for each in model.buffers()]
         before = random_state()
-        self.invariants.paused = True
+        self.invariants.paused = self.judging.paused = True
         try:
             model.eval()
             with torch.no_grad():
@@ -193,7 +206,7 @@ class LoopFacts:
         except Exception:  # a model that cannot be called so says nothing of its rows
             return None
         finally:
-            self.invariants.paused = False
+            self.invariants.paused = self.judging.paused = False
             set_random_state(before)
             for each, was in modes:
                 each.training = was
