@@ -132,3 +132,42 @@ def test_a_lost_state_is_no_candidate_of_a_run_that_was_never_resumed():
     found = diagnosed(history(train=flat(30, 1.7)))
 
     assert "optim.lost_state" not in [one.fault for one in found]
+
+
+STUCK = {
+    "training alone": {"train": flat(20, 0.6931, 0.003)},
+    "to the digit": {"train": flat(20, 0.6931, 0.0005), "val": [0.6931] * 20, "accuracy": [0.5] * 20},
+    "after a leap": {"train": [8.0, *flat(19, 0.695, 0.003)], "val": flat(20, 0.6935, 0.002), "accuracy": [0.5] * 20},
+}
+
+
+def causes_of_stuck(how, optimizer, rate):
+    facts = {"classes": 2} | ({"optimizer": optimizer} if optimizer else {})
+    found = diagnosed(history(**STUCK[how], lr=[rate] * 20, facts=facts))
+    return [one.fault for one in found if one.fault in ("lr.too_high", "output.wrong_activation")], found
+
+
+@pytest.mark.parametrize("how", STUCK)
+@pytest.mark.parametrize(("optimizer", "rate"), [("Adam", 0.1), ("AdamW", 0.3), ("SGD", 10.0), ("", 0.1)])
+def test_a_rate_that_is_seen_to_be_large_comes_before_an_output_that_nobody_saw(how, optimizer, rate):
+    causes, found = causes_of_stuck(how, optimizer, rate)
+
+    assert causes[0] == "lr.too_high"
+    assert "{" not in "".join(one.text(language) for one in found for language in ("en", "zh"))
+
+
+@pytest.mark.parametrize("how", ["training alone", "to the digit"])
+@pytest.mark.parametrize(("optimizer", "rate"), [("Adam", 1e-3), ("SGD", 0.1), ("", 1e-3)])
+def test_a_usual_rate_is_not_blamed(how, optimizer, rate):
+    causes, _ = causes_of_stuck(how, optimizer, rate)
+
+    assert causes == ["output.wrong_activation"]
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("Adam", 0.1), ("SGD", 10.0), ("", 0.1)])
+def test_a_large_rate_of_a_run_that_learns_is_no_fault(optimizer, rate):
+    facts = {"classes": 2, "optimizer": optimizer}
+
+    found = diagnosed(history(train=falling(), val=falling(seed=1), lr=[rate] * 40, facts=facts))
+
+    assert "lr.too_high" not in [one.fault for one in found]

@@ -14,6 +14,11 @@ from tunesmith.doctor.diagnosis.smoothing import noise, slope
 from tunesmith.doctor.diagnosis.views import FEWEST, View, good, single
 
 FROZEN = 1e-5  # of its value: a held loss that is the same to the digits of a log; assumption
+# Rates from which on a training that is stuck may be so because of them, by the beginning of an optimizer's name. Adaptive steps are
+# about as long as the rate, ten times the usual 1e-3 to 3e-3 (Kingma & Ba, arXiv:1412.6980; Karpathy's 3e-4); plain SGD at 1 is beyond what
+# large batches are trained with (Goyal et al., arXiv:1706.02677: 0.1 a 256 rows). Not of those that find their own, or count it otherwise.
+LARGE = {"adam": 0.03, "nadam": 0.03, "radam": 0.03, "rmsprop": 0.03, "lion": 0.01, "sgd": 1.0}
+UNSAID = 0.1  # where the optimizer is not known: usual for SGD, far too much for Adam; assumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,32 @@ def rate_tiny(seen: View) -> Clue | None:
     """A rate below those that train anything from the start."""
     rate = course(seen)
     return Clue("rate_tiny", rate.peak, 1e-5) if rate is not None and rate.peak < 1e-5 else None
+
+
+def rate_large(seen: View) -> Clue | None:
+    """A rate that is beyond the usual ones of its optimizer."""
+    peak, bound = _peak(seen), _large(seen)
+    return Clue("rate_large", peak, bound) if peak is not None and bound is not None and peak >= bound else None
+
+
+def rate_high(seen: View) -> Clue | None:
+    """A rate that would be too much for most optimizers, of one that the log does not name."""
+    peak = _peak(seen)
+    unsaid = not seen.history.facts.get("optimizer")
+    return Clue("rate_high", peak, UNSAID) if peak is not None and unsaid and peak >= UNSAID else None
+
+
+def _peak(seen: View) -> float | None:
+    rate = course(seen)
+    if rate is not None:
+        return rate.peak
+    said = seen.history.facts.get("lr")
+    return float(said) if isinstance(said, int | float) and said > 0 else None
+
+
+def _large(seen: View) -> float | None:
+    name = str(seen.history.facts.get("optimizer") or "").lower()
+    return next((rate for word, rate in LARGE.items() if name.startswith(word)), None)
 
 
 def creeps(seen: View) -> Clue | None:
@@ -417,6 +448,8 @@ TESTS: tuple[Test, ...] = (
     large_targets,
     outputs_far_off,
     rate_tiny,
+    rate_large,
+    rate_high,
     creeps,
     leapt_then_stands,
     train_far_above_held,

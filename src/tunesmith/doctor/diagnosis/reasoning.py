@@ -40,6 +40,7 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
         "optim.unregistered_params": 2.5,
         "output.wrong_activation": 2.2,
         "lr.too_low": 0.8,
+        "lr.too_high": 0.5,  # a net that its first epoch killed
         "lr.bad_schedule": 0.5,
         "act.dead_relu": 1.0,
         "data.no_signal": -2.0,
@@ -170,6 +171,9 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
         "data.unscaled_targets": -1.0,
     },
     "rate_tiny": {"lr.too_low": 2.5, "lr.bad_schedule": 0.5},
+    # assumption: nine of ten rates that are too high are so large; of other runs one in fifty, or one in twelve with the optimizer unsaid
+    "rate_large": {"lr.too_high": 4.0, "lr.too_low": -4.0, "output.wrong_activation": -1.0},
+    "rate_high": {"lr.too_high": 2.5, "lr.too_low": -2.5, "output.wrong_activation": -1.0},
     "creeps": {
         "lr.too_low": 1.5,
         "optim.bad_hyperparameters": 1.0,
