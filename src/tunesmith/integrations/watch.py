@@ -49,6 +49,7 @@ class Watch:
         from tunesmith.doctor.probes.nonfinite_watch import FiniteWatch
         from tunesmith.doctor.probes.watcher import Watcher
         from tunesmith.doctor.probes.watcher_facts import LoopFacts
+        from tunesmith.doctor.probes.watcher_further import Further
 
         optimizers: Sequence[Any] = optimizer if isinstance(optimizer, list | tuple) else [optimizer]
         self.run: Run | MemoryWriter
@@ -96,6 +97,8 @@ class Watch:
         self.watcher.register(MemoryWatch())
         self.loop = LoopFacts(model, self.watcher.optimizers, loss_fn)
         self.watcher.register(self.loop)
+        self.further = Further(self.watcher, model, loss_fn, (self.loop.invariants, self.loop.judging))
+        self.watcher.register(self.further)
         self.watcher.attach()
 
     def register(self, onlooker: "Onlooker") -> None:
@@ -173,6 +176,7 @@ class Watch:
             return
         self.finite.detach()
         self.loop.close()
+        self.further.close()
         self.watcher.detach()
         self._end.detach()
         self.watcher.facts["over"] = status == "finished"  # what only an end shows may be said now
@@ -186,7 +190,7 @@ class Watch:
         if self.closed:
             return
         self.watcher.write()
-        self._writer.set_status(facts=self.watcher.known() | self.loop.facts())
+        self._writer.set_status(facts=self.watcher.known() | self.loop.facts() | self.further.facts())
         if not self._listed and self.watcher.steps:
             self._listed = True
             model = self.watcher.model

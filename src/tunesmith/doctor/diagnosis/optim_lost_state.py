@@ -1,11 +1,14 @@
 """optim.lost_state: a resumed run lost moments, schedule position, data position or random state.
 
 Sees      where another attempt went on: a rate off the line of before, a loss that leaps beyond its noise and takes time to come back, a
-          second moment that starts anew (`adam_surprise` far above 1), the same losses over again (a stretch of batches repeated).
+          second moment that starts anew (`adam_surprise` far above 1), the same losses over again (a stretch of batches repeated). In a
+          watched run: the optimizer is made anew again and again over the same weights; its moments are younger than the run; it begins with
+          empty moments though updates were made before, or on weights that were loaded and already solve the task.
 Matters   the run pays for the way back, or follows another schedule than planned; a repeated stretch is trained on twice.
 Remedies  save and load model, optimizer, scheduler, scaler, position in the data and random state together.
 Limits    needs the place of the resume: from the attempts of a run folder, or from steps that go back in a log. A leap within the noise is
-          not told; a rate lowered on purpose looks like one off its line.
+          not told; a rate lowered on purpose looks like one off its line. Weights that were loaded before the watch began look like any
+          start; weights of another run, to be tuned further on the same task on purpose, look like a resume.
 Source    vocabulary of optim.lost_state.
 """
 
@@ -14,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
+from tunesmith.doctor.diagnosis.live_lost_state import seen_inside
 from tunesmith.doctor.diagnosis.telling import advice, number, told
 from tunesmith.doctor.diagnosis.views import View, view
 from tunesmith.records import Finding
@@ -26,8 +30,10 @@ BACK = 0.2  # of what was won, lost at the resume; assumption
 
 @rule("optim.lost_state", needs=("loss", "lr"))
 def optim_lost_state(history: History) -> Iterator[Finding]:
+    inside = list(seen_inside(history))
+    yield from inside
     seen = view(history)
-    if not seen.readable:
+    if inside or not seen.readable:
         return
     for at in history.resumed:
         found = _rate_off(seen, at) or _leap(seen, at) or _moments(seen, at)

@@ -141,6 +141,7 @@ class Watcher:
         self._grads: dict[int, Grads] = {}
         self._onlookers: list[Onlooker] = []
         self._handles: list[Any] = []
+        self.uncounted: Callable[[], None] | None = None  # told of a `step` without an update since the last one
         self._tap = Tap(Door(self, "_tapped"))
         weakref.finalize(self, self._tap.close)
         self._look: Look | None = None
@@ -210,6 +211,13 @@ class Watcher:
         """Those that are still there."""
         return [one for reference in self._optimizers if (one := reference()) is not None]
 
+    def succeeded(self, optimizer: torch.optim.Optimizer) -> list[Any]:
+        """Goes on with an optimizer that took the place of the first; the hooks are the caller's to take away."""
+        self._optimizers[0], self._weights[0] = weakref.ref(optimizer), None
+        self._index = {id(one()): place for place, one in enumerate(self._optimizers)}
+        self._stepped.discard(0)
+        return [optimizer.register_step_pre_hook(self._pre), optimizer.register_step_post_hook(self._post)]
+
     def register(self, onlooker: Onlooker) -> None:
         """Asks that it be called after each update (at `step`, where that is called); the signals it gives are written."""
         self._onlookers.append(onlooker)
@@ -232,6 +240,8 @@ class Watcher:
         if not self._run_back and self._tap.is_open and self._counted:
             self._order = self._order or "after"
         counted, self._counted = self._counted, False
+        if not counted and self.uncounted is not None:
+            self.uncounted()
         look, self._closing = self._closing if counted else self._look, None
         if look is not None and (inputs is not None or target is not None):
             self._given(look, inputs, target)

@@ -1,34 +1,34 @@
 """Onlookers that ask seldom: of places in sequences, of the memory of optimizers, of graphs that are kept.
 
-What they find is added to the facts of the run. Between two looks nothing of theirs is attached.
+`facts()` joins those of `watcher_places`, `watcher_moments` and `watcher_successors`. Between two looks nothing of theirs is attached.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from torch.optim import Optimizer
 
 from tunesmith.doctor.probes.watcher_asking import Counting
+from tunesmith.doctor.probes.watcher_moments import Moments
 from tunesmith.doctor.probes.watcher_peep import due
 from tunesmith.doctor.probes.watcher_places import Places
+from tunesmith.doctor.probes.watcher_successors import Successors
 
 if TYPE_CHECKING:
-    from tunesmith.doctor.probes.watcher import Moment
+    from tunesmith.doctor.probes.watcher import Moment, Watcher
 
 
 class Further:
-    """An onlooker of a watcher; `counting` are told to look away while the model is asked."""
+    """An onlooker of `watcher`; `counting` are told to look away while the model is asked."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        optimizers: Sequence[Optimizer],
-        loss_fn: Any = None,
-        counting: Sequence[Counting] = (),
+        self, watcher: "Watcher", model: nn.Module, loss_fn: Any = None, counting: Sequence[Counting] = ()
     ) -> None:
         self._calls = 0
         self.places = Places(model, loss_fn, counting)
+        self.moments = Moments(watcher.optimizers, watcher.first_step)
+        self.successors = Successors(watcher)
+        watcher.uncounted = self.successors.uncounted
 
     def __call__(self, moment: "Moment") -> None:
         """After an update."""
@@ -36,8 +36,14 @@ class Further:
         if not due(self._calls) and not due(self._calls + 1):
             return
         self.places.seen(self._calls, moment.target)
-        moment.facts |= self.places.facts()
+        self.moments.seen(self._calls)
+        self.successors.seen()
+
+    def facts(self) -> dict[str, Any]:
+        """What was seen so far."""
+        return self.places.facts() | self.moments.facts() | self.successors.facts()
 
     def close(self) -> None:
         """Takes every hook away."""
-        self.places.close()
+        for each in (self.places, self.moments, self.successors):
+            each.close()
