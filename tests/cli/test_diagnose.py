@@ -80,6 +80,16 @@ def test_a_log_is_answered_in_the_other_language_too(said, logs):
     assert any("\u4e00" <= letter <= "\u9fff" for letter in out)
 
 
+def test_what_columns_were_taken_for_is_said_in_the_language_asked_for(said, logs):
+    zh, en = (" ".join(said("diagnose", str(logs[0]), "--lang", one)[1].split()) for one in ("zh", "en"))
+
+    assert "train_loss = 训练 损失 (train loss)" in zh
+    assert "read as" not in zh
+    assert "another meaning" not in zh
+    assert "train_loss = train loss" in en
+    assert not any("\u4e00" <= letter <= "\u9fff" for letter in en)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_is_wider_than_the_terminal(said, logs, width):
     _, out, _ = said("diagnose", str(logs[1]), width=width)

@@ -110,9 +110,10 @@ def _of_program(
 def _of_log(log: str, roles: Mapping[str, str], only: Sequence[str] | None, shown: Mapping[str, Any]) -> Answer:
     from tunesmith.verbs.diagnose import histories, judged
 
-    told = [(one, judged(one, only, shown["language"] or "en")) for one in histories(log, roles)]
+    language = shown["language"] or "en"
+    told = [(one, judged(one, only, language)) for one in histories(log, roles)]
     for one, found in told:
-        found.notices[:0] = lines_of(one)
+        found.notices[:0] = lines_of(one, language)
     answers = [answer_of(found, _title(log, one, len(told)), **shown) for one, found in told]
     data: dict[str, Any] = {"findings": [each for answer in answers for each in answer.data["findings"]]}
     data["runs"] = [
@@ -127,13 +128,17 @@ def _title(log: str, history: "History", count: int) -> str:
     return f"diagnosis of {log}" if count == 1 else f"diagnosis of {history.title or log}"
 
 
-def lines_of(history: "History") -> list[str]:
-    """What the columns were taken for."""
-    read = [f"{column} = {role}" for column, role in history.roles.items() if role != "ignore"]
+def lines_of(history: "History", language: str = "en") -> list[str]:
+    """What the columns were taken for, in `language`."""
+    from tunesmith.records.messages import render
+    from tunesmith.runs.readers.roles import spoken
+
+    read = [f"{column} = {spoken(role, language)}" for column, role in history.roles.items() if role != "ignore"]
     left = [column for column, role in history.roles.items() if role == "ignore"]
-    lines = [f"read as {history.reader}: {', '.join(read)}"] if read else [f"read as {history.reader}"]
+    whole = {"reader": history.reader, "columns": ", ".join(read)}
+    lines = [render("readers.read_as" if read else "readers.read_as_bare", whole, language)]
     if left:
-        lines.append(f"left out: {', '.join(left)}")
+        lines.append(render("readers.left_out", {"columns": ", ".join(left)}, language))
     if read:
-        lines.append("another meaning: --map COLUMN=ROLE")
+        lines.append(render("readers.other_meaning", {}, language))
     return lines

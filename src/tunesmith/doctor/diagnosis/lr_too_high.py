@@ -6,8 +6,8 @@ Sees      in a log: a loss that leaps above its start in the first updates and t
           inverse of the top curvature, each together with a loss that does not get on.
 Matters   the run diverges, or stands on a high plateau, or its last part undoes the first.
 Remedies  three to ten times lower; warm-up; decay from where the loss became flat; after a late rate that was too high, go back.
-Limits    a high number of the rate alone is no evidence; where a run is stuck it weighs (`clues`). Output, scale of the inputs and start weights give the same curves: confirmed
-          only by a run at a lower rate. Curvature speaks of plain SGD and momentum alone.
+Limits    a high number of the rate alone is no evidence; where a run is stuck it weighs (`clues`). Output, scale of the inputs and start
+          weights give the same curves: confirmed only by a run at a lower rate. Curvature speaks of plain SGD and momentum alone.
 Source    vocabulary of lr.too_high: ratio about 1e-3 is usual, mean update above 1e-1 [TDC]; edge of stability 2 / lr: Cohen et al.,
           arXiv:2103.00065.
 """

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tunesmith.records import DataError, did_you_mean
+from tunesmith.records.messages import templates
 from tunesmith.runs.history import Per
 from tunesmith.runs.quantities import QUANTITIES
 
@@ -102,6 +103,28 @@ def parse_role(text: str) -> Role:
         known = [*QUANTITIES, *WHOLE, *SHORT]
         raise DataError(f"no role {text!r}: {name!r} is no quantity{did_you_mean(name, known)}")
     return Role(name=name, part=part, where=where)
+
+
+def spoken(role: str, language: str = "en") -> str:
+    """A role in `language` with the words of the grammar behind it, which `--map` takes; the role alone where both are the same.
+
+    >>> spoken("val loss")
+    'val loss'
+    >>> spoken("val loss of group 2", "zh")
+    '验证 损失 group 2 (val loss of group 2)'
+    """
+    try:
+        made = parse_role(role)
+    except DataError:  # a column's own name, of no meaning that is known
+        return role
+    if language == "en":
+        return role
+    ids = [made.part, made.name] if made.kind == "value" else [made.name or made.kind]
+    words = templates(language)
+    said = [words.get(f"readers.word_{one}", one.replace("_", " ")) for one in ids if one]
+    said += [made.where] if made.where else []
+    told = " ".join(said)
+    return role if told == role else f"{told} ({role})"
 
 
 def read_map(texts: Iterable[str]) -> dict[str, str]:
