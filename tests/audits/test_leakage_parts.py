@@ -310,6 +310,24 @@ def test_usefulness_of_each_column_is_measured():
     assert not loud(found)
 
 
+@pytest.mark.parametrize("role", ["group", "time", "sample_weight"])
+def test_a_column_that_serves_otherwise_is_no_input(role):
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 400))
+    served = np.repeat(np.arange(1.0, 41.0), 10)
+    frame = pl.DataFrame({"a": a, "b": b, "served": served, "y": a + c / 3 + served / 10})
+
+    plain, with_role = (
+        material_of(Task(train=frame, target="y")),
+        material_of(Task(train=frame, target="y", **{role: "served"})),
+    )
+    examine(AUDITS, plain, Clock(), ["usefulness"])
+    examine(AUDITS, with_role, Clock(), ["usefulness"])
+
+    assert set(plain.measured["usefulness"]) == {"a", "b", "served"}
+    assert set(with_role.measured["usefulness"]) == {"a", "b"}
+
+
 def test_columns_that_say_the_same_are_a_note():
     frame, y, _, _ = table()
     frame = frame.with_columns(

@@ -3,7 +3,7 @@
 Sees      the power of each input alone in rows that were not looked at, and by how much a fast model gets worse when the input is shuffled.
 Matters   shows which columns a model lives on, and which it could do without.
 Remedies  none: numbers for the report, in `measured["usefulness"]`.
-Limits    an input that tells something only together with another has power 0 alone; inputs that say the same share their importance.
+Limits    columns that serve as group, time or weight are no inputs. An input that tells something only together with another has power 0 alone; inputs that say the same share their importance.
 Source    power: McFadden (1974), out of sample; importance by permutation: Breiman, Machine Learning 45 (2001), section 10.
 """
 
@@ -30,7 +30,10 @@ FEWEST_INPUTS = 5
 
 @audit("usefulness", faults=("data.poor_features",), cost=PASS)
 def usefulness(material: Material) -> Iterator[Finding]:
-    goals, inputs = goals_of(material), inputs_of(material)
+    goals, taken = goals_of(material), set(material.roles.values())
+    inputs = [one for one in inputs_of(material) if one.column not in taken]
+    if not inputs:
+        raise Inapplicable("no column is an input: all that are numbers or categories serve as group, time or weight")
     if len(goals) > 1:
         raise Inapplicable("there are several targets")
     goal = goals[0]
