@@ -92,10 +92,11 @@ class Watch:
         left = self.watcher.ledger, self.watcher.facts, self.watcher.outputs
         self._end = weakref.finalize(self.watcher, _ended, *left, sink, self._writer)
         self.finite = FiniteWatch(model, optimizers, loss_fn=loss_fn, facts=self.watcher.facts, first_step=first_step)
-        self.finite.attach()  # before the watcher: it counts an update before it is told of it
+        self.finite.attach(beside=self.watcher)  # it counts an update before it is told of it
         self.watcher.register(self.finite)
         self.watcher.register(MemoryWatch())
-        self.loop = LoopFacts(model, self.watcher.optimizers, loss_fn)
+        self.loop = LoopFacts(model, self.watcher.optimizers, loss_fn, told=True)
+        self.finite.passing = self.loop.invariants.passed
         self.watcher.register(self.loop)
         self.further = Further(self.watcher, model, loss_fn, (self.loop.invariants, self.loop.judging))
         self.watcher.register(self.further)

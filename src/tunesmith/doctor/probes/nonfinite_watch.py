@@ -1,17 +1,17 @@
 """Waits beside a training loop for the first number that is not finite, and then says where it was born.
 
-While all is finite it costs, an update, one norm over the gradients, references to the last batch and the state of the random numbers:
-no copy of a weight, no hook below the model itself. On a device nobody waits: what is measured there is read when it has arrived, an
-update or two later, and the last weights are kept for it where they are small.
+While all is finite it costs, an update, references to the last batch and the state of the random numbers, and now and then a norm over
+the gradients: no copy of a weight, one hook on the model itself and none below it. On a device nobody waits: what is measured there is
+read when it has arrived, an update or two later, and the last weights are kept for it where they are small.
 """
 
 import math
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ from tunesmith.doctor.probes.watcher_loss import Tap
 from tunesmith.doctor.probes.watcher_view import entry, inside, is_compiled
 from tunesmith.doctor.probes.watcher_view import unwrapped as whole
 from tunesmith.records import Signal
+
+if TYPE_CHECKING:
+    from tunesmith.doctor.probes.watcher import Watcher
 
 KEPT_BYTES = 64 * 2**20  # of the batches since the last update, in references; assumption
 GRADIENT_BYTES = 16 * 2**20  # of what comes back to the outputs; assumption
@@ -95,7 +98,7 @@ class _Door:
 class FiniteWatch:
     """An onlooker of a watcher: `watcher.register(FiniteWatch(…))`, then `attach`. `detach` takes its hooks away.
 
-    What it finds stands in `origins`, and in the facts of the run as `nonfinite`.
+    What it finds stands in `origins`, and in the facts of the run as `nonfinite`. `passing` is called with the model at each of its passes.
     """
 
     def __init__(
@@ -153,6 +156,8 @@ class FiniteWatch:
             if one is not None and one.is_floating_point() and one.numel() <= BUFFER_SIZE and finite(one)
         ]
         self._handles: list[Any] = []
+        self._after: list[Any] = []  # hooks after a call, where its result is looked at
+        self.passing: Callable[[nn.Module], None] | None = None
 
     @property
     def _inner(self) -> nn.Module:
@@ -171,12 +176,16 @@ class FiniteWatch:
         call = self._calls[-1] if self._calls else None
         return None if call is None else (call.args, call.kwargs), self._target
 
-    def attach(self) -> None:
+    def attach(self, beside: "Watcher | None" = None) -> None:
+        """Begins; told of updates by the watcher `beside`, which has hooks of its own on the same optimizers, where there is one."""
         self._hook_roots()
         self._tap.open()
         weakref.finalize(self, self._tap.close)
         if isinstance(self.loss_fn, nn.Module):
             self._handles.append(self.loss_fn.register_forward_pre_hook(_Door(self, "_before_loss")))
+        if beside is not None:
+            beside.early.append((self._before_update, self._after_update))
+            return
         for optimizer in self.optimizers:
             self._handles.append(optimizer.register_step_pre_hook(_Door(self, "_before_update")))
             self._handles.append(optimizer.register_step_post_hook(_Door(self, "_after_update")))
@@ -189,9 +198,9 @@ class FiniteWatch:
             self._read(all_of_it=True)
             self._look_at_weights()
         self._tap.close()
-        for handle in self._handles:
+        for handle in (*self._handles, *self._after):
             handle.remove()
-        self._handles.clear()
+        self._handles, self._after, self._over = [], [], True
         self._forget()
 
     def _look_at_weights(self) -> None:
@@ -211,12 +220,25 @@ class FiniteWatch:
         for root in list(self._names):
             if getattr(root, "_compiled_call_impl", None) is None:  # else hooks would be compiled along
                 self._handles.append(root.register_forward_pre_hook(_Door(self, "_before_call"), with_kwargs=True))
-                self._handles.append(root.register_forward_hook(_Door(self, "_after_call")))
+
+    def _see_results(self, wanted: bool) -> None:
+        """Hooks after a call, changed from within the hook before it: torch takes a call's later hooks when it comes to them."""
+        if wanted and not self._after:
+            self._after = [root.register_forward_hook(_Door(self, "_after_call")) for root in list(self._names)]
+        elif not wanted and self._after:
+            for handle in self._after:
+                handle.remove()
+            self._after = []
 
     # around a call of the model
 
     def _before_call(self, root: nn.Module, args: Any, kwargs: Any) -> None:
-        if self._over or Replaying.now:
+        if Replaying.now:
+            return
+        if self.passing is not None and not self._names[root]:
+            self.passing(root)
+        if self._over:
+            self._see_results(False)
             return
         if self._before is not None:
             self._look_at_buffers()
@@ -224,6 +246,7 @@ class FiniteWatch:
         call = call_of(root, args, kwargs, self._count)
         call.name, call.step = self._names[root], self.steps + 1
         call.training = root.training and torch.is_grad_enabled()
+        self._see_results(not call.training or self._due or self._edge is None or bool(self._sound_buffers))
         if self._updated and call.training:
             self._calls, self._updated = [], False
         self._calls.append(call)
@@ -358,6 +381,7 @@ class FiniteWatch:
         inner = self._inner
         if not is_compiled(inner):  # the loop calls parts of the model, never the whole
             parts = {one: name for name, one in inner.named_modules() if _part(inner, name, one)}
+            self._see_results(False)
             self._names = weakref.WeakKeyDictionary(parts)
             self._hook_roots()
 
@@ -393,6 +417,9 @@ class FiniteWatch:
     def _after_step(self, moment: Any) -> None:
         target = moment.target if moment.target is not None else self._target
         self._target_seen = self.loss_fn is not None and target is not None
+        plain = self._updated and self._caught is None and isinstance(moment.loss, float)
+        if plain and math.isfinite(moment.loss):
+            return
         given = self._loss() if self._loss is not None else None
         step = self.steps if self._updated else self.steps + 1
         now = _Seen(step=step, calls=list(self._last if self._updated else self._calls), given=given, target=target)

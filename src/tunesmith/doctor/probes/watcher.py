@@ -140,6 +140,9 @@ class Watcher:
         self._gradients: dict[int, Tensor] = {}  # of this update, by optimizer: the coordinates taken
         self._grads: dict[int, Grads] = {}
         self._onlookers: list[Onlooker] = []
+        self.early: list[
+            tuple[Callable[..., None], Callable[..., None]]
+        ] = []  # told before and after each optimizer's update, first
         self._handles: list[Any] = []
         self.uncounted: Callable[[], None] | None = None  # told of a `step` without an update since the last one
         self._tap = Tap(Door(self, "_tapped"))
@@ -233,9 +236,9 @@ class Watcher:
             self._unsaid.clear()  # its own numbers count
             if self._look is None:
                 self._tap.close()
-        value = loss.detach() if isinstance(loss, Tensor) else loss
-        if isinstance(value, Tensor) and value.device.type == "cpu":
-            value = value.item()
+        value = loss
+        if isinstance(loss, Tensor):
+            value = loss.item() if loss.is_cpu else loss.detach()
         self._pending.append(value)
         if not self._run_back and self._tap.is_open and self._counted:
             self._order = self._order or "after"
@@ -504,6 +507,8 @@ class Watcher:
         return parameters
 
     def _pre(self, optimizer: torch.optim.Optimizer, given: Any, named: Any) -> Any:
+        for before, _ in self.early:
+            before(optimizer)
         place = self._index[id(optimizer)]
         closure = len(given) > 1 or named.get("closure") is not None  # the optimizer itself comes first
         self._closure, self._taken = closure, False
@@ -546,6 +551,8 @@ class Watcher:
         self.facts["clipped_looks"] = self.facts.get("clipped_looks", 0) + 1
 
     def _post(self, optimizer: torch.optim.Optimizer, given: Any, named: Any) -> None:
+        for _, after in self.early:
+            after(optimizer)
         place = self._index[id(optimizer)]
         if self._look is not None or self._light:
             began = time.perf_counter()

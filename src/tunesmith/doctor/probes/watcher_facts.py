@@ -40,9 +40,11 @@ ASKED = 8  # rows that the model is asked for, and then their second half alone
 
 
 class LoopFacts:
-    """All onlookers on one loop; call it after each update, with its moment."""
+    """All onlookers on one loop; call it after each update, with its moment. With `told` somebody else calls `invariants.passed`."""
 
-    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], loss_fn: Any = None) -> None:
+    def __init__(
+        self, model: nn.Module, optimizers: Sequence[Optimizer], loss_fn: Any = None, *, told: bool = False
+    ) -> None:
         self._model = weakref.ref(model)
         self._calls = 0
         self._held: Any = None  # arguments of the last training pass
@@ -57,7 +59,7 @@ class LoopFacts:
         self._loss_fn = loss_fn
         self._handles: list[Any] = []
         self._listen()
-        self.invariants = Invariants(model, optimizers)
+        self.invariants = Invariants(model, optimizers, told=told)
         self.answers = Answers(model, loss_fn)
         self.rows = Rows(model)
         self.judging = Judged(model, loss_fn, self.rows.columns)

@@ -40,9 +40,12 @@ KOLMOGOROV = 1.36  # quantile of sqrt(n) times the distance, 5 % in the limit; K
 
 
 class Invariants:
-    """Watches `model` and the `optimizers` that train it until `close`. `said` is called by the loop after each update it makes."""
+    """Watches `model` and the `optimizers` that train it until `close`. `said` is called by the loop after each update it makes.
 
-    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    With `told` somebody else calls `passed` at each pass of the model, and no hook is needed for it.
+    """
+
+    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], *, told: bool = False) -> None:
         self._model = weakref.ref(model)
         self._optimizers = [weakref.ref(each) for each in optimizers]
         self._counts: dict[str, int] = dict.fromkeys(
@@ -68,7 +71,9 @@ class Invariants:
         sentinel = _sentinel(optimizers)
         self._sentinel = None if sentinel is None else weakref.ref(sentinel)
         front, inner = door(model), open_inside(model)
-        self._handles: list[Any] = [] if front is None else [front.register_forward_hook(Peep(self, "_passed"))]
+        self._handles: list[Any] = []
+        if front is not None and not told:
+            self._handles.append(front.register_forward_pre_hook(Peep(self, "passed")))
         self._watching_layers = [
             each.register_forward_hook(Peep(self, "_layer", name))
             for name, each in (() if inner is None else inner.named_modules())
@@ -140,7 +145,8 @@ class Invariants:
 
     # Hooks
 
-    def _passed(self, module: nn.Module, args: Any, output: Any) -> None:
+    def passed(self, module: nn.Module, *_: Any) -> None:
+        """A pass of the model begins."""
         if self.paused:
             return
         if torch.is_grad_enabled():
