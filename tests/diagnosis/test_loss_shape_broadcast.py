@@ -8,6 +8,7 @@ FAULT = "loss.shape_broadcast"
 
 SPEAKS = {
     "equal to that over all pairs": lived(answers=answers("numbers", form="mse", pairing="all with all")),
+    "a square on every batch": lived(broadcast={"looks": 20, "of": 20, "rows": 32, "operation": "mul"}),
     "targets may change places": lived(answers=answers("numbers", form=None, pairing=None, blind=True, deaf=False)),
 }
 
@@ -16,6 +17,7 @@ SILENT = {
     "the target does not matter at all": lived(
         answers=answers("numbers", form=None, pairing=None, blind=True, deaf=True)
     ),
+    "a square on a few batches": lived(broadcast={"looks": 4, "of": 20, "rows": 32, "operation": "sub"}),
     "nothing seen": lived(),
 }
 

@@ -92,3 +92,20 @@ def test_a_crash_after_growth_is_laid_at_its_door():
     (one,) = found(memory=GROWN | {"holder": HOLDER, "steps_left": 1e6}, crash={"kind": "MemoryError", "message": ""})
 
     assert (one.severity, one.message) == ("error", "memory.growing_graphs")
+
+
+@pytest.mark.parametrize(
+    ("facts", "severity", "message"),
+    [
+        ({}, "warning", "memory.graphs_kept"),
+        ({"freed": True}, "note", "memory.graphs_freed_late"),
+        ({"holder": HOLDER | {"kind": "chain"}}, "warning", "memory.graphs_kept"),
+    ],
+)
+def test_graphs_that_are_kept_need_no_megabytes(facts, severity, message):
+    (one,) = found(graphs={"alive": 20, "of": 20, "span": 99, "at": 100, "freed": False, "holder": HOLDER} | facts)
+
+    assert (one.severity, one.status, one.message) == (severity, "confirmed", message)
+    assert "losses" in one.because
+    assert one.text("zh")
+    assert all(remedy.text("zh") for remedy in one.remedies)

@@ -3,11 +3,12 @@
 Sees      in a watched run: memory that rises steadily (bytes an update, updates until it is full) and what holds it: a container with more
           tensors after each update, with or without their graph, or a variable whose graph of autograd grows (a sum of losses, a state that is
           carried over). In a run that ended for lack of memory: whether it was growing, reserved without being used, or too big at once.
+          Graphs of autograd that outlive their updates are told however little memory they take so far.
 Matters   the run ends hours later, or the machine begins to swap; a graph that is kept makes each update slower too.
 Remedies  what holds it first: .item() or .detach() for losses, states and outputs. Too big at once, in this order: halve the micro-batch and
           double accumulation (the effective batch stays), lower precision, shorter sequences, activation checkpointing.
-Limits    growth below 16 MB within the run is not told from the habits of an allocator; a cache that fills by design grows until it is full;
-          what C++ alone holds has no name. On the processor the memory of the whole process is seen.
+Limits    growth below 16 MB within the run is not told from the habits of an allocator, unless it is graphs that are kept; a cache that fills by
+          design grows until it is full; what C++ alone holds has no name. On the processor the memory of the whole process is seen.
 Source    vocabulary of memory.oom: slope of live tensors above 0. Order of remedies: the effective batch and the mathematics stay first.
 """
 
@@ -39,8 +40,11 @@ SOON = 2.0  # times the updates made so far: memory that lasts longer is no trou
 def memory_oom(history: History) -> Iterator[Finding]:
     grown, crash = _mapping(history.facts.get("memory")), _mapping(history.facts.get("crash"))
     died = crash.get("kind") in OUT_OF_MEMORY or any(word in str(crash.get("message", "")).lower() for word in SAID)
+    graphs = _mapping(history.facts.get("graphs"))
     if grown:
         yield _growing(history, grown, died)
+    elif graphs:
+        yield _kept(graphs, died)
     elif died:
         yield _at_once(crash, history)
 
@@ -87,6 +91,31 @@ def _growing(history: History, grown: Mapping[str, Any], died: bool) -> Finding:
         confidence=0.95 if holder else 0.6,  # both assumption: a holder that grows is seen, not concluded
         status="confirmed" if holder else "suspected",
         subject={"steps": [step], **({"variables": [holder["name"]]} if holder.get("name") else {})},
+    )
+
+
+def _kept(graphs: Mapping[str, Any], died: bool) -> Finding:
+    """Graphs that outlive their updates, whatever memory they take by now."""
+    holder, at = _mapping(graphs.get("holder")), int(graphs["at"])
+    values: dict[str, Any] = {name: int(graphs[name]) for name in ("alive", "of", "span")}
+    values |= {name: holder.get(name) or "?" for name in ("name", "type", "where")}
+    kind = str(holder.get("kind", ""))
+    kind = ("chain_sum" if holder.get("scalar") else "chain_state") if kind == "chain" else "graphs"
+    return Finding(
+        fault="memory.oom",
+        severity="error" if died else "note" if graphs.get("freed") else "warning",
+        message="memory.graphs_freed_late" if graphs.get("freed") else "memory.graphs_kept",
+        values=values,
+        evidence=(
+            Evidence(name="graphs_alive", value=values["alive"], threshold=0.0, source="vocabulary", step=at),
+            Evidence(
+                name="updates_since_the_oldest", value=values["span"], threshold=8.0, source="assumption", step=at
+            ),
+        ),
+        remedies=tuple(_remedy(name) for name in LEAKS[kind]),
+        confidence=0.95,  # assumption: they are seen, not concluded
+        status="confirmed",
+        subject={"steps": [at], **({"variables": [holder["name"]]} if holder.get("name") else {})},
     )
 
 

@@ -217,6 +217,17 @@ def _candidates(frame: FrameType) -> Iterator[tuple[int, tuple[int, int], _Candi
                 yield hash((one.f_code, name)), (nodes(value), 0), _Candidate(value, one, name, scope, graphs=1)
 
 
+def holder_of_graphs(frame: FrameType | None, fewest: int) -> dict[str, Any] | None:
+    """What holds at least `fewest` graphs of autograd, or the longest; seen from the user's functions above `frame`. One walk through the heap."""
+    if frame is None:
+        return None
+    found = [(size, one) for _, size, one in _candidates(frame) if one.graphs and size[0] >= fewest]
+    if not found:
+        return None
+    size, best = max(found, key=lambda each: (each[1].graphs, each[0]))
+    return best.holder(0.0, size).as_dict()
+
+
 def nodes(values: Tensor) -> int:
     """Nodes of the graph behind a tensor, counted to `LONGEST`."""
     waiting: list[Any] = [values.grad_fn]

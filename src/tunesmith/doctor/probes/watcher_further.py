@@ -1,6 +1,7 @@
 """Onlookers that ask seldom: of places in sequences, of the memory of optimizers, of graphs that are kept.
 
-`facts()` joins those of `watcher_places`, `watcher_moments` and `watcher_successors`. Between two looks nothing of theirs is attached.
+`facts()` joins those of `watcher_places`, `watcher_moments`, `watcher_successors` and `watcher_graphs`.
+Between two looks nothing of theirs is attached.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from tunesmith.doctor.probes.watcher_asking import Counting
+from tunesmith.doctor.probes.watcher_graphs import Graphs
 from tunesmith.doctor.probes.watcher_moments import Moments
 from tunesmith.doctor.probes.watcher_peep import due
 from tunesmith.doctor.probes.watcher_places import Places
@@ -28,6 +30,7 @@ class Further:
         self.places = Places(model, loss_fn, counting)
         self.moments = Moments(watcher.optimizers, watcher.first_step)
         self.successors = Successors(watcher)
+        self.graphs = Graphs()
         watcher.uncounted = self.successors.uncounted
 
     def __call__(self, moment: "Moment") -> None:
@@ -38,12 +41,13 @@ class Further:
         self.places.seen(self._calls, moment.target)
         self.moments.seen(self._calls)
         self.successors.seen()
+        self.graphs.seen(self._calls)
 
     def facts(self) -> dict[str, Any]:
         """What was seen so far."""
-        return self.places.facts() | self.moments.facts() | self.successors.facts()
+        return self.places.facts() | self.moments.facts() | self.successors.facts() | self.graphs.facts()
 
     def close(self) -> None:
         """Takes every hook away."""
-        for each in (self.places, self.moments, self.successors):
+        for each in (self.places, self.moments, self.successors, self.graphs):
             each.close()
