@@ -226,6 +226,7 @@ OPENING = (
     "outputs_far_off",
     "held_jumps",
 )
+ASSERTED = "device-side assert"  # torch's words for an assertion on a device
 SLOW = ("lr.too_low", "fit.too_few_epochs")  # one curve, several causes: a finding of one opens the case of all
 OPENED: Mapping[str, tuple[str, ...]] = {
     name: tuple(one for one, weight in WEIGHTS[name].items() if weight > 0) for name in (*OPENING, "straight_line")
@@ -415,7 +416,12 @@ def reasoned(found: Sequence[Finding], seen: View) -> list[Finding]:
 
 
 def _opens(one: Finding) -> bool:
-    """Whether a finding asks for a cause: symptoms and mechanisms, but for a curve that may just as well have arrived."""
+    """Whether a finding asks for a cause: symptoms and mechanisms, but for a curve that may just as well have arrived.
+
+    An exception is explained by its own words, which the rules on labels, widths and memory have read; that of a device does not say what failed.
+    """
+    if one.fault == "run.crash":
+        return ASSERTED in str(one.values.get("message", ""))
     return _kind(one.fault) != "cause" and one.message != "curves.stalled"
 
 
