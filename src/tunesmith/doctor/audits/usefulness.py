@@ -3,7 +3,8 @@
 Sees      the power of each input alone in rows that were not looked at, and by how much a fast model gets worse when the input is shuffled.
 Matters   shows which columns a model lives on, and which it could do without.
 Remedies  none: numbers for the report, in `measured["usefulness"]`.
-Limits    columns that serve as group, time or weight are no inputs. An input that tells something only together with another has power 0 alone; inputs that say the same share their importance.
+Limits    columns that serve as group, time or weight are no inputs. An input that tells something only together with another has power 0
+          alone; inputs that say the same share their importance.
 Source    power: McFadden (1974), out of sample; importance by permutation: Breiman, Machine Learning 45 (2001), section 10.
 """
 
