@@ -1,6 +1,8 @@
 """The experiments on real small programs: what cures is the cause, and a sound program is left in peace."""
 
 import copy
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from torch.optim.lr_scheduler import ExponentialLR
 
 from tests.preflight.planted import diabetes, digits, mlp, program, regression
 from tunesmith.doctor.causes import EXPERIMENTS, Case, investigated
+from tunesmith.doctor.causes.change import Change
 from tunesmith.doctor.preflight import bench_of_program
+from tunesmith.doctor.preflight.courses import Variation
 from tunesmith.records import Clock, Evidence, Finding
 
 
@@ -145,6 +149,52 @@ def test_of_a_program_that_falls_short_for_another_reason_the_rate_is_refuted():
 
     assert verdict.findings[0].fault == "reg.too_strong"
     assert "lr.too_high" in verdict.refuted
+
+
+def wrongly_labelled(share=0.35):
+    """Validation rows are labelled as the others are."""
+    draw = np.random.default_rng(0)
+
+    def noisy(y):
+        return np.where(draw.random(len(y)) < share, (y + draw.integers(1, 10, len(y))) % 10, y)
+
+    return tuple((X, noisy(y)) for X, y in digits())
+
+
+def beyond_fewer_rows():
+    """How far leaving out contradicted rows goes, of the way from as many rows drawn at random to the goal."""
+    verdict = tried(program(mlp(width=128), data=wrongly_labelled(), lr=0.05, epochs=30), "clean_subset")
+    assert verdict.findings.measured["causes"]["measure"] == "validation score"
+    ((_, closed),) = verdict.findings.measured["causes"]["tried"].values()
+    return closed
+
+
+def test_without_wrong_labels_a_net_gets_further_than_with_fewer_rows():
+    assert beyond_fewer_rows() > 0.1
+
+
+def test_rows_drawn_at_random_are_no_cure(monkeypatch):
+    def at_random(bench):
+        return np.random.default_rng(1).random(len(bench.train)) < 0.3
+
+    monkeypatch.setattr(sys.modules[EXPERIMENTS["clean_subset"].propose.__module__], "contradicted", at_random)
+
+    assert beyond_fewer_rows() < 0.1
+
+
+def test_a_change_is_judged_against_its_control():
+    brought = program(lr=1e-4, epochs=4)
+    bench = bench_of_program(brought)
+    with bench.guarded():
+        case = Case(bench, Clock(60.0))
+        rate = Change("ten times the rate", 0.5, Variation("ten times the rate", rate=10.0))
+        same = replace(rate, control=replace(rate, name="the same again"))
+        found = case.train(rate)
+
+        assert case.beyond_noise(found)
+        assert case.closed(found, change=same) == pytest.approx(0.0)
+        assert not case.beyond_noise(found, change=same)
+    assert same.cost == 2 * rate.cost
 
 
 def test_a_proved_cause_leaves_nothing_to_try():

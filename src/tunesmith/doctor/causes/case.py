@@ -140,14 +140,20 @@ class Case:
             return self.trouble.floor
         return max(value, self.trouble.floor)
 
-    def closed(self, one: Course, seed: int = 0) -> float:
-        """The share of the way from the unchanged program to the goal that a change goes, on the same rows in the same order."""
+    def beside(self, change: Change | None, seed: int = 0) -> float:
+        """The merit that a change must beat: of the unchanged program, or of the change's control where that does better."""
         start = self.merit(self.base(seed))
+        control = None if change is None or change.control is None else self.train(change.control, seed)
+        return start if control is None else max(start, self.merit(control))
+
+    def closed(self, one: Course, seed: int = 0, change: Change | None = None) -> float:
+        """The share of the way from the unchanged program (or the control) to the goal that a change goes, on the same rows in the same order."""
+        start = self.beside(change, seed)
         return (self.merit(one) - start) / max(self.trouble.goal - start, 1e-9)
 
-    def beyond_noise(self, one: Course, seed: int = 0) -> bool:
+    def beyond_noise(self, one: Course, seed: int = 0, change: Change | None = None) -> bool:
         """Whether a change gains more than chance does."""
-        return self.merit(one) - self.merit(self.base(seed)) > 2 * self.noise()
+        return self.merit(one) - self.beside(change, seed) > 2 * self.noise()
 
     def noise(self) -> float:
         """The larger of the standard error of the measure and of what another order of the rows makes of the unchanged program."""

@@ -28,16 +28,17 @@ class Change:
     recipe: Mapping[str, Any] = field(default_factory=dict)  # the same change for a recipe
     values: Mapping[str, Any] = field(default_factory=dict)  # for the sentence that tells of it
     fault: str = ""  # that it undoes, where an experiment undoes more than one
+    control: "Change | None" = None  # what it must beat beside the unchanged program: as it is but for the fault
     sure: bool = True  # False where it exchanges more than the fault, so that a cure is no proof
 
     @property
     def cost(self) -> float:
         """In trainings of the unchanged program."""
-        return max(1.0, self.variation.epochs)
+        return max(1.0, self.variation.epochs) + (0.0 if self.control is None else self.control.cost)
 
 
 def together(changes: Iterable[Change]) -> Change:
-    """Several changes at once."""
+    """Several changes at once; without their controls, which belong to each alone."""
     given = list(changes)
     variation = Variation(" + ".join(one.name for one in given))
     for one in given:

@@ -1,11 +1,10 @@
 """clean_subset: a share of the labels is wrong.
 
 Sees      the program trained without the rows whose label a forest, fitted on other rows, contradicts with confidence, against the program
-          as it is; both judged on validation rows.
+          as it is and against the control, without as many rows drawn at random; all judged on validation rows.
 Matters   what is learnt of wrong labels is unlearnt of right ones.
 Remedies  look at the rows, relabel or drop them; a robust loss; early stopping.
-Limits    hard rows look wrong to a weak model: validation rows, labelled alike, decide. Fewer rows alone may help or harm: there is no
-          control without as many rows drawn at random. Classes alone.
+Limits    hard rows look wrong to a weak model: validation rows, labelled alike, decide. Classes alone.
 Source    Northcutt et al., arXiv:1911.00068 (out-of-sample probabilities).
 """
 
@@ -42,9 +41,17 @@ def clean_subset(case: Case) -> Iterator[Change]:
     def without(bench: Bench, program: Program) -> Program:
         return taken(bench, program, kept.tolist())
 
+    drawn = np.sort(bench.rng("clean_subset").permutation(len(wrong))[: len(kept)])
+
+    def fewer(bench: Bench, program: Program) -> Program:
+        return taken(bench, program, drawn.tolist())
+
     share = float(wrong.mean())
     likely = max(0.3, case.suspected("data.label_noise"))
-    yield Change("rows with contradicted labels left out", likely, rewrite=without, values={"share": share})
+    control = Change("as many rows drawn at random left out", likely, rewrite=fewer)
+    yield Change(
+        "rows with contradicted labels left out", likely, rewrite=without, values={"share": share}, control=control
+    )
 
 
 def contradicted(bench: Bench) -> "np.ndarray[tuple[int], np.dtype[np.bool_]] | None":

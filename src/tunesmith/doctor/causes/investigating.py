@@ -6,6 +6,7 @@ most upstream one is told first, unless a later one gains clearly more. Where no
 then left out one by one: those that cannot be missed are causes together.
 """
 
+import math
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ def _tried(case: Case, told: Findings, names: Iterable[str], step: Callable[[str
             found = None
         told.seconds[experiment.name] = told.seconds.get(experiment.name, 0.0) + case.clock.spent() - before
         if found is not None:
-            tried.append(Tried(experiment, change, found, case.closed(found)))
+            tried.append(Tried(experiment, change, found, case.closed(found, change=change)))
     return tried
 
 
@@ -188,14 +189,16 @@ def _any_rate(one: Tried) -> bool:
 
 def _confirmed(case: Case, tried: list[Tried]) -> list[Tried]:
     """Of each fault the first change that cures for good; a replaced net counts only where nothing else cures."""
-    good = [one for one in tried if one.closed >= CURES and case.beyond_noise(one.course)]
+    good = [one for one in tried if one.closed >= CURES and case.beyond_noise(one.course, change=one.change)]
     best: dict[str, Tried] = {}
     for one in sorted(good, key=lambda one: -min(one.closed, 1.0)):
         best.setdefault(one.fault, one)
     kept = []
     for one in best.values():
         again = case.train(one.change, seed=1)
-        if again is not None and case.closed(again, 1) >= 0.8 * CURES and case.beyond_noise(again, 1):
+        if again is None or case.closed(again, 1, one.change) < 0.8 * CURES:
+            continue
+        if case.beyond_noise(again, 1, one.change):
             kept.append(one)
     whole = [one for one in kept if one.experiment.name != "more_capacity"]
     named = [one for one in whole if not _any_rate(one)]
@@ -231,7 +234,7 @@ def _without_trouble(case: Case, tried: list[Tried], told: Findings) -> Verdict:
     refuted = []
     for fault in dict.fromkeys(one.fault for one in tried):
         mine = [one for one in tried if one.fault == fault]
-        gains = any(case.beyond_noise(one.course) and one.closed >= IDLE for one in mine)
+        gains = any(case.beyond_noise(one.course, change=one.change) and one.closed >= IDLE for one in mine)
         if not gains and not _rests(case, fault):
             refuted.append(fault)
     return Verdict(told, tuple(refuted), well=case.reference is not None and case.share == 1.0)
@@ -243,7 +246,7 @@ def _without_trouble(case: Case, tried: list[Tried], told: Findings) -> Verdict:
 def _company(case: Case, tried: list[Tried], step: Callable[[str], None]) -> list[tuple[Tried, float]]:
     """The likely changes at once; where that cures, those that cannot be left out, and what is lost without each."""
     best: dict[str, Tried] = {}
-    for one in sorted(tried, key=lambda one: -one.closed):
+    for one in sorted(tried, key=lambda one: (-round(one.closed, 2), _loss(one.course))):
         if one.experiment.name not in ("more_capacity", "longer_run") and not _any_rate(one):
             best.setdefault(one.experiment.name, one)
     members = sorted(best.values(), key=lambda one: (-max(one.closed, one.change.likely), stream(one.fault)))[:COMPANY]
@@ -262,6 +265,11 @@ def _company(case: Case, tried: list[Tried], step: Callable[[str], None]) -> lis
         if lost >= NEEDED:
             needed.append((one, lost))
     return sorted(needed, key=lambda pair: stream(pair[0].fault))
+
+
+def _loss(course: Course) -> float:
+    """What parts changes that all close nothing: which of them moved the loss the right way."""
+    return course.loss if course.finite else math.inf
 
 
 def _numbers(case: Case, tried: list[Tried]) -> dict[str, object]:

@@ -40,6 +40,7 @@ def cured(
             Evidence(name=_name(case), value=_shown(case, base), threshold=_goal(case), source=_reference(case)),
             _changed(case, change, 0),
             _changed(case, change, 1),
+            *_controlled(case, change),
         ),
         remedies=(_remedy(case, experiment, change),),
         confidence=_sureness(case, change, after, count),
@@ -55,7 +56,9 @@ def _sureness(case: Case, change: Change, after: str | None, count: int) -> floa
         return VAGUE
     if after is not None:
         return LATER
-    went = min(min(case.closed(one, seed), 1.0) for seed in (0, 1) if (one := case.train(change, seed)) is not None)
+    went = min(
+        min(case.closed(one, seed, change), 1.0) for seed in (0, 1) if (one := case.train(change, seed)) is not None
+    )
     return max(LATER, round(FIRST * (0.5 + 0.5 * went) - (0.1 if count > 1 else 0.0), 3))
 
 
@@ -141,6 +144,14 @@ def _changed(case: Case, change: Change, seed: int) -> Evidence:
     return Evidence(
         name=name, value=_shown(case, found), threshold=_shown(case, case.base(seed)), source=SOURCE, where=change.name
     )
+
+
+def _controlled(case: Case, change: Change) -> Iterator[Evidence]:
+    """What the control reaches, which differs from the change in the fault alone."""
+    control = None if change.control is None else case.train(change.control)
+    if change.control is not None and control is not None:
+        where = change.control.name
+        yield Evidence(name=f"{_name(case)}_control", value=_shown(case, control), source=SOURCE, where=where)
 
 
 def _remedy(case: Case, experiment: Experiment, change: Change) -> Remedy:
