@@ -112,3 +112,26 @@ def test_the_random_generators_and_a_loss_of_its_own_stay_as_they_were():
         finals.append(model[0].weight.detach().clone())
 
     assert torch.equal(*finals)
+
+
+@pytest.mark.parametrize("data", [classes, numbers])
+def test_a_loss_that_brings_its_own_targets_along_is_deaf_though_they_never_change(data):
+    inner = functional.cross_entropy if data is classes else functional.mse_loss
+    given = data()
+    still = given[0], torch.zeros_like(given[1])
+    loss = {
+        "own": lambda outputs, y: inner(outputs, torch.zeros_like(y)),
+        "partly": lambda outputs, y: inner(outputs, torch.zeros_like(y)) + 0.1 * inner(outputs, y),
+        "theirs": inner,
+    }
+
+    found = {
+        name: told(net(outputs=3 if data is classes else 1), loss[name], still if name == "theirs" else given)
+        for name in loss
+    }
+
+    assert all(each["from_graph"] and each["target_low"] == each["target_high"] for each in found.values())
+    assert found["own"]["deaf"]
+    assert found["partly"]["root_spread"] > 0.01
+    assert not found["theirs"].get("deaf")
+    assert found["theirs"]["root_spread"] < 1e-4

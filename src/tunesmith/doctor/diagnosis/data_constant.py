@@ -8,7 +8,8 @@ Limits    constant columns alone are a note: pictures have dark corners, one-hot
 Source    vocabulary of data.constant; thresholds: assumption.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tunesmith.doctor.diagnosis.catalogue import rule
 from tunesmith.doctor.diagnosis.live import advice, number, part, told
@@ -18,13 +19,14 @@ from tunesmith.runs.history import History
 ROWS = 50  # targets below which one value may be chance; assumption
 COLUMNS = 0.4  # share of flat columns without change: more than dark corners; assumption
 BLANK = 0.05  # share of rows that hold one value; assumption
+VARIES = 0.01  # of what the loop runs backwards over the loss with the targets seen: the loss holds others as well; assumption
 
 
 @rule("data.constant", needs=("loss",))
 def data_constant(history: History) -> Iterator[Finding]:
     answers, inputs = part(history, "answers"), part(history, "inputs")
     count = answers.get("values", 0) / max(1, answers.get("width", 1))
-    if count >= ROWS and "target_low" in answers and answers["target_low"] == answers["target_high"]:
+    if count >= ROWS and not _own(answers) and "target_low" in answers and answers["target_low"] == answers["target_high"]:
         yield told(
             "data.constant",
             "error",
@@ -59,3 +61,9 @@ def data_constant(history: History) -> Iterator[Finding]:
             evidence=[number("blank_rows", blank, BLANK, "assumption")],
             remedies=[advice("follow_a_row")],
         )
+
+
+def _own(answers: Mapping[str, Any]) -> bool:
+    """Whether the targets seen are the loss's own, whatever targets it is given."""
+    varies = answers.get("root_spread", 0.0) > VARIES
+    return bool(answers.get("from_graph")) and bool(answers.get("deaf") or varies)

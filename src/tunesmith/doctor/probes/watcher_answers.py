@@ -8,6 +8,7 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `width`, `kind` ("classes" for whole numbers, "flags" for numbers that are 0 and 1, "numbers"), `output_shape`, `target_shape`, `batches`, `rows`.
 * `target_low`, `target_high`, `target_mean`, `target_std`, `labels`, `label_shares`: the targets seen; how many distinct whole numbers, and
   the shares of the commonest. `target_outlier`, `target_wild`: the farthest in robust deviations, and the share beyond 20.
+* `from_graph`: the targets are those that the graph of the loss holds, which need not be those that the loss was given.
 * `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags).
 * `whole`: all numbers that are targets are whole. `output_first`: mean of the outputs of the first batch.
 * `reached`: spread of the outputs over that of the targets, of the last batches.
@@ -18,7 +19,7 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `form`, `pairing` ("rows", or "all with all" for numbers that broadcast), `scale`, `scale_spread`, `per_rows`: the usual loss that the
   value is a multiple of, the multiple, how far it varies, and whether it is the number of rows.
 * `chance`: the loss of the best constant answer, in the scale of the value.
-* `root`: what the loop runs backwards, over the value of the loss (1 / parts, where it divides).
+* `root`, `root_spread`: what the loop runs backwards, over the value of the loss (1 / parts, where it divides), and how far that varies.
 * `loss`: the class of the loss; `halves`: value on a batch over the mean of its halves (1 a mean, 2 a sum), `halves_low`, `halves_high`;
   `blind`: the value does not change when the targets change places; `deaf`: nor when they are others.
 """
@@ -90,6 +91,7 @@ class Answers:
         if asked is None:
             if graph is not None and not isinstance(target, Tensor):
                 target, loss = graph
+                self._told["from_graph"] = True
             if output is None or not isinstance(target, Tensor):
                 return
             if target.dim() == 1 and output.dim() > 2 and output.numel() == target.numel() * output.shape[-1]:
@@ -144,12 +146,16 @@ class Answers:
         told |= self._form()
         told |= self._chance(told)
         if self._roots:
-            told["root"] = sorted(self._roots)[len(self._roots) // 2]
+            ordered = sorted(self._roots)
+            told["root"] = ordered[len(ordered) // 2]
+            told["root_spread"] = (ordered[-1] - ordered[0]) / max(abs(told["root"]), 1e-12)
         if self._halves:
             ordered = sorted(self._halves)
             told |= {"halves": ordered[len(ordered) // 2], "halves_low": ordered[0], "halves_high": ordered[-1]}
         if self._blind and told.get("pairing") != "rows":
-            told |= {"blind": all(self._blind), "deaf": all(self._deaf)}
+            told["blind"] = all(self._blind)
+        if self._deaf and (all(self._deaf) or "blind" in told):
+            told["deaf"] = all(self._deaf)
         told |= self._reach()
         return {"answers": told}
 
@@ -297,7 +303,10 @@ class Answers:
                 if mean:
                     self._halves.append(whole / mean)
             moved = target.roll(1, 0)
-            if not torch.equal(moved, target):
+            if torch.equal(moved, target):
+                changed = _number(loss_fn(outputs, _another(outputs, target)))
+                self._deaf += [] if changed is None else [_same(changed, whole)]
+            else:
                 other = _number(loss_fn(outputs, moved))
                 some = _number(loss_fn(outputs, target[:1].expand(target.shape).contiguous()))
                 spread = float(outputs.std(0, correction=0).mean())
@@ -380,6 +389,15 @@ class Answers:
             "late_low": low,
             "late_high": high,
         }
+
+
+def _another(outputs: Tensor, target: Tensor) -> Tensor:
+    """Targets that may well be, and are others in every row."""
+    if not target.is_floating_point():
+        return (target + 1) % max(2, outputs.shape[min(1, outputs.dim() - 1)])
+    if bool(((target == 0) | (target == 1)).all()):
+        return 1 - target
+    return target + target.abs().amax() + outputs.std(correction=0)
 
 
 def _forms(outputs: Tensor, target: Tensor, classes: bool, axis: int) -> Iterator[tuple[tuple[str, str], Tensor]]:
