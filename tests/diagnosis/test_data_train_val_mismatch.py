@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tests.diagnosis.curves import SEEDS, falling, flat, found, history, late_generalisation, rising_after
+from tests.diagnosis.lived import answers, gravity, lived
+from tests.diagnosis.lived import flat as lived_flat
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -40,3 +42,32 @@ def test_a_score_that_is_good_from_the_first_evaluation_is_overfitting_at_most()
 
 def test_late_generalisation_is_quiet_once_it_has_come():
     assert not found("data.train_val_mismatch", history(train=falling(80, floor=0.01), val=late_generalisation(80)))
+
+
+SWAPPED = {"rows": 400, "exchanged": [[0, 1], [1, 0]], "labelled": 4, "offset": 0.05, "spread": 0.02}
+
+
+def test_labels_in_another_code_are_an_error():
+    assert gravity("data.train_val_mismatch", lived(answers=answers(), judged=SWAPPED)) == "error"
+
+
+@pytest.mark.parametrize("apart", [{"offset": 4.0}, {"spread": 2.0}])
+def test_columns_elsewhere_are_a_warning(apart):
+    assert (
+        gravity("data.train_val_mismatch", lived(answers=answers(), judged=SWAPPED | {"exchanged": []} | apart))
+        == "warning"
+    )
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lived(answers=answers(), judged=SWAPPED | {"exchanged": []}),
+        lived(answers=answers(), judged=SWAPPED | {"exchanged": [[0, 1]]}),
+        lived(lived_flat(), answers=answers(), judged=SWAPPED),
+        lived(answers=answers(), judged=SWAPPED | {"exchanged": [], "offset": 4.0, "rows": 12}),
+    ],
+    ids=["alike", "one class taken for another", "nothing was learnt", "few rows"],
+)
+def test_parts_that_are_alike_are_quiet(run):
+    assert gravity("data.train_val_mismatch", run) == ""

@@ -1,5 +1,6 @@
 """optim.bad_hyperparameters: where it speaks, and where it is silent."""
 
+import numpy as np
 import pytest
 
 from tests.diagnosis.lived import answers, falling, flat, gravity, lived
@@ -7,6 +8,10 @@ from tests.diagnosis.lived import answers, falling, flat, gravity, lived
 FAULT = "optim.bad_hyperparameters"
 
 SPEAKS = {
+    "signs of parts": lived(answers=answers(), settings={"name": "Rprop", "lr": 0.01}, steps_per_epoch=20),
+    "an average that still holds the start": lived(
+        answers=answers(), settings={"name": "Adam"}, val=np.linspace(1.41, 1.2, 12)
+    ),
     "epsilon": lived(
         flat(),
         answers=answers(),
@@ -22,6 +27,13 @@ SPEAKS = {
 }
 
 SILENT = {
+    "signs of all rows": lived(answers=answers(), settings={"name": "Rprop", "lr": 0.01}, steps_per_epoch=1),
+    "a held loss that follows": lived(answers=answers(), settings={"name": "Adam"}, val=falling(steps=12, noise=0.0)),
+    "a held loss that creeps with noise": lived(
+        answers=answers(),
+        settings={"name": "Adam"},
+        val=np.linspace(1.41, 1.2, 12) + 0.01 * np.cos(np.arange(12)),
+    ),
     "defaults": lived(
         flat(),
         answers=answers(),

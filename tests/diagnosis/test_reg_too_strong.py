@@ -6,7 +6,11 @@ from tests.diagnosis.lived import CHANCE, answers, falling, flat, gravity, lived
 
 FAULT = "reg.too_strong"
 
+NOISED = {"signs": 1600, "kept": 0.52, "turned": 0.05}
+
 SPEAKS = {
+    "noise that drowns the gradient": lived(flat(), answers=answers(), pull=NOISED),
+    "much of it, in a run that learns": lived(answers=answers(), pull=NOISED),
     "a penalty in the loss, which falls with the weights": lived(
         falling(20.0, 4.0),
         val=flat(CHANCE, 8, 1e-4),
@@ -29,6 +33,12 @@ SPEAKS = {
 }
 
 SILENT = {
+    "noise as large as the gradient, in a run that learns": lived(
+        answers=answers(), pull={"signs": 1600, "kept": 0.74, "turned": 0.45}
+    ),
+    "clipped gradients": lived(flat(), answers=answers(), pull={"signs": 1600, "kept": 1.0, "turned": 0.8}),
+    "a closure, run several times an update": lived(flat(), answers=answers(), pull=NOISED, closure=True),
+    "few signs": lived(flat(), answers=answers(), pull=NOISED | {"signs": 20}),
     "as usual": lived(
         answers=answers(),
         gains={"0.weight": 0.6},

@@ -81,3 +81,15 @@ def test_indices_are_told_as_such():
     model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(16, 3))
 
     assert fed(x, y, model=model)["kind"] == "indices"
+
+
+@pytest.mark.parametrize("data", [classes(640), numbers(640)], ids=["classes", "numbers"])
+def test_a_column_that_holds_the_answer_has_all_in_common_with_it(data):
+    x, y = data
+    shown = torch.cat([x, (y[:, None] if y.dim() == 1 else y).float()], 1)
+
+    plain, found = fed(x, y), fed(shown, y)
+
+    assert plain["told_first"] < 0.9
+    assert found["told_first"] == pytest.approx(1.0, abs=0.05)
+    assert found["told_column"] == 4

@@ -18,6 +18,7 @@ from tunesmith.runs.history import History
 
 ROWS = 50  # targets below which one value may be chance; assumption
 COLUMNS = 0.4  # share of flat columns without change: more than dark corners; assumption
+SAME = 1e-6  # of the numbers a loss is made of: targets may be known up to their rounding alone
 BLANK = 0.05  # share of rows that hold one value; assumption
 VARIES = 0.01  # of what the loop runs backwards over the loss with the targets seen: the loss holds others as well; assumption
 
@@ -26,7 +27,12 @@ VARIES = 0.01  # of what the loop runs backwards over the loss with the targets 
 def data_constant(history: History) -> Iterator[Finding]:
     answers, inputs = part(history, "answers"), part(history, "inputs")
     count = answers.get("values", 0) / max(1, answers.get("width", 1))
-    if count >= ROWS and not _own(answers) and "target_low" in answers and answers["target_low"] == answers["target_high"]:
+    low, high = answers.get("target_low", 0.0), answers.get("target_high", 1.0)
+    if (
+        count >= ROWS
+        and not _own(answers)
+        and high - low <= (SAME if answers.get("reckoned") else 0.0) * max(map(abs, (low, high, *_ends(answers))))
+    ):
         yield told(
             "data.constant",
             "error",
@@ -61,6 +67,11 @@ def data_constant(history: History) -> Iterator[Finding]:
             evidence=[number("blank_rows", blank, BLANK, "assumption")],
             remedies=[advice("follow_a_row")],
         )
+
+
+def _ends(answers: Mapping[str, Any]) -> tuple[float, float]:
+    """Of outputs that the targets were reckoned from; of those that were seen themselves rounding is none."""
+    return (answers.get("output_low", 0.0), answers.get("output_high", 0.0)) if answers.get("reckoned") else (0.0, 0.0)
 
 
 def _own(answers: Mapping[str, Any]) -> bool:

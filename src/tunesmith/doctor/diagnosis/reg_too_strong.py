@@ -1,7 +1,8 @@
 """reg.too_strong: what holds the net back outweighs the data.
 
 Sees      in a watched run, together: weights that shrink to a fraction of their start in most layers, or a decay term larger than the
-          gradient of the data, or dropout of 0.7 and more with a held loss below the training loss; and a loss that stays poor.
+          gradient of the data, or dropout of 0.7 and more with a held loss below the training loss, or noise larger than the gradient,
+          added to it between backward and the step; and a loss that stays poor (beside noise three times the gradient it need not).
 Matters   the net learns to be small instead of to be right.
 Remedies  weaken decay, penalty and dropout, one at a time.
 Limits    a penalty written into the loss is seen by the weights alone. Weights before a norm may shrink without harm: the loss must be poor.
@@ -21,13 +22,23 @@ from tunesmith.runs.history import History
 SHRUNK = 0.3  # of the start, in the median layer; assumption
 DECAY = 1.0  # decay term over gradient [TDC]
 DROPPED = 0.7  # share; assumption
+SIGNS, TURNED = (
+    0.75,
+    0.5,
+)  # signs kept and cosine: noise as large as the gradient keeps 0.75 and 0.71, clipping keeps all signs
+COMPARED = 200  # signs
+LOST = 0.6  # signs kept under noise three times the gradient, whatever the loss says: 1/2 + arctan(1/3) / pi
 
 
 @rule("reg.too_strong", needs=("loss",))
 def reg_too_strong(history: History) -> Iterator[Finding]:
     yield from born(history, "reg.too_strong")
     ran = progress(history)
-    if ran is None or not (ran.poor or held_at_chance(history)):
+    if ran is None:
+        return
+    poor = ran.poor or held_at_chance(history)
+    yield from _drowned(history, ran.end, poor)
+    if not poor:
         return
     before, now = part(history, "gains"), part(history, "gains_now")
     ratios = [now[name] / before[name] for name in before if before[name] > 0 and name in now]
@@ -81,3 +92,24 @@ def reg_too_strong(history: History) -> Iterator[Finding]:
             remedies=[advice("weaken")],
             next_probe="without_regularisation",
         )
+
+
+def _drowned(history: History, end: float, poor: bool) -> Iterator[Finding]:
+    """The gradient that updates use has little to do with the one of backward."""
+    pull = part(history, "pull")
+    signs, kept, turned = (pull.get(name, other) for name, other in (("signs", 0), ("kept", 1.0), ("turned", 1.0)))
+    if history.facts.get("closure") or signs < COMPARED or kept >= SIGNS or turned >= TURNED:
+        return
+    yield told(
+        "reg.too_strong",
+        "warning" if poor or kept < LOST else "note",
+        "gradient_drowned",
+        {"kept": kept, "turned": turned, "end": end},
+        confidence=0.85,
+        evidence=[
+            number("signs_kept", kept, SIGNS, "noise as large as the gradient"),
+            number("cosine", turned, TURNED, "assumption"),
+        ],
+        remedies=[advice("less_noise")],
+        next_probe="without_regularisation",
+    )

@@ -8,6 +8,8 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `width`, `kind` ("classes" for whole numbers, "flags" for numbers that are 0 and 1, "numbers"), `output_shape`, `target_shape`, `batches`, `rows`.
 * `target_low`, `target_high`, `target_mean`, `target_std`, `labels`, `label_shares`: the targets seen; how many distinct whole numbers, and
   the shares of the commonest. `target_outlier`, `target_wild`: the farthest in robust deviations, and the share beyond 20.
+* `right`, `right_of`: share of the rows answered rightly, and rows, of the last third of the run.
+* `reckoned`: the targets were reckoned from the differences that a loss written out by hand keeps, so up to rounding.
 * `from_graph`: the targets are those that the graph of the loss holds, which need not be those that the loss was given.
 * `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags).
 * `whole`: all numbers that are targets are whole. `output_first`: mean of the outputs of the first batch.
@@ -37,6 +39,7 @@ from torch.nn import functional
 
 from tunesmith.doctor.probes.watcher_loss import Tap, seen_in
 from tunesmith.doctor.probes.watcher_peep import Peep, door, due
+from tunesmith.doctor.probes.watcher_residual import residual_in
 from tunesmith.records.state import random_state, set_random_state
 
 MOST, LARGE = 2_000_000, 12  # outputs of a batch, beyond which so many batches are enough; assumption: a language model
@@ -62,6 +65,8 @@ class Answers:
         self._handles: list[Any] = []
         self._root: Tensor | None = None  # what was run backwards last
         self._graph: tuple[Tensor, Tensor] | None = None  # target and value, off the graph of a loss that is no module
+        self._reckoned: tuple[Tensor, Tensor, Tensor] | None = None  # outputs, targets, value of a loss by hand
+        self._rooted: Tensor | None = None  # the outputs of this update with their place in the graph
         self._tap = Tap(self._ran, after=False)
         self._calls = self._looked = 0
         self._listen()
@@ -73,6 +78,7 @@ class Answers:
         self._moments = [0.0, 0.0, 0.0]  # count, sum, sum of squares of the targets
         self._forms: dict[tuple[str, str], list[tuple[float, int, int]]] = {}
         self._answered: list[tuple[int, dict[int, int]]] = []  # rows by class answered, of the last batches
+        self._right: list[tuple[int, int, int]] = []  # calls, rows answered rightly, rows
         self._roots: list[float] = []  # what was run backwards over the loss
         self._halves: list[float] = []
         self._blind: list[bool] = []
@@ -83,8 +89,12 @@ class Answers:
     def seen(self, loss: Any, target: Any = None) -> None:
         """After an update whose loss is known; `target` where the loss cannot be watched itself."""
         self._calls += 1
-        asked, output, graph, root = self._asked, self._output, self._graph, self._root
-        self._asked = self._output = self._graph = self._root = None
+        asked, output, graph, root = self._asked or self._reckoned, self._output, self._graph, self._root
+        if self._asked is None and self._reckoned is not None and not isinstance(target, Tensor):
+            self._told["reckoned"] = True
+        elif self._asked is None:
+            asked = None
+        self._asked = self._output = self._graph = self._root = self._reckoned = self._rooted = None
         self._listen()
         if not due(self._calls):
             return
@@ -118,6 +128,7 @@ class Answers:
             handle.remove()
         self._tap.close()
         self._handles, self._asked, self._output, self._graph, self._root = [], None, None, None, None
+        self._reckoned = self._rooted = None
 
     def facts(self) -> dict[str, Any]:
         """What was seen so far, under `answers`."""
@@ -141,6 +152,7 @@ class Answers:
         for call, each in self._answered:
             if call > self._calls / 2:
                 late.update(each)
+        told |= self._rightly()
         if late:
             told["answered"] = {str(label): each / sum(late.values()) for label, each in late.most_common(SHARES)}
         told |= self._form()
@@ -180,11 +192,14 @@ class Answers:
             found = seen_in(loss)
             if found is not None and found.target is not None:
                 self._graph = (found.target.detach(), loss.detach())
+            elif self._rooted is not None and loss.grad_fn is not None:
+                pair = residual_in(loss, self._rooted)
+                self._reckoned = None if pair is None else (*pair, loss.detach())
 
     def _passed(self, module: nn.Module, args: Any, output: Any) -> None:
         first = output if isinstance(output, Tensor) else next(_tensors(output), None)
         if torch.is_grad_enabled() and first is not None and first.is_floating_point():
-            self._output = first.detach()
+            self._output, self._rooted = first.detach(), first
 
     def _lost(self, module: nn.Module, args: Any, value: Any) -> None:
         given = [each for each in args if isinstance(each, Tensor)]
@@ -271,7 +286,9 @@ class Answers:
         if classes:
             given = flat.argmax(1)
             rows = target.flatten() != IGNORED
-            given = given[rows] if len(rows) == len(given) else given
+            if len(rows) == len(given):
+                given, labels = given[rows], target.flatten()[rows]
+                self._right = [*self._right[-LAST:], (self._calls, int((given == labels).sum()), len(given))]
         elif self._told.get("kind") == "flags" and flat.shape[1] == 1:
             given = (flat[:, 0] > (0.5 if self._low >= 0 and self._high <= 1 else 0.0)).long()
         else:
@@ -281,6 +298,12 @@ class Answers:
             *self._answered[-LAST:],
             (self._calls, dict(zip(labels.tolist(), counts.tolist(), strict=True))),
         ]
+
+    def _rightly(self) -> dict[str, Any]:
+        """Of the last third of the run."""
+        late = [(right, rows) for call, right, rows in self._right if call > 2 * self._calls / 3]
+        rows = sum(count for _, count in late)
+        return {"right": sum(right for right, _ in late) / rows, "right_of": rows} if rows else {}
 
     def _ask(self, outputs: Tensor, target: Tensor) -> float | None:
         """The loss anew, on the batch, its halves and with targets moved; random generators and the loss itself stay as they are."""

@@ -11,7 +11,8 @@ epochs so far says that one is due. A pass with gradients takes them off, and wh
   (base 10) of the deviation over that of the training.
 * `linked`, `linked_chance`: as of `watcher_rows`, of the rows judged.
 * `exchanged`: labels that the model nearly always answers with one other, each of them the answer to one label alone: pairs; `labelled`:
-  different labels of the rows looked at; `right`: share of the rows answered rightly.
+  different labels of the rows looked at; `right`: share of the rows answered rightly; `label_shares`: of the commonest labels;
+  `distinct`: different rows.
 """
 
 import weakref
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunesmith.doctor.probes.watcher_answers import IGNORED
+from tunesmith.doctor.probes.watcher_answers import IGNORED, SHARES
 from tunesmith.doctor.probes.watcher_columns import Columns, marks, numbers
 from tunesmith.doctor.probes.watcher_peep import Peep, door, due
 
@@ -105,6 +106,7 @@ class Judged:
         told: dict[str, Any] = {
             "evaluations": self._evaluations,
             "rows": rows,
+            "distinct": last.columns.distinct,
             "known": sum(known for _, known in last.passes) / rows,
             "known_whole": sum(known == count for count, known in last.passes) / len(last.passes),
             "known_none": sum(not known for _, known in last.passes) / len(last.passes),
@@ -181,4 +183,5 @@ def _answered(pairs: Counter[tuple[int, int]]) -> dict[str, Any]:
     once = Counter(mostly.values())
     exchanged = [[label, answer] for label, answer in sorted(mostly.items()) if label != answer and once[answer] == 1]
     right = sum(count for (label, answer), count in pairs.items() if label == answer) / sum(pairs.values())
-    return {"exchanged": exchanged, "labelled": len(rows), "right": right}
+    shares = {str(label): count / sum(pairs.values()) for label, count in rows.most_common(SHARES)}
+    return {"exchanged": exchanged, "labelled": len(rows), "right": right, "label_shares": shares}

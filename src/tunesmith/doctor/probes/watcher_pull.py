@@ -75,10 +75,13 @@ class Pull:
         parameter = None if self._parameter is None else self._parameter()
         if gradient.layout != torch.strided or parameter is None:
             return
-        if self._gathered is None:  # what an earlier update left, and nobody cleared, is part of the sum
-            self._known = parameter.grad is None or not bool(parameter.grad.count_nonzero())
         mine = gradient.detach()
-        self._gathered = mine.clone() if self._gathered is None else self._gathered + mine
+        if parameter.grad is None or not bool(parameter.grad.count_nonzero()):  # cleared: what came before is not used
+            self._gathered, self._known = mine.clone(), True
+        elif self._gathered is None:
+            self._known = False  # what an earlier update left is part of the sum
+        else:
+            self._gathered = self._gathered + mine
 
     def _compare(self, before: Tensor, after: Tensor) -> None:
         if before.shape != after.shape or after.layout != torch.strided:
