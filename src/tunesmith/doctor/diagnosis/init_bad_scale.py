@@ -2,20 +2,23 @@
 
 Sees      in a watched run, together: the size of the start weights against the inputs of a unit (far below or above those of He and Glorot),
           or how the spread of activations grows or shrinks from layer to layer at the first look, or units asleep from the start; and a
-          loss that starts many times above a constant answer, or stays at it.
+          loss that starts many times above a constant answer, or stays at it. Or a single layer within the net that is far larger than the
+          others, gives outputs as large and is followed by no norm: queries and keys of such a size attend to one place alone.
 Matters   too small, nothing comes through and the loss stands at the constant answer; too large, the first outputs are absurd.
 Remedies  He weights before ReLU, Glorot before tanh; norm layers.
 Limits    nets with norms stand nearly any scale, and small start weights that a good optimizer makes up for are no finding: the loss must
           show it. Tables and recurrent layers have scales of their own.
+          A large last layer shows in the loss alone; large weights of a net that begins below a constant answer were learnt.
 Source    vocabulary of init.bad_scale: std(w) sqrt(fan_in) far from 1 to sqrt 2; geometric course [TDC]; bounds: assumption.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from tunesmith.doctor.diagnosis.catalogue import rule
-from tunesmith.doctor.diagnosis.live import advice, early_of, norm_first, number, part, progress, told
+from tunesmith.doctor.diagnosis.live import Progress, advice, early_of, norm_first, number, part, progress, told
 from tunesmith.doctor.diagnosis.origins import born
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
@@ -32,6 +35,8 @@ BOUNDED, FLAT_AT = (
     ("Sigmoid", "Tanh"),
     4.0,
 )  # spread of what goes into them, where most of it lies on their flat ends; assumption
+APART = 4.0  # times the median of all layers: a single large layer; assumption
+SOLVED = 0.5  # of the loss of a constant answer, below which the weights come from a training; assumption
 ASLEEP = 0.5  # of a layer's units at the first look
 
 
@@ -63,6 +68,7 @@ def init_bad_scale(history: History) -> Iterator[Finding]:
         message, confidence = "asleep_at_start", 0.7
         evidence.append(number("dead_fraction_at_start", max(asleep), ASLEEP, "vocabulary of act.dead_relu"))
     else:
+        yield from _one_large(history, middle, ran)
         return
     inputs = part(history, "inputs")
     if inputs.get("std", 1.0) > LOUD and not norm_first(history) and message != "weights_small":
@@ -87,4 +93,33 @@ def init_bad_scale(history: History) -> Iterator[Finding]:
         ],
         remedies=[advice("redraw")],
         next_probe="fresh_start",
+    )
+
+
+def _one_large(history: History, middle: float, ran: Progress) -> Iterator[Finding]:
+    """The largest layer within the net, where the others are as usual."""
+    gains, spreads = part(history, "gains"), early_of(history, "activation_std", 1)
+    known = [(str(name), str(kind)) for name, kind in history.facts.get("layers") or ()]
+    followed = {name: kind for (name, _), (_, kind) in pairwise(known)}
+    within = {name.removesuffix(".weight"): float(gain) for name, gain in list(gains.items())[:-1]}
+    name = max(within, key=lambda one: within[one], default="")
+    if not name or within[name] < max(LARGE, APART * middle) or "Norm" in followed.get(name, ""):
+        return
+    others = [value for where, value in spreads.items() if where != name and value > 0]
+    if not others or spreads.get(name, 0.0) < max(LARGE, APART * float(np.median(others))):
+        return
+    if ran.chance is not None and ran.start < SOLVED * ran.chance:
+        return
+    yield told(
+        "init.bad_scale",
+        "warning",
+        "one_layer_large",
+        {"name": name, "gain": within[name], "middle": middle, "spread": spreads[name]},
+        confidence=0.6,
+        evidence=[
+            number("start_weights", within[name], LARGE, "vocabulary of init.bad_scale", where=name),
+            number("activation_std", spreads[name], LARGE, "vocabulary of init.bad_scale", where=name),
+        ],
+        remedies=[advice("redraw")],
+        subject={"layers": [name]},
     )
