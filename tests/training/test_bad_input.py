@@ -207,7 +207,7 @@ def test_a_loss_that_becomes_nan_stops_before_the_weights() -> None:
     ):
         fit(loss=breaking, recipe={"train.batch_size": 8}, display=heard)
 
-    assert heard.faults == ["loss.nonfinite"]
+    assert heard.faults == ["numerics.unsafe_op", "loss.nonfinite"]  # where it was born, and what came of it
 
 
 def test_a_failed_run_keeps_what_was_written(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from tunesmith.records import Evidence, Finding, Remedy, Safety, Signal
 from tunesmith.records.state import State
+from tunesmith.training.batch import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Measured:
     grad_norm: float  # before clipping
     rate: float  # of the first parameter group
     last_finite: float  # the latest finite loss before this one
+    window: Window = ()  # what the update is made of; empty where that is gone
 
 
 class Probe(Protocol):

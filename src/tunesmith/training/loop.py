@@ -109,6 +109,7 @@ class Loop:
         self.average = (
             plan.state.average if isinstance(plan.state.average, Average) else None
         )  # asking costs 12 us a step
+        self.window: Window = ()  # in hand
         self.due = 0  # the step that the schedule is asked for, of the window in hand
         self.first = plan.rates.clock(plan.state, plan.feed.length)  # where this attempt begins
         self._ask_before = overriding(plan.guards, "after_backward")
@@ -182,6 +183,7 @@ class Loop:
     def _train(self, window: Window) -> None:
         """One update, asked of the guards; retried as often as they change something."""
         state, plan = self.state, self.plan
+        self.window = window
         for attempt in range(8):
             rate = plan.rates.set(self.due, plan.rates.heard(state))
             self._asked = None
@@ -223,6 +225,7 @@ class Loop:
             grad_norm=gradient.norm.item(),
             rate=self.plan.rates.current,
             last_finite=self.last_finite,
+            window=self.window,
         )
 
     def _first(self, guards: Sequence[Any], *about: Any) -> Action | None:

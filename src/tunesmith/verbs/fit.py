@@ -171,12 +171,17 @@ def _observing(
     if not recipe.run.watch:
         return None
     from tunesmith.doctor.probes.watcher_probe import WatchProbe
-    from tunesmith.verbs.observing import Observing
+    from tunesmith.training.guards import StopAtNonFinite
+    from tunesmith.verbs.observing import NamesBirth, Observing
 
     probe = WatchProbe(overhead=recipe.run.overhead)
     probe.begin(state.model, state.optimizer, first_step)
     observing = Observing(run, writer, record, screen, probe)
-    made.plan.guards = (*made.plan.guards, observing)
+    update = made.plan.update
+    named = (
+        NamesBirth(one, observing, update) if isinstance(one, StopAtNonFinite) else one for one in made.plan.guards
+    )
+    made.plan.guards = (*named, observing)
     made.plan.probes = (*made.plan.probes, probe)
     return observing
 

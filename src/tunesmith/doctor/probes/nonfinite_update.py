@@ -102,7 +102,7 @@ def _why(
         if bool(torch.isinf(squares).any()) and not bool(torch.isnan(squares).any()):
             return "moment_overflow", "lr.too_high", kind, numbers
     if rate * decay > 2:
-        return "decay_explodes", "reg.too_strong", kind, numbers
+        return "decay_explodes", "reg.too_strong", kind, numbers | {"decay_times_rate": rate * decay}
     if grown >= GROWN or not bool(torch.isnan(values[broken[0]]).any()):
         return "exploding", "lr.too_high", kind, numbers
     return "weights_changed", "numerics.unsafe_op", kind, numbers
