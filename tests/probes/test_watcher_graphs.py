@@ -123,3 +123,43 @@ def test_nothing_is_left_of_it():
     looped(lambda loss, outputs: None)
 
     assert torch.autograd.backward is before
+
+
+def ranges(loss_fn, rows=320):
+    """What is told of exponentials, over ten batches of a net with a mean and the logarithm of a spread."""
+    model, onlooker, (x, y) = net(outputs=2), Graphs(), numbers(rows)
+    try:
+        for call in range(1, 11):
+            batch = slice(32 * call - 32, 32 * call)
+            loss_fn(*model(x[batch]).chunk(2, 1), y[batch]).backward()
+            onlooker.seen(call)
+    finally:
+        onlooker.close()
+    return onlooker.facts().get("exponential")
+
+
+def test_an_exponential_that_weighs_rows_is_seen_with_its_range():
+    def wide(mean, log_spread, y):
+        return (100 * log_spread + ((y - mean) / (100 * log_spread).exp()) ** 2).mean()
+
+    def narrow(mean, log_spread, y):
+        return (log_spread + (y - mean).square() * (-log_spread).exp()).mean()
+
+    told = [ranges(loss) for loss in (wide, narrow)]
+
+    assert told[0]["widest"] > told[0]["precise"] > 5 * told[1]["widest"] > 0
+    assert (told[0]["looks"], told[0]["precise"]) == (9, pytest.approx(15.94, abs=0.01))
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        lambda mean, scores, y: (scores.exp() - y * scores).mean(),  # counts
+        lambda mean, scores, y: -(scores.exp() / scores.exp().sum(0)).log().mean() + (mean - y).square().mean(),
+        lambda mean, scores, y: (mean - y).square().mean(),
+    ],
+)
+def test_exponentials_that_weigh_nothing(loss_fn):
+    found = ranges(loss_fn)
+
+    assert found is None or found["widest"] < 5

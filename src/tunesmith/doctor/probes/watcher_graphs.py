@@ -5,10 +5,13 @@ A mark is laid into the last node of a graph before it is run backwards, which g
 
 * `graphs`, where most of the marks of many updates are still there: `alive`, `of` (updates marked, the latest left out), `span` (updates since
   the oldest), `at` (the update), `freed` (later they were gone after all), and `holder`, as `memory.Holder` tells it.
+* `exponential`, where an exponential divides or multiplies in the loss: `widest`, the natural logarithm of the largest over the smallest of its
+  results on a batch, at most in the second half of the looks; `precise`, that of one over the precision of the type; `looks`.
 * `broadcast`, where an operation of the loss made a square of a column and a row, of which one came from the weights and the other did not:
   `looks`, `of`, `rows` (the largest), `operation`.
 """
 
+import math
 import sys
 import weakref
 from collections import deque
@@ -28,6 +31,7 @@ FEWEST = 8  # graphs that are kept, before anything is said; assumption
 MOSTLY = 0.9  # of those marked; assumption
 SMALLEST = 4  # rows of a square
 MEETING = ("Mul", "Sub", "Rsub", "Add", "Div", "Pow")  # operations that stretch their operands
+SCALING = ("Div", "Mul")  # what makes a factor of an exponential; sums of them are softmaxes and likelihoods of counts
 
 
 class _Mark:
@@ -47,6 +51,8 @@ class Graphs:
         self._by_design = False
         self._looks = 0
         self._operation = ""
+        self._ranges: list[Tensor] = []  # of exponentials, as natural logarithms
+        self._precise = 0.0
         self._tap.open()
 
     def seen(self, call: int) -> None:
@@ -76,6 +82,13 @@ class Graphs:
     def facts(self) -> dict[str, Any]:
         """What was seen so far."""
         told: dict[str, Any] = {"graphs": dict(self._kept)} if self._kept else {}
+        if self._ranges:
+            late = torch.stack([one.cpu() for one in self._ranges[len(self._ranges) // 2 :]])
+            told["exponential"] = {
+                "widest": float(late.max()),
+                "precise": self._precise,
+                "looks": len(self._ranges),
+            }
         if self._squares and not self._by_design:
             told["broadcast"] = {
                 "looks": len(self._squares),
@@ -90,7 +103,7 @@ class Graphs:
         self._tap.close()
 
     def _ran(self, tensors: Any, before: bool) -> None:
-        node = tensors.grad_fn if isinstance(tensors, Tensor) and tensors.numel() == 1 else None
+        node: Any = tensors.grad_fn if isinstance(tensors, Tensor) and tensors.numel() == 1 else None
         if node is None or (self._marks and self._marks[-1][0] == self._call + 1):
             return
         mark = _Mark()
@@ -100,6 +113,10 @@ class Graphs:
             return
         self._marks.append((self._call + 1, weakref.ref(mark)))
         self._looks += 1
+        found = [_range(one) for one in _exponentials(node)]
+        if found:
+            self._ranges.append(torch.stack(found).amax())
+            self._precise = -math.log(torch.finfo(tensors.dtype).eps)
         for rows, operation, meant in _squares(node):
             self._by_design = self._by_design or meant
             if not meant:
@@ -127,6 +144,29 @@ def _squares(root: Any) -> Iterator[tuple[int, str, bool]]:
         lines = [each is not None and each.numel() == shape[0] for each in operands]
         if all(lines) and (len(lines) == 2 or not whole):
             yield shape[0], name.lower(), len(lines) == 2
+
+
+def _exponentials(root: Any) -> list[Tensor]:
+    """Results of the exponentials among the last operations of a loss that scale something."""
+    waiting, met = deque([(root, "", 0)]), 0
+    uses: dict[Any, set[str]] = {}
+    while waiting and met < MOST:
+        node, user, depth = waiting.popleft()
+        if node is None or depth > DEEPEST:
+            continue
+        name = node.name().rstrip("0123456789").removesuffix("Backward")
+        if name == "Exp":
+            uses.setdefault(node, set()).add(user)
+        met += 1
+        waiting.extend((one, name, depth + 1) for one, _ in node.next_functions)
+    found = [node._saved_result.detach() for node, users in uses.items() if users <= {*SCALING}]
+    return [one for one in found if one.numel() > 1 and one.is_floating_point()]
+
+
+@torch.no_grad()
+def _range(values: Tensor) -> Tensor:
+    logs = values.float().log().clamp(-200, 200)  # beyond any exponent of a float32: log 0 and log of infinity
+    return logs.amax() - logs.amin()
 
 
 def _shape(node: Any, place: int) -> torch.Size | None:
