@@ -7,6 +7,9 @@ from tests.diagnosis.lived import answers, falling, flat, gravity, inputs, lived
 FAULT = "data.unscaled_inputs"
 
 SPEAKS = {
+    "columns of many sizes, and a start at twice chance": lived(
+        falling(3.5, 0.2), answers=answers(), inputs=inputs(spread_ratio=900.0)
+    ),
     "large columns, and a loud start": lived(
         falling(30.0, 0.4), answers=answers(), inputs=inputs(std_high=70.0, std=70.0, mean=30.0)
     ),

@@ -1,9 +1,13 @@
 """Courses of the rate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.diagnosis.curves import falling, flat, found, history, loud, noisy, warm_restarts
+from tests.diagnosis.lived import answers, gravity, lived
+from tests.diagnosis.lived import flat as lived_flat
 
 COSINE = 0.05 * (1 + np.cos(np.pi * np.arange(40) / 40))
 
@@ -61,3 +65,31 @@ def test_a_late_cut_that_brought_a_fall():
     rate = np.concatenate([np.full(40, 0.1), np.full(10, 0.01)])
 
     assert [one.message for one in found("lr.bad_schedule", history(train=loss, lr=rate))] == ["curves.cut_late"]
+
+
+def attending(loss=None, *, leap=0.2, name="Adam", kind="MultiheadAttention", rate=(0.03,) * 20):
+    measured = {
+        "update_ratio": {f"layers.{place}": [leap, leap / 2, 1e-4, 1e-4] for place in range(6)},
+        "lr": {"": rate},
+    }
+    run = lived(loss, answers=answers(), layers=measured, settings={"name": name})
+    return replace(run, facts=run.facts | {"layers": [(f"layers.{place}.self_attn", kind) for place in range(6)]})
+
+
+def test_a_cold_start_of_deep_attention():
+    assert gravity("lr.bad_schedule", attending(lived_flat())) == "warning"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        attending(),
+        attending(lived_flat(), leap=0.01),
+        attending(lived_flat(), name="SGD"),
+        attending(lived_flat(), kind="Linear"),
+        attending(lived_flat(), rate=(*np.linspace(1e-4, 0.03, 5), *[0.03] * 15)),
+    ],
+    ids=["it learns", "short updates", "plain descent", "no attention", "warmed up"],
+)
+def test_what_is_no_cold_start_is_quiet(run):
+    assert gravity("lr.bad_schedule", run) in ("", "note")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.diagnosis.curves import SEEDS, falling, flat, found, history, power, straight
+from tests.diagnosis.lived import lived, said
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -43,3 +44,30 @@ def test_a_rate_that_is_gone_is_the_schedule():
     rate = 10.0 ** -np.arange(20)
 
     assert not found("lr.too_low", history(train=straight(20, 2.3, 2.1), lr=rate))
+
+
+NOISY = 1.12 + 0.01 * np.random.default_rng(0).standard_normal(200)
+
+
+def creeping(ratio, val):
+    layers = {"update_ratio": {"0": [ratio] * 10, "2": [ratio] * 10}}
+    return lived(NOISY, val=val, layers=layers)
+
+
+def test_where_batches_are_noisy_the_held_loss_tells():
+    (one,) = said("lr.too_low", creeping(1e-4, np.linspace(1.1188, 1.1149, 8)))
+
+    assert one.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        creeping(1e-4, np.full(8, 1.12)),
+        creeping(4e-3, np.linspace(1.1188, 1.1149, 8)),
+        creeping(1e-4, falling(8, 1.12, 0.2)),
+    ],
+    ids=["it stands still", "usual updates", "it falls well"],
+)
+def test_other_held_losses_are_quiet(run):
+    assert not said("lr.too_low", run)

@@ -93,3 +93,12 @@ def test_a_column_that_holds_the_answer_has_all_in_common_with_it(data):
     assert plain["told_first"] < 0.9
     assert found["told_first"] == pytest.approx(1.0, abs=0.05)
     assert found["told_column"] == 4
+
+
+def test_long_tails_stand_out_and_rare_marks_do_not():
+    x, y = classes(640)
+    marks = (x > 1.5).float()
+
+    assert fed(x, y)["tail"] < 10
+    assert fed(torch.exp(3 * x), y)["tail"] > 100
+    assert "tail" not in fed(marks, y)

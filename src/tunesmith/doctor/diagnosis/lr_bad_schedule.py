@@ -2,18 +2,21 @@
 
 Sees      a rate that falls below a thousandth of its peak before half of the run; one that stays below a tenth of its planned peak for
           most of it; one that is raised again and again while the loss leaps with each raise and does not get lower; a loss that has
-          been flat at a constant rate (where decay should have begun), and a fall right after a cut that came late.
+          been flat at a constant rate (where decay should have begun), and a fall right after a cut that came late. In a watched run:
+          a deep net of attention under an adaptive optimizer whose first updates, at the full rate, leap, and that learns nothing after.
 Matters   a rate of nothing trains nothing; a rate held too long leaves the loss at its noise; a violent restart undoes what was won.
 Remedies  step the schedule in its unit (updates or epochs), with a length that fits the run; a constant rate until the rest works.
 Limits    needs the rate in the log. Warm restarts whose loss gets lower from cycle to cycle are as they should be. A late cut and a flat
           loss are notes: many good recipes look so.
-Source    vocabulary of lr.bad_schedule; Karpathy, A Recipe for Training Neural Networks; restarts: Loshchilov and Hutter, arXiv:1608.03983.
+Source    vocabulary of lr.bad_schedule; Karpathy, A Recipe for Training Neural Networks; restarts: Loshchilov and Hutter, arXiv:1608.03983;
+          warm-up: Xiong et al., arXiv:2002.04745; Liu et al., arXiv:1908.03265.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from tunesmith.doctor.diagnosis import live
 from tunesmith.doctor.diagnosis.catalogue import rule
 from tunesmith.doctor.diagnosis.origins import born
 from tunesmith.doctor.diagnosis.rates import NOTHING, Course, course
@@ -25,12 +28,15 @@ from tunesmith.runs.history import History
 
 EARLY = 0.5  # of the run, before which the rate is gone; assumption
 PLANNED = 0.1  # of the planned rate, that is never reached; assumption
+LEAP = 0.05  # of the weights in one of the first updates, in the median layer: fifty times the usual; assumption
+DEEP = 3  # layers of attention; assumption
 WILD = 0.3  # of what was won, that a raise of the rate undoes; assumption
 
 
 @rule("lr.bad_schedule", needs=("lr",))
 def lr_bad_schedule(history: History) -> Iterator[Finding]:
     yield from born(history, "lr.bad_schedule")
+    yield from _cold(history)
     seen = view(history)
     rate = course(seen)
     if rate is None or not seen.readable:
@@ -40,6 +46,28 @@ def lr_bad_schedule(history: History) -> Iterator[Finding]:
         yield from _never_there(seen, rate)
     yield from _wild(seen, rate)
     yield from _late(seen, rate)
+
+
+def _cold(history: History) -> Iterator[Finding]:
+    """No warm-up, where the first updates did the damage."""
+    ran, longest, rate = live.progress(history), live.leap(history), course(view(history))
+    kinds = [str(kind) for _, kind in history.facts.get("layers") or ()]
+    attends = sum("Attention" in kind for kind in kinds)
+    adaptive = "adam" in str(live.part(history, "settings").get("name")).lower()
+    if ran is None or longest is None or not ran.stuck or attends < DEEP or not adaptive or longest < LEAP:
+        return
+    if rate is not None and rate.values[0] < 0.5 * rate.peak:
+        return  # it was warmed up
+    yield live.told(
+        "lr.bad_schedule",
+        "warning",
+        "cold_start",
+        {"leap": longest, "layers": attends, "end": ran.end},
+        confidence=0.75,
+        evidence=[live.number("update_ratio_first", longest, LEAP, "assumption")],
+        remedies=[live.advice("warm_up")],
+        next_probe="flat_schedule",
+    )
 
 
 def _gone(seen: View, rate: Course) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """lr.too_low: the budget ends before the loss has moved.
 
 Sees      a loss that falls smoothly, in a nearly straight line from the start to the end, and by little of what there is; inside a run,
-          updates below 1e-5 of the weights in all layers.
+          updates below 1e-5 of the weights in all layers, or below 1e-3 where the training loss is too noisy to tell and the held one
+          falls in such a line.
 Matters   the same updates at a higher rate would have come ten times as far.
 Remedies  a short sweep of rates, then the one a decade below where the loss diverges.
 Limits    too few epochs, updates of a large batch, a loss that is divided twice and a net that is frozen in part give the same line: the
@@ -22,6 +23,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 SHORT = 1e-5  # of the weights in an update: vocabulary
+TIMID = 1e-3  # of the weights in an update: the usual length; rules of thumb
 LITTLE = 0.25  # of the start, that was won; assumption
 STRAIGHT = 0.5  # of the way, made in the first third: 1/3 for a line; assumption
 PACE = 0.5  # of the average, still at the end; assumption
@@ -47,6 +49,8 @@ def lr_too_low(history: History) -> Iterator[Finding]:
         )
         return
     one = seen.judged
+    if ratios is not None and 0 < float(np.median(ratios)) < TIMID and seen.val is not None and not _falls(one):
+        one = seen.val  # the noise of batches hides so little
     if one is None or not straight(one) or _gone(seen):
         return
     won = one.drop / abs(one.start)
@@ -76,3 +80,8 @@ def straight(one: Curve) -> bool:
 def _gone(seen: View) -> bool:
     rate = course(seen)
     return rate is not None and rate.gone is not None
+
+
+def _falls(one: Curve | None) -> bool:
+    """Whether a curve fell beyond its noise."""
+    return one is not None and one.drop > 8 * one.noise

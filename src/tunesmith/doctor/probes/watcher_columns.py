@@ -16,6 +16,7 @@ FEWEST = 50  # rows below which no link is told; assumption
 COLUMNS = 4096  # columns of a row that are read: of a larger one every so manieth; assumption
 CLASSES = 64  # labels beyond which no link with columns is sought; assumption
 LARGE = 20.0  # times the lower quartile: bytes beside shares are 255; assumption
+KEPT, WIDE = 512, 64  # rows and columns of which values are kept for their medians; assumption
 LENGTHS = 20_000  # lengths of rows kept, and rows told apart; assumption
 
 
@@ -29,6 +30,7 @@ class Columns:
         self._sums: dict[str, Tensor] = {}
         self._lengths: list[Tensor] = []
         self._blank = 0
+        self._values: list[Tensor] = []
         self._by_label: dict[int, tuple[int, Tensor]] = {}
         self._linked: list[Tensor] = []  # count, sums of target, squares, products with the columns
 
@@ -64,6 +66,8 @@ class Columns:
             self._blank += int((flat.amax(1) == flat.amin(1)).sum())
         if sum(map(len, self._lengths)) < LENGTHS:
             self._lengths.append(moved.norm(dim=1).cpu())
+        if sum(map(len, self._values)) < KEPT:
+            self._values.append(flat[:KEPT, :: max(1, -(-flat.shape[1] // WIDE))].cpu())
         if target is not None and len(target) == len(flat):
             self._link(moved, target, fresh)
 
@@ -146,12 +150,20 @@ class Columns:
         spread = 1.4826 * (lengths - middle).abs().median()
         floor = torch.maximum(spread, 0.02 * middle).clamp(min=1e-300)
         away = (lengths - middle) / floor
-        return {
+        return self._tails() | {
             "row_outlier": float(away.max()),
             "row_wild": float((away > 20).double().mean()),
             "row_length_ratio": float(lengths.max() / lengths.quantile(0.25).clamp(min=1e-300)),
             "large": float((lengths > LARGE * lengths.quantile(0.25)).double().mean()),
         }
+
+    def _tails(self) -> dict[str, Any]:
+        """Of the columns that vary about their median; marks that are mostly absent do not."""
+        values = torch.cat(self._values)
+        away = (values - values.median(0).values).abs()
+        spread = 1.4826 * away.median(0).values
+        known = spread > 0
+        return {"tail": float((away.amax(0) / spread)[known].median())} if bool(known.any()) else {}
 
     def _links(self) -> dict[str, Any]:
         count = int(self._sums["count"]) if self._sums else 0

@@ -7,6 +7,7 @@
   others), `offset` (median |mean| over standard deviation), `std_low`, `std_high`.
 * `row_outlier`: largest distance of a row from the median length in robust deviations, and `row_wild`: share of rows beyond 20 of them.
 * `row_length_ratio`: longest row over the lower quartile; `large`: share of rows beyond 20 times it.
+* `tail`: the farthest value of the median column from its median, in robust deviations.
 * `blank`: share of rows that hold one value everywhere.
 * `linked`, `linked_chance`: largest standardised link of one column with the targets, and what chance gives with that many columns;
   `linked_share`: share of the columns beyond that.
@@ -57,9 +58,9 @@ class Rows:
         if self._calls <= FIRST:
             self._first_rows += len(tensor)
 
-    def passed_over(self) -> None:
-        """After an update that is not looked at, before another one."""
-        self._calls += 1
+    def passed_over(self, updates: int) -> None:
+        """After so many updates that were not looked at, before another one."""
+        self._calls += updates
 
     def close(self) -> None:
         """Takes every hook away."""
