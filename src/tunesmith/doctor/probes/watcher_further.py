@@ -12,7 +12,7 @@ from torch import nn
 from tunesmith.doctor.probes.watcher_asking import Counting
 from tunesmith.doctor.probes.watcher_graphs import Graphs
 from tunesmith.doctor.probes.watcher_moments import Moments
-from tunesmith.doctor.probes.watcher_peep import due
+from tunesmith.doctor.probes.watcher_peep import FIRST, SELDOM
 from tunesmith.doctor.probes.watcher_places import Places
 from tunesmith.doctor.probes.watcher_successors import Successors
 
@@ -27,6 +27,7 @@ class Further:
         self, watcher: "Watcher", model: nn.Module, loss_fn: Any = None, counting: Sequence[Counting] = ()
     ) -> None:
         self._calls = 0
+        self._next = 1  # the update at which anything is done again
         self.places = Places(model, loss_fn, counting)
         self.moments = Moments(watcher.optimizers, watcher.first_step)
         self.successors = Successors(watcher)
@@ -36,8 +37,9 @@ class Further:
     def __call__(self, moment: "Moment") -> None:
         """After an update."""
         self._calls += 1
-        if not due(self._calls) and not due(self._calls + 1):
+        if self._calls < self._next:
             return
+        self._next = _following(self._calls)
         self.places.seen(self._calls, moment.target)
         self.moments.seen(self._calls)
         self.successors.seen()
@@ -51,3 +53,15 @@ class Further:
         """Takes every hook away."""
         for each in (self.places, self.moments, self.successors, self.graphs):
             each.close()
+
+
+def _following(call: int) -> int:
+    """The next update that is looked at, or comes before one that is.
+
+    >>> [_following(call) for call in (1, 8, 9, 10, 16)]
+    [2, 9, 10, 11, 19]
+    """
+    if call < FIRST:
+        return call + 1
+    apart = min(SELDOM, 1 << (call.bit_length() - 3))
+    return max(call + 1, (call // apart + 1) * apart - 1)

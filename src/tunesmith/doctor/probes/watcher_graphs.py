@@ -28,6 +28,7 @@ from tunesmith.doctor.probes.watcher_peep import due
 MARK = "tunesmith.mark"
 BEHIND = 8  # updates after which a graph should be gone: the last losses may still have a name; assumption
 FEWEST = 8  # graphs that are kept, before anything is said; assumption
+LATEST = 64  # marks that are looked after, and ranges that are kept; assumption
 MOSTLY = 0.9  # of those marked; assumption
 SMALLEST = 4  # rows of a square
 MEETING = ("Mul", "Sub", "Rsub", "Add", "Div", "Pow")  # operations that stretch their operands
@@ -43,15 +44,15 @@ class Graphs:
 
     def __init__(self) -> None:
         self._tap = Tap(self._ran, after=False)
-        self._marks: list[tuple[int, weakref.ref[_Mark]]] = []
+        self._marks: deque[tuple[int, weakref.ref[_Mark]]] = deque(maxlen=LATEST)
         self._call = 0
         self._suspected = 0
         self._kept: dict[str, Any] = {}
-        self._squares: list[int] = []  # rows of the squares met
+        self._squares = self._most = 0  # met, and the most rows of one
         self._by_design = False
         self._looks = 0
         self._operation = ""
-        self._ranges: list[Tensor] = []  # of exponentials, as natural logarithms
+        self._ranges: deque[Tensor] = deque(maxlen=LATEST)  # of exponentials, as natural logarithms
         self._precise = 0.0
         self._tap.open()
 
@@ -83,7 +84,7 @@ class Graphs:
         """What was seen so far."""
         told: dict[str, Any] = {"graphs": dict(self._kept)} if self._kept else {}
         if self._ranges:
-            late = torch.stack([one.cpu() for one in self._ranges[len(self._ranges) // 2 :]])
+            late = torch.stack([one.cpu() for one in list(self._ranges)[len(self._ranges) // 2 :]])
             told["exponential"] = {
                 "widest": float(late.max()),
                 "precise": self._precise,
@@ -91,9 +92,9 @@ class Graphs:
             }
         if self._squares and not self._by_design:
             told["broadcast"] = {
-                "looks": len(self._squares),
+                "looks": self._squares,
                 "of": self._looks,
-                "rows": max(self._squares),
+                "rows": self._most,
                 "operation": self._operation,
             }
         return told
@@ -121,7 +122,7 @@ class Graphs:
             self._by_design = self._by_design or meant
             if not meant:
                 self._operation = operation
-                self._squares.append(rows)
+                self._squares, self._most = self._squares + 1, max(self._most, rows)
                 break
 
 
