@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from tunesmith import Program, Recipe, Task
 from tunesmith.doctor.preflight import bench_of_program, bench_of_task
+from tunesmith.doctor.preflight.courses import Variation, course
 from tunesmith.records.state import random_state
 from tunesmith.verbs.fit import as_recipe
 
@@ -276,6 +277,53 @@ def test_a_task_on_the_bench_is_what_fit_trains():
     assert bench.updates == 22
     assert len(bench.train) == 1400
     assert bench.material.kind == "binary"
+
+
+def rates_of(**schedule):
+    """The rates of a training of a task on the bench, and its bench."""
+    about = {f"schedule.{name}": value for name, value in schedule.items()}
+    fixed = {"train.epochs": 2, "train.batch_size": 64, "optim.name": "sgd", "optim.lr": 0.1, **about}
+    bench = bench_of_task(Task(train=ADULT, target="income"), as_recipe(fixed))
+    rates = []
+
+    def after(twin, told):
+        rates.append(twin.optimizer.param_groups[0]["lr"])
+
+    course(bench, Variation(), bench.updates, each=after)
+    return rates, bench
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "one_cycle"])
+@pytest.mark.parametrize("warmup", [0, 10])
+def test_a_task_on_the_bench_follows_the_schedule_of_its_recipe(name, warmup):
+    rates, bench = rates_of(name=name, warmup=warmup)
+
+    plan = bench.made.plan
+    assert len(rates) == plan.steps == 44
+    assert rates == pytest.approx([0.1 * plan.rates.factor(step) for step in range(44)])
+    assert rates[-1] < 0.02
+    assert bench.program.optimizer.param_groups[0]["lr"] == 0.1  # what is read off it is the recipe
+    assert bench.made.plan.state.step == 0
+
+
+def test_a_constant_rate_has_no_scheduler():
+    rates, bench = rates_of(name="constant", warmup=0)
+
+    assert bench.program.scheduler is None
+    assert set(rates) == {0.1}
+
+
+def test_a_schedule_can_be_taken_away_and_its_rates_scaled():
+    _, bench = rates_of(name="linear", warmup=0)
+    seen = {}
+    for change in (Variation("flat", flat=True), Variation("half", rate=0.5)):
+        rates = seen[change.name] = []
+        course(
+            bench, change, 44, each=lambda twin, told, rates=rates: rates.append(twin.optimizer.param_groups[0]["lr"])
+        )
+
+    assert set(seen["flat"]) == {0.1}
+    assert seen["half"] == pytest.approx([0.05 * bench.made.plan.rates.factor(step) for step in range(44)])
 
 
 def test_a_batch_is_the_same_for_the_same_name():

@@ -49,4 +49,7 @@ def _wider(bench: Bench, twin: Twin) -> bool:
     twin.optimizer = type(twin.optimizer)([{"params": weights} | kept])
     if twin.scheduler is not None:
         twin.scheduler.optimizer = twin.optimizer
+        for name in ("base_lrs", "schedules", "lr_lambdas"):  # of the one group that is left
+            if isinstance(held := getattr(twin.scheduler, name, None), list):
+                setattr(twin.scheduler, name, held[:1])
     return True

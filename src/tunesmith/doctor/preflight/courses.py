@@ -139,6 +139,8 @@ def _through_steps(
     feed = feeding(bench, batch=change.batch, seed=seed, blind=change.blind)
     unit = bench.program.schedule_unit
     epoch = max(1, round(bench.updates_per_epoch / change.batch))
+    if bench.made is not None and twin.scheduler is not None:
+        twin.scheduler.set_rates()  # those of the first update: a recipe's optimizer stands at its peak
     for step in range(steps):
         if twin.scheduler is not None and bench.program.scheduler_first and (unit == "step" or step % epoch == 0):
             _scheduled(twin, told)
@@ -317,6 +319,8 @@ def flatten(twin: Twin) -> None:
         if "lr" in group:
             peak = group.get("max_lr") if isinstance(twin.scheduler, OneCycleLR) else None
             group["lr"] = group.get("initial_lr", group["lr"]) if peak is None else peak
+    if hasattr(twin.scheduler, "set_rates"):
+        twin.scheduler.set_rates = lambda: None
     if twin.scheduler is not None:
         twin.scheduler.step = lambda *args, **named: None
 
