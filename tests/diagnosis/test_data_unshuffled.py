@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.diagnosis.curves import SEEDS, falling, found, history, noisy
+from tests.diagnosis.lived import answers, gravity, lived
 
 EACH = 40
 
@@ -58,3 +59,11 @@ def test_an_epoch_that_goes_back_cannot_be_judged():
     epoch = np.arange(len(loss)) / EACH % 2
 
     assert not found("data.unshuffled", history("step", updates=loss, epoch=epoch))
+
+
+def test_one_label_in_all_rows_is_no_order():
+    told = {"label_entropy": {"": [0.0] * 6}, "batch_rows": {"": [64.0] * 6}}
+    one, ten = (lived(layers=told, classes=10, answers=answers(labels=labels)) for labels in (1, 10))
+
+    assert gravity("data.unshuffled", ten) == "warning"
+    assert gravity("data.unshuffled", one) == ""
