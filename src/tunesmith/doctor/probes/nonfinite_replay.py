@@ -61,16 +61,20 @@ class Call:
         return sum(one.numel() * one.element_size() for one in leaves if isinstance(one, Tensor))
 
 
-def call_of(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], number: int = 0) -> Call:
-    """Of a call about to be made: references to its arguments, nothing is copied but random states."""
-    call = Call(args=args, kwargs=kwargs, number=number, training=model.training, random=torch.get_rng_state())
+def call_of(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], number: int = 0, *, draws: bool = True
+) -> Call:
+    """Of a call about to be made: references to its arguments, nothing is copied but random states, where the model `draws`."""
+    call = Call(args=args, kwargs=kwargs, number=number, training=model.training)
+    if draws:
+        call.random = torch.get_rng_state()
     if torch.cuda.is_initialized() or torch.is_autocast_enabled("cpu"):  # type: ignore[no-untyped-call]
         device = next(
             (one.device for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)), torch.device("cpu")
         )
         if torch.is_autocast_enabled(device.type):
             call.autocast = (device.type, torch.get_autocast_dtype(device.type))
-        if device.type == "cuda":
+        if device.type == "cuda" and draws:
             call.device_random = torch.cuda.get_rng_state(device)
     return call
 

@@ -18,10 +18,15 @@ class Rates:
 
     def __init__(self) -> None:
         self.last = self.before = math.nan
+        self._same: Any = None  # the rate of the only group, as it was found last and found finite
 
     def look(self, optimizer: torch.optim.Optimizer) -> Origin | None:
         """Before an update; an origin where a rate is not finite."""
-        for place, group in enumerate(optimizer.param_groups):
+        groups = optimizer.param_groups
+        if len(groups) == 1 and isinstance(self._same, float) and groups[0].get("lr") is self._same:
+            return None
+        self._same = None
+        for place, group in enumerate(groups):
             rate = group.get("lr")
             if isinstance(rate, Tensor):
                 if rate.is_cuda:
@@ -43,6 +48,7 @@ class Rates:
                             "group": place,
                         },
                     )
+        self._same = groups[0].get("lr") if len(groups) == 1 else None
         return None
 
 

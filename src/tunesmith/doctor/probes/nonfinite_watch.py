@@ -80,13 +80,13 @@ COMPILED = ("_before_call", "_after_call", "_before_loss")  # hooks that a compi
 class _Door:
     """A hook that does not keep the watch alive; a copy or pickle of what it hangs on has a blind one."""
 
-    def __init__(self, watch: "FiniteWatch", name: str) -> None:
-        self._method, self._compiled = weakref.WeakMethod(getattr(watch, name)), name in COMPILED
+    def __init__(self, watch: "FiniteWatch", name: str, *first: Any) -> None:
+        self._watch, self._name, self._compiled, self._first = weakref.ref(watch), name, name in COMPILED, first
 
     def __call__(self, *given: Any) -> None:
-        method = self._method()
-        if method is not None and not (self._compiled and unreal()):
-            method(*given)
+        watch = self._watch()
+        if watch is not None and not (self._compiled and unreal()):
+            getattr(watch, self._name)(*self._first, *given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Blind, ())
@@ -157,6 +157,7 @@ class FiniteWatch:
         ]
         self._handles: list[Any] = []
         self._after: list[Any] = []  # hooks after a call, where its result is looked at
+        self._draws = False  # a training pass whose end was seen has drawn random numbers
         self.passing: Callable[[nn.Module], None] | None = None
 
     @property
@@ -219,7 +220,8 @@ class FiniteWatch:
     def _hook_roots(self) -> None:
         for root in list(self._names):
             if getattr(root, "_compiled_call_impl", None) is None:  # else hooks would be compiled along
-                self._handles.append(root.register_forward_pre_hook(_Door(self, "_before_call"), with_kwargs=True))
+                before = _Door(self, "_before_call", self._names[root])
+                self._handles.append(root.register_forward_pre_hook(before, with_kwargs=True))
 
     def _see_results(self, wanted: bool) -> None:
         """Hooks after a call, changed from within the hook before it: torch takes a call's later hooks when it comes to them."""
@@ -232,10 +234,10 @@ class FiniteWatch:
 
     # around a call of the model
 
-    def _before_call(self, root: nn.Module, args: Any, kwargs: Any) -> None:
+    def _before_call(self, name: str, root: nn.Module, args: Any, kwargs: Any) -> None:
         if Replaying.now:
             return
-        if self.passing is not None and not self._names[root]:
+        if self.passing is not None and not name:
             self.passing(root)
         if self._over:
             self._see_results(False)
@@ -243,10 +245,11 @@ class FiniteWatch:
         if self._before is not None:
             self._look_at_buffers()
         self._count += 1
-        call = call_of(root, args, kwargs, self._count)
-        call.name, call.step = self._names[root], self.steps + 1
-        call.training = root.training and torch.is_grad_enabled()
-        self._see_results(not call.training or self._due or self._edge is None or bool(self._sound_buffers))
+        training = root.training and torch.is_grad_enabled()
+        seen = not training or self._due or self._edge is None or bool(self._sound_buffers)
+        self._see_results(seen)
+        call = call_of(root, args, kwargs, self._count, draws=self._draws or seen)
+        call.name, call.step, call.training = name, self.steps + 1, training
         if self._updated and call.training:
             self._calls, self._updated = [], False
         self._calls.append(call)
@@ -267,6 +270,8 @@ class FiniteWatch:
             return
         if self._sound_buffers and not self._told("buffer"):
             self._before = call
+        if not self._draws and call.random is not None:
+            self._draws = call.device_random is not None or not torch.equal(call.random, torch.get_rng_state())
         call.ends = [one.grad_fn._sequence_nr() for one in made if one.grad_fn is not None]
         if not self._due or self._target_seen:
             return

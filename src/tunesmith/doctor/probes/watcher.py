@@ -172,6 +172,7 @@ class Watcher:
             0.0,
         )  # time, step and payments at the last full look
         self._write_cost = 0.0
+        self._idle = 0  # updates before this one are not looked at, whatever comes
         self._usual = 0.0  # seconds of an update that is not looked at
 
     # The two ends
@@ -306,12 +307,16 @@ class Watcher:
         """Decides about the coming update."""
         coming = self.steps + 1
         count = coming - self.first_step
+        if count < self._idle:
+            return
         self._light = self.budget.due("light", count) or self.noise.waits_for(coming)
         self._light_paid = 0.0
         if self.budget.due("full", count):
             self._arm(coming)
         if self._light and not self._tap.is_open:
             self._tap.open()
+        if self._look is None and not self._light and self._usual:
+            self._idle = count + self.budget.rests(count, self._usual)
 
     def _arm(self, step: int) -> None:
         began = time.perf_counter()
@@ -723,6 +728,8 @@ class Watcher:
         if optimizer is None:
             return
         groups = optimizer.param_groups
+        if self._look is None and len(groups) == len(self._rates) == 1 and groups[0].get("lr") is self._rates[0]:
+            return
         for place, group in enumerate(groups[:8]):
             rate = group.get("lr")
             if isinstance(rate, Tensor):

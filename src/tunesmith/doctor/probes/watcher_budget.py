@@ -66,6 +66,20 @@ class Budget:
             left = most
         return left >= self._cost[kind]
 
+    def rests(self, step: int, usual: float) -> int:
+        """Updates of `usual` seconds for which no look will be due, after one `step` for which none was; rather too few than too many."""
+        allowed = self.overhead * (self.clock() - self.began)
+        short = min(
+            max(
+                self.spent + 0.5 * self._cost[kind] - allowed,
+                self._cost[kind] - SHARES[kind] * allowed + self._spent[kind],
+            )
+            for kind in FREQUENT
+        )
+        waits = int(0.5 * short / max(self.overhead * usual, 1e-12))
+        high = 1 << (step.bit_length() - 1)
+        return max(0, min(waits, (high + high // 2 if step < high + high // 2 else 2 * high) - step))
+
     @property
     def share(self) -> float:
         """Of the time since the start, what looking took."""

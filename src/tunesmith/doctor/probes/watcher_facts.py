@@ -23,7 +23,7 @@ from tunesmith.doctor.probes.watcher_answers import IGNORED, Answers
 from tunesmith.doctor.probes.watcher_invariants import Invariants
 from tunesmith.doctor.probes.watcher_judged import Judged
 from tunesmith.doctor.probes.watcher_norms import Norms
-from tunesmith.doctor.probes.watcher_peep import Peep, door, due
+from tunesmith.doctor.probes.watcher_peep import Peep, coming, door, due
 from tunesmith.doctor.probes.watcher_pull import Pull
 from tunesmith.doctor.probes.watcher_rows import Rows
 from tunesmith.doctor.probes.watcher_structure import Structure
@@ -47,6 +47,8 @@ class LoopFacts:
     ) -> None:
         self._model = weakref.ref(model)
         self._calls = 0
+        self._slept = 0  # of these, the last ones that the onlookers were not told of
+        self._wake = 0  # the call that they are told of next
         self._held: Any = None  # arguments of the last training pass
         self._coupling: float | None = None
         self._restless: float | None = None
@@ -73,15 +75,11 @@ class LoopFacts:
         if self._calls == self.judging.coming:
             self.judging.arm()
         self.invariants.said()
-        if self._calls > DENSE and not due(self._calls) and not due(self._calls + 1):
-            for each in (
-                self.answers,
-                self.rows,
-                self.norms,
-                self.pull,
-            ):  # nobody listens at this update, nor has to at the next
-                each.passed_over()
+        if self._calls < self._wake:
+            self._slept += 1
             return
+        self._caught_up()
+        self._wake = wakes(self._calls + 1)
         self.answers.seen(moment.loss, moment.target)
         self.norms.seen()
         self.pull.seen()
@@ -91,6 +89,13 @@ class LoopFacts:
             self._coupling = self._ask(inside(model), *self._held)
         self._held, self._given = None, ()
         self._listen()
+
+    def _caught_up(self) -> None:
+        """The onlookers are told of the updates at which nobody listened."""
+        if self._slept:
+            for each in (self.answers, self.rows, self.norms, self.pull):
+                each.passed_over(self._slept)
+            self._slept = 0
 
     def _listen(self) -> None:
         """The batch of an update is held where that update is looked at."""
@@ -136,6 +141,7 @@ class LoopFacts:
         """What was seen so far, also when the model is gone or the watch closed."""
         if self._closed:
             return dict(self._last)
+        self._caught_up()
         told = dict(self._last)
         for each in (self.invariants, self.answers, self.rows, self.judging, self.pull, self.norms, self.structure):
             told |= each.facts()
@@ -216,6 +222,15 @@ class LoopFacts:
                 for buffer, kept in buffers:
                     if not torch.equal(buffer, kept):
                         buffer.copy_(kept)
+
+
+def wakes(call: int) -> int:
+    """The first call from `call` on of which onlookers are told: one that is looked at, or comes before one that is.
+
+    >>> [wakes(call) for call in (1, 64, 65, 80, 81)]
+    [1, 64, 79, 80, 95]
+    """
+    return call if call <= DENSE or due(call) else coming(call) - 1
 
 
 def _cut(given: Any, low: int) -> Any:

@@ -36,6 +36,7 @@ EVERY = 64  # and then each so manieth; assumption: far below the price of an up
 LOOKED_AT = 4096  # numbers of a tensor of which it is told whether they look as drawn; assumption
 MANY = 1000  # numbers from which a normal draw is told by its deviation; assumption: fewer fit too many
 FEW = 32  # numbers from which the form of a draw can be told; assumption
+PLAIN = [(True, True)]  # the passes of a usual update: one, in training mode, with gradients
 KOLMOGOROV = 1.36  # quantile of sqrt(n) times the distance, 5 % in the limit; Kolmogorov 1933
 
 
@@ -86,8 +87,12 @@ class Invariants:
 
     def said(self) -> None:
         """The loop has made an update, and passes until the next are not known yet to be of it."""
-        self._count(self._since, judging=False)
-        self._since = []
+        if self._since == PLAIN:
+            self._counts["training_passes"] += 1
+        else:
+            self._count(self._since, judging=False)
+        if self._since:
+            self._since = []
         self._made += 1
 
     def _listen(self) -> None:

@@ -38,9 +38,9 @@ class Norms:
         elif not self._handles:
             self._attach()
 
-    def passed_over(self) -> None:
-        """After an update that is not looked at, before another one."""
-        self._updates += 1
+    def passed_over(self, updates: int) -> None:
+        """After so many updates that were not looked at, before another one."""
+        self._updates += updates
 
     def close(self) -> None:
         """Takes every hook away."""

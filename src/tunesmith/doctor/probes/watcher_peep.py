@@ -21,6 +21,18 @@ def due(call: int) -> bool:
     return call <= FIRST or call % min(SELDOM, 1 << (call.bit_length() - 3)) == 0
 
 
+def coming(call: int) -> int:
+    """The first call from `call` on that is looked at.
+
+    >>> [coming(call) for call in (7, 9, 10, 33, 61)]
+    [7, 10, 10, 40, 64]
+    """
+    if call <= FIRST:
+        return call
+    apart = min(SELDOM, 1 << (call.bit_length() - 3))
+    return -(-call // apart) * apart
+
+
 class Peep:
     """Calls a method of its owner while that is there; `first` comes before what the hook is given."""
 

@@ -46,9 +46,9 @@ class Pull:
         self._known = True
         self._listen()
 
-    def passed_over(self) -> None:
-        """After an update that is not looked at, before another one."""
-        self._calls += 1
+    def passed_over(self, updates: int) -> None:
+        """After so many updates that were not looked at, before another one."""
+        self._calls += updates
 
     def close(self) -> None:
         """Takes the hook away."""
