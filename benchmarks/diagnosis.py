@@ -11,7 +11,8 @@ before the dot); a run of which no answer is given counts as "cannot tell". A fa
 a sound run. *Held* are sabotages, data sets and failing programs that nobody who wrote a rule has looked at (split.toml). Brackets are
 Wilson intervals of 95 %. Seconds are those of the processor, one thread; of `watch` and `log` those of the judgement, without the training.
 
-`python benchmarks/diagnosis.py VERSION` measures what has not been measured under that name; the page shows the version measured last.
+`python benchmarks/diagnosis.py VERSION` measures what has not been measured under that name; of each way of looking the page shows the
+version measured last.
 """
 
 import argparse
@@ -292,18 +293,18 @@ def table(rows: Sequence[Row]) -> str:
 
     if not rows:
         return "Nothing has been measured yet."
-    version = rows[-1]["case"]["version"]
-    rows = [row for row in rows if row["case"]["version"] == version]
     known = harms()
-    told = [f"Version `{version}`: {len(rows)} runs."]
+    told = []
     for mode in MODES:
         some = [row for row in rows if row["case"]["mode"] == mode]
         if some:
-            told += page_of(mode, some, known)
+            version = some[-1]["case"]["version"]
+            some = [row for row in some if row["case"]["version"] == version]
+            told += page_of(mode, version, some, known)
     return "\n\n".join(text for text in told if text)
 
 
-def page_of(mode: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bool]) -> list[str]:
+def page_of(mode: str, version: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bool]) -> list[str]:
     counted = [row for row in rows if counts(row["case"], known)]
     sound = [row for row in rows if row["case"]["kind"] == "sound"]
     others = [row for row in rows if row["case"]["kind"] == "planted" and not counts(row["case"], known)]
@@ -313,7 +314,8 @@ def page_of(mode: str, rows: Sequence[Row], known: dict[tuple[str, int, str], bo
     programs = len({row["case"]["program"] for row in counted})
     return [
         f"## `{mode}`",
-        f"{len(counted)} faults in {programs} programs, {len(sound)} sound runs; {median(seconds):.2g} s (median), {max(seconds):.3g} s at most.",
+        f"Version `{version}`: {len(counted)} faults in {programs} programs, {len(sound)} sound runs; "
+        f"{median(seconds):.2g} s (median), {max(seconds):.3g} s at most.",
         summary,
         "### Calibration of the first answer",
         calibration(counted, sound),

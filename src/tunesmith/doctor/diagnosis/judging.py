@@ -10,7 +10,7 @@ from tunesmith.doctor.diagnosis.catalogue import RULES
 from tunesmith.doctor.diagnosis.inside import updates_per_epoch
 from tunesmith.doctor.diagnosis.ranking import ranked
 from tunesmith.doctor.diagnosis.reasoning import reasoned
-from tunesmith.doctor.diagnosis.views import FEWEST, View, view
+from tunesmith.doctor.diagnosis.views import FEWEST, View, shared, view
 from tunesmith.records import Finding, Findings
 from tunesmith.records.messages import render
 from tunesmith.runs.history import History
@@ -65,12 +65,15 @@ def diagnosed(history: History, only: Iterable[str] | None = None, language: str
             told.skipped[name] = f"the log holds none of {', '.join(one.needs)}"
         else:
             try:
-                with np.errstate(all="ignore"):  # losses near the end of the float range are what is looked for
+                with (
+                    shared(seen),
+                    np.errstate(all="ignore"),
+                ):  # losses near the end of the float range are what is looked for
                     found.extend(one.look(history))
             except Exception:
                 told.failed[name] = traceback.format_exc()
         told.seconds[name] = time.perf_counter() - began
-    with np.errstate(all="ignore"):
+    with shared(seen), np.errstate(all="ignore"):
         begun = bool(silenced & NOT_AT_ONCE)  # clues of curves are no clues yet
         try:
             concluded = found if wanted is not None or begun else reasoned(found, seen)

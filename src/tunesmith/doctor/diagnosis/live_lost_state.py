@@ -1,6 +1,6 @@
 """What a watched run shows of moments that were lost: an optimizer made again and again, cleared, or not taken along at a resume."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def _begins(history: History) -> float | None:
     return float(values.min()) if len(values) and bool(np.isfinite(values).all()) else None
 
 
-def _found(message: str, values: dict[str, object], confidence: float, seen: tuple[str, float, float]) -> Finding:
+def _found(message: str, values: Mapping[str, object], confidence: float, seen: tuple[str, float, float]) -> Finding:
     return told(
         "optim.lost_state",
         "warning",

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,7 +185,24 @@ class View:
         return self.history.axis
 
 
+_SHARED: ContextVar[View | None] = ContextVar("view", default=None)
+
+
+@contextmanager
+def shared(seen: View) -> Iterator[None]:
+    """Inside, rules that ask for the view of its history get this one: it is made once for all of them."""
+    token = _SHARED.set(seen)
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
+
+
 def view(history: History) -> View:
+    """Of a history, all that the rules read."""
+    made = _SHARED.get()
+    if made is not None and made.history is history:
+        return made
     train = _training(history)
     return View(
         history=history,

@@ -19,6 +19,7 @@ def residual_in(loss: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor] | None:
 
     `outputs` are the model's own, with their place in the graph.
 
+    >>> import torch
     >>> x = torch.tensor([[1.0, 5.0], [2.0, 5.0]], requires_grad=True) * 1
     >>> residual_in(((x[:, 0] - torch.tensor([3.0, 4.0])) ** 2).mean(), x)
     (tensor([1., 2.]), tensor([3., 4.]))

@@ -59,7 +59,8 @@ def _curve(run: Reading, name: str, where: str) -> Series:
 
 
 def _facts(run: Reading) -> dict[str, Any]:
-    recipe = run.recipe.model_dump() if hasattr(run.recipe, "model_dump") else {}
+    held = run.recipe
+    recipe = held.model_dump() if hasattr(held, "model_dump") else {}
     info = run.info
     facts = {
         "finished": run.status == "finished",
