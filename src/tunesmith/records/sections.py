@@ -275,6 +275,17 @@ class TrainSection(Section):
     device: str = Field("auto", description="cpu, cuda, cuda:1, mps")
     deterministic: bool = Field(False, description="only deterministic kernels, where the device has others")
     threads: Count | Auto = Field("auto", description="CPU threads of torch")
+    recover: Literal["auto", "off"] = Field(
+        "auto",
+        description="what breaks an update is answered: memory by smaller parts, numbers that are not finite by skipping, a "
+        "leap of the loss by going back; off: the run ends, or goes on with the damage",
+    )
+    snapshot_every: Count = Field(100, description="updates between snapshots in memory that recovery goes back to")
+    returns: Whole = Field(
+        3,
+        description="times a run goes back after a leap of the loss or numbers that are not finite; then it stops asking",
+    )
+    skips: Count = Field(3, description="windows in a row left out because a number is not finite, before more is done")
 
 
 class EvalSection(Section):

@@ -40,8 +40,12 @@ class State:
     feed: Snapshot = field(default_factory=dict)  # what the feed needs to go on inside this epoch
     progress: Snapshot = field(default_factory=dict)  # running sums, best score, patience, changes made on the way
 
-    def snapshot(self) -> Snapshot:
-        """Everything, copied: nothing done later reaches it."""
+    def snapshot(self, *, host: bool = False) -> Snapshot:
+        """Everything, copied: nothing done later reaches it. With `host` in the memory of the host, also what lies on a device."""
+
+        def copied(tree: Any) -> Any:
+            return _copied(tree, host)
+
         return {
             "model": copied(self.model.state_dict()),
             "optimizer": copied(self.optimizer.state_dict()),
@@ -140,14 +144,18 @@ def group_names(model: "nn.Module", optimizer: "torch.optim.Optimizer") -> list[
 
 def copied(tree: Any) -> Any:
     """The tree with every tensor cloned and every container new; numbers and strings are shared."""
+    return _copied(tree, False)
+
+
+def _copied(tree: Any, host: bool) -> Any:
     import torch
 
     if isinstance(tree, torch.Tensor):
-        return tree.detach().clone()
+        return tree.detach().cpu() if host and tree.device.type != "cpu" else tree.detach().clone()
     if isinstance(tree, dict):
-        return {key: copied(value) for key, value in tree.items()}
+        return {key: _copied(value, host) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        items = [copied(value) for value in tree]
+        items = [_copied(value, host) for value in tree]
         return items if isinstance(tree, list) else tuple(items)
     if hasattr(tree, "__array__") and hasattr(tree, "copy"):
         return tree.copy()

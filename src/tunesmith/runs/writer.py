@@ -74,6 +74,11 @@ class Writer(abc.ABC):
         self.flush()
         return self._log.mark()
 
+    def place(self) -> int:
+        """Flushes, and gives the id up to which the log is written: the mark of a snapshot in memory, which no power cut outlives."""
+        self.flush()
+        return self._log.last_id
+
     def evaluation(self, row: Mapping[str, Any]) -> None:
         self._write([("evaluation", row.get("step"), row)])
 

@@ -85,6 +85,14 @@ class Checkpoints:
             raise CheckpointError(f"{self.folder} has no checkpoint of step {step}; there are {self.steps()}")
         return place
 
+    def forget_after(self, step: int) -> None:
+        """Drops the checkpoints after a step that the run goes back to; the best stays, whatever its step."""
+        for later in self.steps():
+            if later > step and later != self.pointed("best"):
+                if later == self.pointed("last"):
+                    continue  # somebody may resume from it until another is whole
+                _retire(self.folder / f"step-{later:010d}")
+
     def read(self, which: int | Pointer) -> tuple[Snapshot, int]:
         """The snapshot and its mark in the log. Raises `CheckpointError` for one that is cut short, altered or of another version."""
         place = self.place(which)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tunesmith.data.spec import Part, Prepared
-from tunesmith.records import DataError, ModelError
+from tunesmith.records import DataError, DeviceError, ModelError
 from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of
 from tunesmith.training.evaluate import judging
@@ -16,6 +16,8 @@ from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Rows
 from tunesmith.training.generators import generator_states, set_generator_states
 from tunesmith.training.precision import Precision
+from tunesmith.training.recovery.cutting import cut, uncuttable
+from tunesmith.training.recovery.exhausted import out_of_memory, release
 
 _ROWS = 16  # enough to halve a batch and to hold the extremes of every index
 
@@ -36,11 +38,7 @@ def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision
     random = random_state()
     try:
         batch = moved(_rows(train, prepared), precision.device) if isinstance(train, Rows) else _first(train, precision)
-        try:
-            with judging(model), precision.autocast():
-                outputs = outputs_of(model(batch.inputs))
-        except Exception as error:
-            raise _refused(error, batch) from error
+        batch, outputs = _passed(model, batch, precision)
     finally:
         set_random_state(random)
     width = 1 if outputs.dim() < 2 else int(outputs.shape[1] if prepared.kind != "language" else outputs.shape[-1])
@@ -50,6 +48,19 @@ def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision
         )
     _check_width(width, prepared, batch)
     return Trial(batch, width)
+
+
+def _passed(model: nn.Module, batch: Batch, precision: Precision) -> tuple[Batch, torch.Tensor]:
+    """The outputs, and the rows they are of: the first ones where memory runs out."""
+    while True:
+        try:
+            with judging(model), precision.autocast():
+                return batch, outputs_of(model(batch.inputs))
+        except Exception as error:
+            if not out_of_memory(error) or batch.size < 2 or uncuttable(batch):
+                raise _refused(error, batch) from error
+        release(precision.device)
+        batch = cut(batch, -(-batch.size // 2))[0]
 
 
 def _rows(train: Rows, prepared: Prepared) -> Batch:
@@ -77,7 +88,7 @@ def _first(loader: Any, precision: Precision) -> Batch:
 
 def _refused(error: Exception, batch: Batch) -> Exception:
     told = explained(error, "the first pass through the model")
-    if isinstance(told, (ModelError, DataError)):
+    if isinstance(told, (ModelError, DataError, DeviceError)):
         return told
     text = " ".join(str(error).split())[:300]
     return ModelError(

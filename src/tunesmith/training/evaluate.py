@@ -18,6 +18,8 @@ from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of, seen_by
 from tunesmith.training.feeds import Rows
 from tunesmith.training.precision import Precision
+from tunesmith.training.recovery.fitting import fitting
+from tunesmith.training.recovery.room import Room
 
 Array = np.ndarray[Any, Any]
 LOG_RATES = ("poisson_nll",)  # losses whose outputs are logarithms of the prediction
@@ -58,24 +60,31 @@ def evaluate(
     average: Average | None = None,
     *,
     keep: bool = True,
+    room: Room | None = None,
 ) -> Evaluated:
-    """The loss over all batches, Σ sum / Σ weight, and the outputs. Raises `DataError` where there is no batch."""
+    """The loss over all batches, Σ sum / Σ weight, and the outputs. Raises `DataError` where there is no batch.
+
+    With `room`, batches for which memory runs out are taken in parts.
+    """
     total, weight = 0.0, 0.0
     outputs: list[Tensor] = []
     targets: list[Tensor] = []
     weights: list[Tensor] = []
     with judging(model, average):
-        for batch in batches:
+
+        def passed(batch: Batch) -> tuple[float, float, Tensor]:
             with precision.autocast():
                 result = model(batch.inputs)
                 part = loss(seen_by(loss, result), batch.target, batch.weight)
                 output = outputs_of(result)
-            total += float(part.sum)
-            weight += float(part.weight)
+            told = output.detach().to("cpu", torch.float64 if output.dtype == torch.float64 else torch.float32)
+            return float(part.sum), float(part.weight), told
+
+        for batch, (part_sum, part_weight, output) in fitting(passed, batches, room, precision.device):
+            total += part_sum
+            weight += part_weight
             if keep:
-                outputs.append(
-                    output.detach().to("cpu", torch.float64 if output.dtype == torch.float64 else torch.float32)
-                )
+                outputs.append(output)
                 targets.append(batch.target.cpu())
                 if batch.weight is not None:
                     weights.append(batch.weight.cpu())

@@ -7,17 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from tunesmith.records import Evidence, Finding, Remedy, Safety, Signal
+from tunesmith.records import Evidence, Finding, Remedy, Safety, Signal, TunesmithError
 from tunesmith.records.state import State
 from tunesmith.training.batch import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """Back to the state after `step` updates; the `skip` windows that come then are left out."""
+
+    step: int
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What a guard wants done.
 
-    `skip` makes no update with this window; `retry` computes it again after `change`; `rollback` returns to the last snapshot;
-    `stop` ends the run. `change` holds recipe paths that may change while a run goes on (`CHANGEABLE`).
+    `skip` makes no update with this window; `retry` computes it again after `change`; `rollback` returns to the last checkpoint,
+    or to where `back` says; `stop` ends the run. `change` holds recipe paths that may change while a run goes on (`CHANGEABLE`).
     """
 
     kind: Literal["continue", "skip", "retry", "rollback", "stop"] = "continue"
@@ -25,6 +33,9 @@ class Action:
     because: str = ""
     finding: Finding | None = None
     failed: bool = False  # a stop that is a failure of the training
+    back: Return | None = None  # of a rollback
+    noted: Mapping[str, Any] = field(default_factory=dict)  # what the run's log shall hold beside `because`
+    error: TunesmithError | None = None  # raised in the place of `TrainingFailed` by a stop that is a failure
 
 
 CHANGEABLE = (

@@ -15,6 +15,7 @@ from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelle
 from tunesmith.training.feeds import Feed, MemoryFeed, Rows
 from tunesmith.training.norms import Norms
 from tunesmith.training.precision import Precision
+from tunesmith.training.recovery.room import Room
 from tunesmith.training.watching import WATCHES
 
 
@@ -36,6 +37,7 @@ class ValidationJudge:
         self.needs_noise = recipe.train.patience is not None
         self.watched: tuple[str, ...] = ()  # what the schedule listens to
         self.norms: Norms | None = None  # of averaged weights, taken anew
+        self.room: Room | None = None  # where batches may be taken in parts when memory runs out
         self.training_rows: Rows | None = None  # judged too, where it listens to the training error
         self.better = (
             "max"
@@ -55,7 +57,7 @@ class ValidationJudge:
             return {"val_loss": None, "metric": self.name, "score": None, "noise": 0.0, **told}
         average = state.average if isinstance(state.average, Average) else None
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
-        seen = evaluate(state.model, self.loss, batches, self.precision, average)
+        seen = evaluate(state.model, self.loss, batches, self.precision, average, room=self.room)
         score, noise = self.scored(seen)
         row = {
             "val_loss": seen.loss,
@@ -89,7 +91,7 @@ class ValidationJudge:
     def train_error(self, state: State) -> float:
         """Share of the training rows that the model gets wrong, in evaluation mode."""
         batches = batches_of(self.training_rows, self.batch_size, self.precision.device, self.precision.dtype)
-        seen = evaluate(state.model, self.loss, batches, self.precision)
+        seen = evaluate(state.model, self.loss, batches, self.precision, room=self.room)
         chances = probabilities(seen.outputs, self.prepared.kind, self.loss.name)
         return float(np.mean(chances.argmax(axis=1) != labelled(seen, self.prepared.kind)))
 

@@ -91,7 +91,8 @@ def _seen(plan: Plan, prepared: Prepared, part: Any) -> Evaluated:
     precision = plan.update.precision
     held = evaluation_part(part, prepared, precision.device, precision)
     batches = batches_of(held, int(plan.recipe.eval.batch_size), precision.device, precision.dtype)
-    return evaluate(plan.state.model, plan.update.loss, batches, precision)
+    room = None if plan.recovery is None else plan.recovery.room
+    return evaluate(plan.state.model, plan.update.loss, batches, precision, room=room)
 
 
 def settle(plan: Plan, prepared: Prepared, val: Evaluated | None) -> Settled:

@@ -15,6 +15,8 @@ class Keeping(Protocol):
 
     def __call__(self, snapshot: Snapshot, *, mark: int, best: bool) -> None: ...
     def last(self, step: int | None = None) -> tuple[Snapshot, int]: ...
+    def at_most(self, step: int) -> tuple[Snapshot, int] | None: ...
+    def forget_after(self, step: int) -> None: ...
     def best_weights(self) -> dict[str, torch.Tensor]: ...
 
 
@@ -30,6 +32,15 @@ class KeptInFolder:
 
     def last(self, step: int | None = None) -> tuple[Snapshot, int]:
         return self.checkpoints.read("last" if step is None else step)
+
+    def at_most(self, step: int) -> tuple[Snapshot, int] | None:
+        """The newest with no more than `step` updates."""
+        steps = [one for one in self.checkpoints.steps() if one <= step]
+        return self.checkpoints.read(steps[-1]) if steps else None
+
+    def forget_after(self, step: int) -> None:
+        """Drops what lies after `step` updates, which are made again, but the best."""
+        self.checkpoints.forget_after(step)
 
     def best_weights(self) -> dict[str, torch.Tensor]:
         return self.checkpoints.weights("best" if self.checkpoints.pointed("best") is not None else "last")
@@ -54,6 +65,13 @@ class KeptInMemory:
                 f"nothing is held in memory of step {step if step is not None else 'any'}; train first"
             )
         return self.snapshot, self.mark
+
+    def at_most(self, step: int) -> tuple[Snapshot, int] | None:
+        """The one held, if it has no more than `step` updates."""
+        return (self.snapshot, self.mark) if self.snapshot is not None and self.snapshot["step"] <= step else None
+
+    def forget_after(self, step: int) -> None:
+        """The next one takes its place anyway."""
 
     def best_weights(self) -> dict[str, torch.Tensor]:
         if self._best is None:

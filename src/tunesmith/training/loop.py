@@ -22,9 +22,11 @@ from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
 from tunesmith.training.rates import Rates
+from tunesmith.training.recovery.recovery import Recovery
 from tunesmith.training.update import Gradient, Update
 from tunesmith.training.watching import remember
 
+ATTEMPTS = 32  # of one update: a batch of any size can be halved down to a row
 Ending = Literal["finished", "early", "paused", "interrupted", "stopped"]
 
 
@@ -35,6 +37,7 @@ class Record(Protocol):
     def add(self, name: str, steps: Any, values: Any, where: str = "") -> None: ...
     def flush(self) -> None: ...
     def mark(self) -> int: ...
+    def place(self) -> int: ...
     def evaluation(self, row: Mapping[str, Any]) -> None: ...
     def finding(self, finding: Finding, step: int = 0) -> None: ...
     def decision(self, what: str, because: str, change: Mapping[str, Any] = ..., step: int = 0) -> None: ...
@@ -57,9 +60,11 @@ class Judge(Protocol):
 
 
 class Keeper(Protocol):
-    """Stores a snapshot, as the last and perhaps as the best."""
+    """Stores a snapshot, as the last and perhaps as the best; finds one to go back to."""
 
     def __call__(self, snapshot: Snapshot, *, mark: int, best: bool) -> None: ...
+    def at_most(self, step: int) -> tuple[Snapshot, int] | None: ...
+    def forget_after(self, step: int) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +83,7 @@ class Plan:
     min_epochs: int
     guards: Sequence[Guard] = ()
     probes: Sequence[Probe] = ()
+    recovery: Recovery | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +126,7 @@ class Loop:
         self._evaluated_at = self._began
         self._stop: Action | None = None
         self._asked: Action | None = None
+        self._back: Action | None = None  # a return to an earlier state, made before the next window
 
     def run(self) -> Ending:
         """Trains. What was reached is stored whichever way it ends; a failure is raised after that."""
@@ -127,18 +134,28 @@ class Loop:
         state.progress.setdefault("best", None)
         _training_mode(state.model)
         self.reapply_changes()
-        while (ending := self._ended()) is None:
-            plan.feed.start(state)
-            ending = self._epoch()
-            if ending is not None:
-                break
+        if plan.recovery is not None:
+            plan.recovery.begin(state)
+        ending = self._epochs()
         self._drain()
         failed = self._stop is not None and self._stop.failed
         if not failed and self.saved != (state.step, state.epoch, state.position):
             self._save(best=False)
         if self._stop is not None and failed:
-            raise TrainingFailed(f"training stopped at step {state.step}: {self._stop.because}")
+            raise self._stop.error or TrainingFailed(f"training stopped at step {state.step}: {self._stop.because}")
         return ending
+
+    def _epochs(self) -> Ending:
+        """Epochs until the run ends; a return to an earlier state begins in the middle of one."""
+        while (ending := self._ended()) is None or self._back is not None:
+            if self._back is not None:
+                self._go_back(self._back)
+            self._hold_if_due()
+            self.plan.feed.start(self.state)
+            ending = self._epoch()
+            if ending is not None and self._back is None:
+                break
+        return ending or "finished"
 
     def _epoch(self) -> Ending | None:
         """The rest of an epoch; None when it is over and the run goes on."""
@@ -151,14 +168,22 @@ class Loop:
             if window is None:
                 break
             taken += 1
+            if plan.recovery is not None and plan.recovery.skips(state):
+                continue
             self._train(window)
             if self._due_inside():
                 self._judge()
+            if state.position:
+                self._hold_if_due()
+            if self._back is not None:
+                return None
         if taken == 0 and state.position == 0:
             raise TrainingFailed(
                 f"the data gave no batch in epoch {state.epoch + 1}; a loader over a generator can be read once only, pass "
                 "something that can be read again"
             )
+        if self._drained_back():
+            return None
         state.epoch += 1
         state.position = 0
         state.feed = {}
@@ -184,7 +209,11 @@ class Loop:
         """One update, asked of the guards; retried as often as they change something."""
         state, plan = self.state, self.plan
         self.window = window
-        for attempt in range(8):
+        if plan.recovery is not None:
+            plan.recovery.before(window)
+        for attempt in range(ATTEMPTS):
+            if attempt and plan.recovery is not None:
+                plan.recovery.again()
             rate = plan.rates.set(self.due, plan.rates.heard(state))
             self._asked = None
             try:
@@ -194,9 +223,9 @@ class Loop:
                 if self._asked is None:
                     raise explained(error, f"the update after step {self.state.step}") from error
                 made = False
-            if self._asked is None or self._asked.kind != "retry" or attempt == 7:
+            if self._asked is None or self._asked.kind != "retry" or attempt == ATTEMPTS - 1:
                 break
-            self.apply(self._asked)
+            self._retry(self._asked)
         if self._asked is not None:
             self._act(self._asked)
         if not made:
@@ -206,7 +235,18 @@ class Loop:
         state.step += 1
         if self.average is not None:
             self.average.update(state.model)
+        if plan.recovery is not None and (grown := plan.recovery.fitted()) is not None:
+            self.record.decision("recovery", grown.because, grown.noted, step=state.step)
         self._noted(gradient, rate)
+
+    def _retry(self, action: Action) -> None:
+        """Told before the window is computed again."""
+        if action.finding is not None:
+            self._find(action.finding)
+        if action.change:
+            self.apply(action)
+        else:
+            self.record.decision("recovery", action.because, action.noted, step=self.state.step)
 
     def _permit(self, state: State, gradient: Gradient) -> bool:
         """Asks the guards between backward and the step. On a GPU the numbers would have to be waited for: there, when written."""
@@ -233,6 +273,9 @@ class Loop:
         return next((action for ask in guards if (action := ask(self.state, *about)) is not None), None)
 
     def _act(self, action: Action) -> None:
+        if action.back is not None:
+            self._back = action  # told and changed once it is back
+            return
         if action.finding is not None:
             self._find(action.finding)
         if action.change and action.kind != "retry":
@@ -315,10 +358,15 @@ class Loop:
         """Evaluates, writes the row, keeps the weights, and asks whether to go on."""
         state, plan = self.state, self.plan
         self._drain()
-        if self._stop is not None and self._stop.failed:
+        if (self._stop is not None and self._stop.failed) or self._back is not None:
             return
         sums = state.progress.pop("epoch", {"sum": math.nan, "weight": math.nan})
-        row = plan.judge(state)
+        try:
+            row = plan.judge(state)
+        except torch.OutOfMemoryError as error:
+            raise explained(error, f"the evaluation after step {state.step}") from error
+        if plan.recovery is not None and (shrunk := plan.recovery.evaluated()) is not None:
+            self.record.decision("recovery", shrunk.because, shrunk.noted, step=state.step)
         best = state.progress["best"]
         noise = {"score": row.pop("noise", 0.0), "val_loss": row.pop("loss_noise", 0.0)}
         improved = row["score"] is not None and plan.judge.improves(
@@ -380,7 +428,11 @@ class Loop:
         self._drain()
         if self._stop is not None and self._stop.failed:
             return  # what the weights hold now is not worth keeping; the checkpoint before is
+        if self._back is not None:
+            return  # nor is what is about to be taken back
         self.record.flush()
+        if self.plan.recovery is not None:
+            self.plan.recovery.settle(self.state)
         with without_compiler():
             snapshot = self.state.snapshot()
         mark = self.record.mark()
@@ -400,6 +452,8 @@ class Loop:
         self._drain()
         with without_compiler():
             self.state.restore(snapshot)
+        if self.plan.recovery is not None:
+            self.plan.recovery.held.forget_after(self.state.step)
         self.record.begin_attempt(self.state.step, mark)
         self.record.decision("rollback", action.because, {"from": reached, "to": self.state.step}, step=reached)
         if changes:  # made on the way, or with this rollback: they hold on
@@ -407,6 +461,49 @@ class Loop:
             self.record.decision("change", action.because, dict(changes), step=self.state.step)
         self.plan.feed.start(self.state)
         self.reapply_changes()
+
+    def _hold_if_due(self) -> None:
+        """A snapshot in memory, to go back to."""
+        recovery = self.plan.recovery
+        if recovery is None or not recovery.due(self.state) or self._drained_back():
+            return
+        recovery.settle(self.state)
+        with without_compiler():
+            snapshot = self.state.snapshot(host=True)
+        recovery.held.hold(snapshot, self.record.place())
+
+    def _drained_back(self) -> bool:
+        """Looks at what is not written yet; whether the run has to go back."""
+        if self.plan.recovery is not None:
+            self._drain()
+        return self._back is not None
+
+    def _go_back(self, action: Action) -> None:
+        """To a snapshot from before the step the action names; from there the same updates are made until that step."""
+        recovery, state, self._back = self.plan.recovery, self.state, None
+        assert recovery is not None
+        assert action.back is not None
+        found = recovery.held.at_most(action.back.step) or self.keep.at_most(action.back.step)
+        if found is None:
+            raise TrainingFailed(f"{action.because}; but no snapshot from before step {action.back.step} is held")
+        snapshot, mark = found
+        reached, changes = state.step, state.progress.get("changes", {})
+        self.pending.clear()
+        with without_compiler():
+            state.restore(snapshot)
+        recovery.returned(action.back)
+        recovery.held.forget_after(state.step)
+        self.keep.forget_after(state.step)
+        self.record.begin_attempt(state.step, mark)
+        told = {"from": reached, "to": action.back.step, "skip": action.back.skip, "snapshot": state.step}
+        self.record.decision("recovery", action.because, told | dict(action.noted), step=reached)
+        if action.finding is not None:
+            self._find(action.finding)
+        if changes or action.change:
+            state.progress["changes"] = {**changes, **action.change}
+            self.record.decision("change", action.because, state.progress["changes"], step=state.step)
+        self.reapply_changes()
+        self._save(best=False)  # a process that is killed now goes on from here
 
     def apply(self, action: Action) -> None:
         """Changes the run while it goes on, writes that down, and keeps it for a resume."""

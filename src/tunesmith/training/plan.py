@@ -30,6 +30,7 @@ from tunesmith.training.loop import Plan
 from tunesmith.training.norms import chosen_norms
 from tunesmith.training.optimizing import chosen_average, chosen_shrinkage, made_optimizer
 from tunesmith.training.precision import Precision
+from tunesmith.training.recovery.chosen import chosen_recovery
 from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
 from tunesmith.training.starting import started
@@ -111,6 +112,9 @@ def make(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
     )
     judge.norms = chosen_norms(recipe, state, feed, precision, notices)
+    recovery = chosen_recovery(recipe, update, trial)
+    if recovery is not None:
+        judge.room = recovery.room
     plan = Plan(
         recipe=recipe,
         state=state,
@@ -122,8 +126,9 @@ def make(
         epochs=epochs,
         patience=None if recipe.train.patience == "auto" else recipe.train.patience,
         min_epochs=recipe.train.min_epochs,
-        guards=(StopAtNonFinite(), *guards),
+        guards=(StopAtNonFinite(), *guards, *(() if recovery is None else (recovery.memory,))),
         probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
+        recovery=recovery,
     )
     layers = optim.layer_table(model, optimizer.param_groups)
     return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers)

@@ -6,7 +6,7 @@ sums add up, and the whole is divided by the weight of the window, whatever the 
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.batch import Batch, Window, seen_by
 from tunesmith.training.clipping import Clipping, global_norm, gradients
 from tunesmith.training.precision import Precision
+from tunesmith.training.recovery.cutting import Cutting
 
 Permit = Callable[[State, "Gradient"], bool]
 
@@ -41,6 +42,8 @@ class Update:
         self.precision = precision
         self.clipping = Clipping()
         self.shrink: Callable[[], None] | None = None  # after each step: the proximal step of an L1 penalty
+        self.cutting: Cutting | None = None  # where memory runs out: micro-batches in smaller parts
+        self.stepping = False  # inside the optimizer's step: an error may leave it half made
         self.closure = needs_closure(optimizer)
         if self.closure:
             precision.refuse_closure(type(optimizer).__name__)
@@ -81,6 +84,10 @@ class Update:
         return gradient, made
 
     def _stepping(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]:
+        if self.stepping:  # left so by an error
+            self.stepping = False
+            if self.precision.scaler is not None:
+                self.precision.scaler.update(self.precision.scaler.get_scale())  # forgets what was unscaled
         if self.closure:
             return self._step_with_closure(state, window, permit)
         gradient = self._gradient(state, window, clip=self.precision.scaler is None)
@@ -89,12 +96,15 @@ class Update:
             return gradient, self._scaled_step(state, gradient, permit)
         made = permit(state, gradient)
         if made:
+            self.stepping = True
             self._step()
+            self.stepping = False
         return gradient, made
 
     def _scaled_step(self, state: State, gradient: Gradient, permit: Permit) -> bool:
         """fp16: the scaler looks for overflow; a skipped step leaves weights, schedule and count as they were."""
         scaler = self.precision.scaler
+        self.stepping = True
         scaler.unscale_(self.optimizer)
         found = self._found()
         gradient.norm = global_norm(found)
@@ -110,6 +120,7 @@ class Update:
         ):  # never called to skip: torch's fused SGD then leaves a momentum of whatever lay in memory (docs/log.md)
             scaler.step(self.optimizer)
         scaler.update()
+        self.stepping = False
         return made
 
     def _step_with_closure(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]:
@@ -129,8 +140,10 @@ class Update:
                 raise _Refused
             return gradient.loss
 
+        self.stepping = True
         with suppress(_Refused):
             self.optimizer.step(closure)  # type: ignore[arg-type]  # torch's own optimizers take a tensor
+        self.stepping = False
         if first is None:
             raise RuntimeError(f"{type(self.optimizer).__name__}.step never called its closure")
         return first, not refused
@@ -139,6 +152,8 @@ class Update:
         """Gradients of (Σ sum) / (Σ weight) over the window, in the parameters."""
         for parameter in self._all:
             parameter.grad = None
+        if self.cutting is not None:
+            window = self.cutting(window)
         if len(window) == 1:
             loss, weight = self._backward_whole(window[0])
         else:
@@ -161,12 +176,13 @@ class Update:
         total = torch.zeros(())
         weight: Tensor | float = 0.0
         for place, batch in enumerate(window):
-            part, part_weight = self._reduced(batch)
-            if place == 0 and not self.loss.additive:
-                expected = _positive(part_weight) * len(
-                    window
-                )  # near the weight of the window: keeps half precision in range
-            torch.autograd.backward(self._scaled(part / expected))
+            with nullcontext() if self.cutting is None else self.cutting.drawing(batch):
+                part, part_weight = self._reduced(batch)
+                if place == 0 and not self.loss.additive:
+                    expected = _positive(part_weight) * len(
+                        window
+                    )  # near the weight of the window: keeps half precision in range
+                torch.autograd.backward(self._scaled(part / expected))
             total, weight = total.to(part) + part.detach(), weight + part_weight
         if self.loss.additive:
             return total, weight

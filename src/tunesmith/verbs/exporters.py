@@ -31,6 +31,9 @@ class Fanned:
     def mark(self) -> int:
         return self.writer.mark()
 
+    def place(self) -> int:
+        return self.writer.place()
+
     def evaluation(self, row: Mapping[str, Any]) -> None:
         self.writer.evaluation(row)
         if self.live is not None:

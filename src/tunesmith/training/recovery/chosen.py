@@ -1,0 +1,50 @@
+"""Recovery as the recipe asks for it."""
+
+import torch
+from torch import Tensor
+
+from tunesmith.records import Recipe
+from tunesmith.training.dryrun import Trial
+from tunesmith.training.recovery.beginning import Beginning
+from tunesmith.training.recovery.coupling import few, refusal
+from tunesmith.training.recovery.cutting import Cutting
+from tunesmith.training.recovery.held import Held
+from tunesmith.training.recovery.ladder import Situation
+from tunesmith.training.recovery.memo import Memo
+from tunesmith.training.recovery.memory import Memory
+from tunesmith.training.recovery.recovery import Recovery
+from tunesmith.training.update import Update
+
+
+def chosen_recovery(recipe: Recipe, update: Update, trial: Trial) -> Recovery | None:
+    """The parts of recovery, the update told of them; None where the recipe switches it off."""
+    if recipe.train.recover == "off":
+        return None
+    device, model = update.precision.device, update.model
+    memo, cutting, rows = Memo(), Cutting(), few(trial.batch)
+    situation = Situation(
+        recipe=recipe,
+        device=device.type,
+        tokens=_tokens(trial),
+        weights=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+        coupled=any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in model.modules()),
+    )
+    update.cutting = cutting
+    return Recovery(
+        memo=memo,
+        memory=Memory(update, memo, cutting, situation, lambda: refusal(model, update.loss, rows)),
+        beginning=Beginning(model, device),
+        cutting=cutting,
+        held=Held(),
+        every=recipe.train.snapshot_every,
+        device=device,
+    )
+
+
+def _tokens(trial: Trial) -> int:
+    """The length of the longest sequence among the inputs tried; 0 where they hold no tokens."""
+    inputs = trial.batch.inputs
+    for value in inputs.values() if isinstance(inputs, dict) else [inputs]:
+        if isinstance(value, Tensor) and value.dim() == 2 and not value.is_floating_point():
+            return int(value.shape[1])
+    return 0
