@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.fit import fit
     from tunesmith.verbs.predict import load, predict
     from tunesmith.verbs.preflight import preflight
+    from tunesmith.verbs.repair import repair
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
     from tunesmith.verbs.watch import watch
@@ -76,6 +77,7 @@ _PLACES = {
     "load": "tunesmith.verbs.predict",
     "predict": "tunesmith.verbs.predict",
     "preflight": "tunesmith.verbs.preflight",
+    "repair": "tunesmith.verbs.repair",
     "report": "tunesmith.verbs.report",
     "same_function": "tunesmith.doctor.preflight.same_function",
     "schedule": "tunesmith.verbs.schedule",
@@ -112,6 +114,7 @@ __all__ = [
     "output_bias_from",
     "predict",
     "preflight",
+    "repair",
     "report",
     "revise",
     "same_function",

@@ -107,6 +107,20 @@ def examined(
     **about: Any,
 ) -> Findings:
     """What looking, watching and trying find in a program or task."""
+    return looked_into(subject, recipe, seconds=seconds, only=only, step=step, **about)[0]
+
+
+def looked_into(
+    subject: Any,
+    recipe: Any = None,
+    *,
+    seconds: float | None = SECONDS,
+    only: Iterable[str] | None = None,
+    try_out: bool = True,
+    step: Callable[[str], None] = lambda name: None,
+    **about: Any,
+) -> "tuple[Findings, Bench | None]":
+    """As `examined`, with the bench it was done on; None where no training could be made of it. Without `try_out` no experiments."""
     from tunesmith.records.state import random_state, set_random_state
     from tunesmith.verbs.preflight import looked
 
@@ -117,15 +131,15 @@ def examined(
     early = None if seconds is None else BEFORE * seconds
     found, bench = looked(subject, recipe, seconds=early, only=checks, step=step, **about)
     if bench is None or bench.measured.get("crash"):
-        return found
+        return found, bench
     bench.clock = clock
     before = random_state()
     try:
         with bench.guarded():
-            _watched_and_tried(bench, clock, found, rules, experiments, step)
+            _watched_and_tried(bench, clock, found, rules, experiments if try_out else [], step)
     finally:
         set_random_state(before)
-    return found
+    return found, bench
 
 
 def _load() -> None:

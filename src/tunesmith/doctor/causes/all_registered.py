@@ -22,19 +22,21 @@ def all_registered(case: Case) -> Iterator[Change]:
     program = case.bench.program
     if not isinstance(program.optimizer, torch.optim.Optimizer):
         return
-    count = len(_left_out(program.model, program.optimizer))
+    count = len(left_out(program.model, program.optimizer))
     if count:
         suspicion = case.suspected("optim.unregistered_params")
-        yield Change("every weight in the optimizer", max(0.5, suspicion), mend=_mend, values={"count": count})
+        yield Change("every weight in the optimizer", max(0.5, suspicion), mend=taken_in, values={"count": count})
 
 
-def _left_out(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+def left_out(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    """Parameters that ask for no gradient, or that the optimizer does not hold."""
     held = {id(each) for group in optimizer.param_groups for each in group["params"]}
     return [each for each in model.parameters() if id(each) not in held or not each.requires_grad]
 
 
-def _mend(bench: Bench, twin: Twin) -> bool:
-    missing = _left_out(twin.model, twin.optimizer)
+def taken_in(bench: Bench, twin: Twin) -> bool:
+    """Thaws every parameter and gives it to the optimizer; False where none was left out."""
+    missing = left_out(twin.model, twin.optimizer)
     held = {id(each) for group in twin.optimizer.param_groups for each in group["params"]}
     for each in missing:
         each.requires_grad_(True)

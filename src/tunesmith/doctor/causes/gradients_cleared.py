@@ -8,14 +8,16 @@ Source    vocabulary of optim.missing_zero_grad.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
 from tunesmith.doctor.causes.case import Case
 from tunesmith.doctor.causes.catalogue import experiment
 from tunesmith.doctor.causes.change import Change
-from tunesmith.doctor.causes.stepping import cleared
-from tunesmith.doctor.preflight import Bench, Twin
+from tunesmith.doctor.causes.stepping import Accompanied, cleared
+from tunesmith.doctor.preflight import Bench
+from tunesmith.records import Program
 
 
 @experiment("gradients_cleared", faults=("optim.missing_zero_grad",), remedy="remedy.loop_clear_gradients")
@@ -23,9 +25,11 @@ def gradients_cleared(case: Case) -> Iterator[Change]:
     program = case.bench.program
     own = program.step is not None or program.loop is not None
     if own and isinstance(program.optimizer, torch.optim.Optimizer):
-        yield Change("gradients cleared", max(0.1, case.suspected("optim.missing_zero_grad")), mend=_mend)
+        yield Change("gradients cleared", max(0.1, case.suspected("optim.missing_zero_grad")), rewrite=_cleared)
 
 
-def _mend(bench: Bench, twin: Twin) -> bool:
-    cleared(twin.optimizer)
-    return True
+def _cleared(bench: Bench, program: Program) -> Program:
+    if program.loop is not None:
+        return replace(program, loop=Accompanied(program.loop, cleared))
+    assert program.step is not None
+    return replace(program, step=Accompanied(program.step, cleared))

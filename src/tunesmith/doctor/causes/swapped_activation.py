@@ -25,17 +25,18 @@ DEEP = 6  # hidden activations one after the other; assumption: He init carries 
 
 @experiment("swapped_activation", faults=("act.unsuitable",), remedy="signals.exchange")
 def swapped_activation(case: Case) -> Iterator[Change]:
-    hidden = _hidden(case.bench.program.model)
+    hidden = hidden_activations(case.bench.program.model)
     suspicion = case.suspected("act.unsuitable", "grad.vanishing", "act.saturated")
     bounded = sum(isinstance(one, BOUNDED) for _, one in hidden)
     if bounded:
         yield Change("ReLU inside", max(0.3 if bounded >= 3 else 0.08, suspicion), mend=_exchanged)
-    normed = any("Norm" in type(one).__name__ for one in case.bench.program.model.modules())
-    if len(hidden) >= DEEP and not normed:
-        yield Change("a norm before each activation", max(0.4, suspicion), mend=_normed)
+    with_norm = any("Norm" in type(one).__name__ for one in case.bench.program.model.modules())
+    if len(hidden) >= DEEP and not with_norm:
+        yield Change("a norm before each activation", max(0.4, suspicion), mend=normed)
 
 
-def _hidden(model: nn.Module) -> list[tuple[str, nn.Module]]:
+def hidden_activations(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Name and module of each activation but the one that stands last."""
     last = end_of(model)
     found = [(name, one) for name, one in model.named_modules() if isinstance(one, ENDS)]
     return [(name, one) for name, one in found if last is None or name != last[0]]
@@ -57,8 +58,9 @@ class _Normed(nn.Module):
         return torch.as_tensor(self.activation(inside))
 
 
-def _normed(bench: Bench, twin: Twin) -> bool:
-    for name, one in _hidden(twin.model):
+def normed(bench: Bench, twin: Twin) -> bool:
+    """Puts a layer norm without weights before each hidden activation."""
+    for name, one in hidden_activations(twin.model):
         parent, _, leaf = name.rpartition(".")
         setattr(twin.model.get_submodule(parent), leaf, _Normed(one))
     return True
