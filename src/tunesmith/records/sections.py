@@ -283,7 +283,7 @@ class TrainSection(Section):
     snapshot_every: Count = Field(100, description="updates between snapshots in memory that recovery goes back to")
     returns: Whole = Field(
         3,
-        description="times a run goes back after a leap of the loss or numbers that are not finite; then it stops asking",
+        description="times a run goes back after a leap of the loss or numbers that are not finite, beside once an epoch; 0: never",
     )
     skips: Count = Field(3, description="windows in a row left out because a number is not finite, before more is done")
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -126,6 +126,9 @@ class Loop:
         self._evaluated_at = self._began
         self._stop: Action | None = None
         self._asked: Action | None = None
+        self.recovered: list[
+            tuple[int, int, Action]
+        ] = []  # place in the log, step, and what recovery did in this process
         self._back: Action | None = None  # a return to an earlier state, made before the next window
 
     def run(self) -> Ending:
@@ -215,6 +218,8 @@ class Loop:
             if attempt and plan.recovery is not None:
                 plan.recovery.again()
             rate = plan.rates.set(self.due, plan.rates.heard(state))
+            if plan.recovery is not None:
+                rate = plan.recovery.slowed(state, rate)
             self._asked = None
             try:
                 gradient, made = plan.update(state, window, self._permit)
@@ -236,7 +241,7 @@ class Loop:
         if self.average is not None:
             self.average.update(state.model)
         if plan.recovery is not None and (grown := plan.recovery.fitted()) is not None:
-            self.record.decision("recovery", grown.because, grown.noted, step=state.step)
+            self._write_down(grown)
         self._noted(gradient, rate)
 
     def _retry(self, action: Action) -> None:
@@ -246,7 +251,15 @@ class Loop:
         if action.change:
             self.apply(action)
         else:
-            self.record.decision("recovery", action.because, action.noted, step=self.state.step)
+            self._write_down(action)
+
+    def _write_down(self, action: Action) -> None:
+        """An event of recovery, also kept: a return takes the log back, but not what was done."""
+        self._write_event(action, self.state.step)
+
+    def _write_event(self, action: Action, step: int) -> None:
+        self.record.decision("recovery", action.because, action.noted, step=step)
+        self.recovered.append((self.record.place(), step, action))
 
     def _permit(self, state: State, gradient: Gradient) -> bool:
         """Asks the guards between backward and the step. On a GPU the numbers would have to be waited for: there, when written."""
@@ -254,6 +267,8 @@ class Loop:
             return True
         if not self.cpu and len(self.pending) % 16 != 15:
             return True
+        if not self.cpu and not all(map(math.isfinite, _numbers([past.loss for _, past, _ in self.pending]))):
+            return False  # the first of them is dealt with when they are written
         measured = self._measured(gradient)
         action = self._first(self._ask_before, measured)
         self._asked = action
@@ -280,6 +295,8 @@ class Loop:
             self._find(action.finding)
         if action.change and action.kind != "retry":
             self.apply(action)
+        if action.noted:
+            self._write_down(action)
         if action.kind == "stop":
             self._stop = action
         elif action.kind == "rollback":
@@ -326,14 +343,31 @@ class Loop:
             if kept:
                 self.record.add(name, [steps[place] for place in kept], [values[place] for place in kept])
         if not self.cpu and not all(map(math.isfinite, losses)):
-            self._refuse_late(losses)
+            self._refuse_late(steps, losses)
+        elif self.plan.recovery is not None and self._back is None:
+            self._look_for_leaps(self.plan.recovery, steps, losses, rates)
         self._show(losses[-1])
 
-    def _refuse_late(self, losses: list[float]) -> None:
+    def _look_for_leaps(self, recovery: Recovery, steps: list[int], losses: list[float], rates: list[float]) -> None:
+        for step, loss, rate in zip(steps, losses, rates, strict=True):
+            if (action := recovery.leapt(self.state, step, loss, rate)) is not None:
+                self._act(action)
+                if self._back is not None:
+                    return
+
+    def _refuse_late(self, steps: list[int], losses: list[float]) -> None:
         """On a GPU the guards see a number that is not finite when it is written."""
-        bad = next(loss for loss in losses if not math.isfinite(loss))
+        step, bad = next((step, loss) for step, loss in zip(steps, losses, strict=True) if not math.isfinite(loss))
         measured = Measured(loss=bad, grad_norm=math.nan, rate=self.plan.rates.current, last_finite=self.last_finite)
-        if self._stop is None and (action := self._first(self._ask_before, measured)) is not None:
+        if self._stop is not None or self._back is not None:
+            return
+        recovery = self.plan.recovery
+        action = (
+            self._first(self._ask_before, measured)
+            if recovery is None
+            else recovery.nonfinite.late(self.state, step, measured)
+        )
+        if action is not None:
             self._act(action)
 
     def _show(self, loss: float) -> None:
@@ -366,7 +400,7 @@ class Loop:
         except torch.OutOfMemoryError as error:
             raise explained(error, f"the evaluation after step {state.step}") from error
         if plan.recovery is not None and (shrunk := plan.recovery.evaluated()) is not None:
-            self.record.decision("recovery", shrunk.because, shrunk.noted, step=state.step)
+            self._write_down(shrunk)
         best = state.progress["best"]
         noise = {"score": row.pop("noise", 0.0), "val_loss": row.pop("loss_noise", 0.0)}
         improved = row["score"] is not None and plan.judge.improves(
@@ -491,12 +525,16 @@ class Loop:
         self.pending.clear()
         with without_compiler():
             state.restore(snapshot)
-        recovery.returned(action.back)
+        recovery.returned(state)
         recovery.held.forget_after(state.step)
         self.keep.forget_after(state.step)
         self.record.begin_attempt(state.step, mark)
+        gone = [(step, event) for place, step, event in self.recovered if place > mark]
+        self.recovered = [one for one in self.recovered if one[0] <= mark]
+        for step, event in gone:
+            self._write_event(event, step)
         told = {"from": reached, "to": action.back.step, "skip": action.back.skip, "snapshot": state.step}
-        self.record.decision("recovery", action.because, told | dict(action.noted), step=reached)
+        self._write_event(replace(action, noted=told | dict(action.noted)), reached)
         if action.finding is not None:
             self._find(action.finding)
         if changes or action.change:

@@ -126,7 +126,7 @@ def make(
         epochs=epochs,
         patience=None if recipe.train.patience == "auto" else recipe.train.patience,
         min_epochs=recipe.train.min_epochs,
-        guards=(StopAtNonFinite(), *guards, *(() if recovery is None else (recovery.memory,))),
+        guards=(StopAtNonFinite(), *guards) if recovery is None else (recovery.nonfinite, *guards, recovery.memory),
         probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
         recovery=recovery,
     )

@@ -172,6 +172,7 @@ def _observing(
         return None
     from tunesmith.doctor.probes.watcher_probe import WatchProbe
     from tunesmith.training.guards import StopAtNonFinite
+    from tunesmith.training.recovery.nonfinite import SkipNonFinite
     from tunesmith.verbs.observing import NamesBirth, Observing
 
     probe = WatchProbe(overhead=recipe.run.overhead)
@@ -179,7 +180,8 @@ def _observing(
     observing = Observing(run, writer, record, screen, probe)
     update = made.plan.update
     named = (
-        NamesBirth(one, observing, update) if isinstance(one, StopAtNonFinite) else one for one in made.plan.guards
+        NamesBirth(one, observing, update) if isinstance(one, StopAtNonFinite | SkipNonFinite) else one
+        for one in made.plan.guards
     )
     made.plan.guards = (*named, observing)
     made.plan.probes = (*made.plan.probes, probe)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from tunesmith.records import Recipe
 from tunesmith.training.dryrun import Trial
+from tunesmith.training.guards import StopAtNonFinite
 from tunesmith.training.recovery.beginning import Beginning
 from tunesmith.training.recovery.coupling import few, refusal
 from tunesmith.training.recovery.cutting import Cutting
@@ -12,7 +13,10 @@ from tunesmith.training.recovery.held import Held
 from tunesmith.training.recovery.ladder import Situation
 from tunesmith.training.recovery.memo import Memo
 from tunesmith.training.recovery.memory import Memory
+from tunesmith.training.recovery.nonfinite import SkipNonFinite
 from tunesmith.training.recovery.recovery import Recovery
+from tunesmith.training.recovery.returning import Returning
+from tunesmith.training.recovery.spikes import Spikes
 from tunesmith.training.update import Update
 
 
@@ -30,12 +34,16 @@ def chosen_recovery(recipe: Recipe, update: Update, trial: Trial) -> Recovery | 
         coupled=any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in model.modules()),
     )
     update.cutting = cutting
+    returning = Returning(model, memo, recipe.train.returns)
     return Recovery(
         memo=memo,
         memory=Memory(update, memo, cutting, situation, lambda: refusal(model, update.loss, rows)),
         beginning=Beginning(model, device),
         cutting=cutting,
         held=Held(),
+        spikes=Spikes(),
+        nonfinite=SkipNonFinite(StopAtNonFinite(), memo, recipe.train.skips, returning),
+        returning=returning,
         every=recipe.train.snapshot_every,
         device=device,
     )

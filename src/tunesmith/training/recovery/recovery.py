@@ -1,19 +1,23 @@
 """What the loop asks of recovery, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.state import State
 from tunesmith.training.batch import Window
-from tunesmith.training.guards import Action, Return
+from tunesmith.training.guards import Action
 from tunesmith.training.recovery.beginning import Beginning
 from tunesmith.training.recovery.cutting import Cutting
 from tunesmith.training.recovery.exhausted import release
 from tunesmith.training.recovery.held import Held
 from tunesmith.training.recovery.memo import Memo
 from tunesmith.training.recovery.memory import Memory
+from tunesmith.training.recovery.nonfinite import SkipNonFinite
+from tunesmith.training.recovery.returning import Returning
 from tunesmith.training.recovery.room import Room
+from tunesmith.training.recovery.spikes import Spikes
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +29,9 @@ class Recovery:
     beginning: Beginning
     cutting: Cutting
     held: Held
+    spikes: Spikes
+    nonfinite: SkipNonFinite
+    returning: Returning
     every: int  # updates between snapshots in memory
     device: torch.device
     evaluation_rows: int | None = None  # told last
@@ -37,6 +44,7 @@ class Recovery:
     def begin(self, state: State) -> None:
         """Before the first update of an attempt."""
         self.memo.read(state)
+        self.spikes.read(state)
         self.evaluation_rows = self.memo.evaluation.rows
         self.memory.put()
 
@@ -63,10 +71,54 @@ class Recovery:
         room = self.memo.training
         return self.memory.fitted() if room.rows is not None or room.trying else None
 
-    def returned(self, back: Return) -> None:
-        """After the return: what was learnt holds on, and what is to be left out is noted."""
+    def leapt(self, state: State, step: int, loss: float, rate: float) -> Action | None:
+        """What to do, once it is certain that the loss of an update before `step` leapt and stays up."""
+        if not self.spikes.see(step, loss, rate):
+            return None
+        onset, level, peak = self.spikes.onset, self.spikes.level, max(self.spikes.since)
+        self.spikes.forget()
+        because = f"the training loss leapt from {level:.4g} to {peak:.4g} at step {onset} and stayed up"
+        action = self.returning.go(state, because, onset=onset, last=step, rate=self.spikes.usual_rate)
+        if action is None and not self.memo.given_up and self.returning.most:
+            self.memo.given_up = True
+            return Action(
+                because=f"{because}; the run has gone back {self.memo.returns} times and goes on", noted={"step": onset}
+            )
+        return action and replace(action, finding=self._leap(onset, level, peak))
+
+    def _leap(self, onset: int, level: float, peak: float) -> Finding | None:
+        """Told the first time."""
+        if self.memo.returns > 1:
+            return None
+        return Finding(
+            fault="loss.spike",
+            severity="warning",
+            message="recovery.spike",
+            values={"step": onset, "level": level, "peak": peak},
+            evidence=(Evidence(name="loss", value=peak, threshold=self.spikes.bar, source="PaLM 5.1", step=onset),),
+            remedies=(
+                Remedy(title="recovery.do_clip", safety=Safety.RISKY, change={"optim.clip_percentile": 90.0}),
+                Remedy(title="recovery.do_epsilon", safety=Safety.RISKY, change={"optim.eps": 1e-10}),
+                Remedy(title="recovery.do_beta2", safety=Safety.RISKY, change={"optim.beta2": 0.95}),
+            ),
+            status="confirmed",
+            subject={"step": onset},
+        )
+
+    def returned(self, state: State) -> None:
+        """After the return: what was learnt holds on."""
         self.memory.put()
-        self.memo.skip_at, self.memo.skip = back.step, back.skip
+        self.spikes.read(state)
+        self.memo.in_a_row, self.memo.skipped_at = 0, -1
+
+    def slowed(self, state: State, rate: float) -> float:
+        """The rate, held low around a leap that came again."""
+        limits = [limit for begin, end, limit in self.memo.slow if begin <= state.step < end]
+        if not limits or rate <= min(limits):
+            return rate
+        for group in self.memory.update.optimizer.param_groups:
+            group["lr"] *= min(limits) / rate
+        return min(limits)
 
     def evaluated(self) -> Action | None:
         """After an evaluation: tells where it now takes another number of rows at once."""
@@ -79,11 +131,9 @@ class Recovery:
 
     def skips(self, state: State) -> bool:
         """Whether the window in hand is to be left out."""
-        if self.memo.skip == 0 or state.step != self.memo.skip_at:
-            return False
-        self.memo.skip -= 1
-        return True
+        return bool(self.memo.skips) and self.memo.skipped_here(state)
 
     def settle(self, state: State) -> None:
         """Before a snapshot: what is known is put into the state."""
         self.memo.write(state)
+        self.spikes.write(state)
