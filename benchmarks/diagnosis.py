@@ -12,7 +12,7 @@ a sound run. *Held* are sabotages, data sets and failing programs that nobody wh
 Wilson intervals of 95 %. Seconds are those of the processor, one thread; of `watch` and `log` those of the judgement, without the training.
 
 `python benchmarks/diagnosis.py VERSION` measures what has not been measured under that name; of each way of looking the page shows the
-version measured last.
+last version whose sound runs, which come last, have begun.
 """
 
 import argparse
@@ -298,7 +298,8 @@ def table(rows: Sequence[Row]) -> str:
     for mode in MODES:
         some = [row for row in rows if row["case"]["mode"] == mode]
         if some:
-            version = some[-1]["case"]["version"]
+            whole = [row for row in some if row["case"]["kind"] == "sound"] or some  # sound runs come last
+            version = whole[-1]["case"]["version"]
             some = [row for row in some if row["case"]["version"] == version]
             told += page_of(mode, version, some, known)
     return "\n\n".join(text for text in told if text)
@@ -560,7 +561,7 @@ def of(rows: Sequence[Row], part: str) -> list[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from sabotage_harm import runner
+    from sabotage_harm import harms, runner
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version", help="a name for what is measured; runs under the same name go on")
@@ -585,10 +586,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     about = {"pair": 0, "machine": run.machine(), "commit": run.commit()}
     done = {json.dumps(row["case"], sort_keys=True) for row in run.read_rows(RESULTS) if "measured" in row}
+    known = harms() if asked.harmful else None
     todo = [
         case
         for case in cases(asked.version, asked.part, asked.modes, asked.kinds, asked.only, asked.programs)
-        if json.dumps(case, sort_keys=True) not in done and (not asked.harmful or wanted(case))
+        if json.dumps(case, sort_keys=True) not in done and (known is None or wanted(case, known))
     ]
     print(f"{len(todo)} cases to do", file=sys.stderr)
     ends = time.time() + 60 * asked.minutes
@@ -602,10 +604,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def wanted(case: Row) -> bool:
-    from sabotage_harm import harms
-
-    return case["kind"] != "planted" or counts(case, harms())
+def wanted(case: Row, known: dict[tuple[str, int, str], bool]) -> bool:
+    return case["kind"] != "planted" or counts(case, known)
 
 
 def _measured(todo: Sequence[Row], workers: int, seconds: float) -> Iterator[tuple[Row, Row]]:
