@@ -249,16 +249,15 @@ def test_the_noise_is_that_of_the_batches():
 
 
 def test_the_mean_is_as_wide_as_the_noise_asks_for():
-    rates = np.logspace(-8, 2, 121)
+    rates = np.logspace(-8, 2, 121)  # a fall of 2.2 at 1e-2, and a rise at 1
     fall = 2.3 - 2.0 / (1 + (1e-2 / rates) ** 2) + 4.0 / (1 + (1.0 / rates) ** 4)
     rng = np.random.default_rng(1)
 
     calm = told(rates, [fall])
-    noisy = [told(rates, [fall + 0.5 * rng.standard_normal(121) for _ in range(count)]) for count in (1, 4)]
+    noisy = [told(rates, [fall + 0.9 * rng.standard_normal(121) for _ in range(count)]) for count in (1, 4)]
 
     assert calm.window == 1
-    assert noisy[0].window > 5
-    assert noisy[1].window < noisy[0].window
+    assert noisy[0].window > noisy[1].window > 1
     assert calm.edge == pytest.approx(0.1, rel=2.0)
     assert all(0.02 < one.edge < 2.0 for one in noisy)
     assert calm.foot < calm.edge
@@ -313,12 +312,13 @@ def test_a_task_with_its_recipe():
 
 def test_a_copy_of_the_program_is_not_needed_where_there_can_be_none():
     sound = short()
+    mine, stepped = sound.model, sound.optimizer
 
     def step(model, loss_fn, optimizer, xb, yb):
-        sound.optimizer.zero_grad()
-        loss = loss_fn(sound.model(xb), yb)
+        stepped.zero_grad()
+        loss = loss_fn(mine(xb), yb)
         loss.backward()
-        sound.optimizer.step()
+        stepped.step()
         return loss.item()
 
     sound.step = step

@@ -13,6 +13,7 @@ from tunesmith.cli.export import export
 from tunesmith.cli.fit import fit
 from tunesmith.cli.init import init
 from tunesmith.cli.predict import predict
+from tunesmith.cli.repair import repair
 from tunesmith.cli.report import report
 from tunesmith.cli.schedule import schedule
 
@@ -21,7 +22,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (fit, audit, check, diagnose, predict, export, report, init, doctor, explain, schedule, clean, demo):
+for command in (
+    fit,
+    audit,
+    check,
+    diagnose,
+    repair,
+    predict,
+    export,
+    report,
+    init,
+    doctor,
+    explain,
+    schedule,
+    clean,
+    demo,
+):
     app.command()(command)
 
 

@@ -23,7 +23,7 @@ from tunesmith.records import Program
 @experiment("shuffled", faults=("data.unshuffled",), remedy="remedy.loop_shuffle")
 def shuffled(case: Case) -> Iterator[Change]:
     if in_order(case.bench.program):
-        yield Change("shuffled rows", max(0.3, case.suspected("data.unshuffled")), rewrite=_mixed)
+        yield Change("shuffled rows", max(0.3, case.suspected("data.unshuffled")), rewrite=mixed)
 
 
 def in_order(program: Program) -> bool:
@@ -34,7 +34,8 @@ def in_order(program: Program) -> bool:
     return not program.shuffle
 
 
-def _mixed(bench: Bench, program: Program) -> Program:
+def mixed(bench: Bench, program: Program) -> Program:
+    """The program on its rows in a new order every epoch."""
     data = program.train
     if is_loader(data):
         data = DataLoader(data.dataset, batch_size=data.batch_size, shuffle=True, collate_fn=data.collate_fn)

@@ -6,7 +6,7 @@ returned only where it is not worse than what was brought, on a fresh seed.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,7 +29,7 @@ Look = Callable[[Patient], tuple[Findings, Bench | None]]
 ROUNDS = 4  # causes that are undone one after the other; assumption: real programs have 2.4 faults
 WHOLLY = 0.9  # of the way to the goal, beyond which nothing further is tried; as in causes
 LEAST = 0.02  # of the score, which a change must gain whatever the noise; assumption
-CONFIRMED = 3  # changes of a round that are trained in a second order, at most; assumption
+CONFIRMED = 3  # changes that help of a round that are trained in a second order, at most; assumption
 TIED = 0.05  # of the way, within which the change that was planned earlier is taken; assumption
 BEATS = 0.15  # of the way, by which several changes at once, or another optimizer, must beat a single one; as in causes
 LATE = 2  # changes that are trained as a whole though a short twin showed nothing; assumption
@@ -132,8 +132,7 @@ class Mending:
 
     def _wanting(self, state: "Scored") -> bool:
         """Whether there is anything to mend: trouble, no learning, or a finding that a surgery may undo."""
-        trouble = state.case.trouble.there or not state.scale.learns(state.course)
-        return trouble or bool(self._plan(state, generic=False))
+        return state.troubled or bool(self._plan(state, generic=False))
 
     def _plan(self, state: "Scored", *, generic: bool) -> list[Planned]:
         with state.bench.guarded():
@@ -146,16 +145,21 @@ class Mending:
 
     def _round(self, state: "Scored", first: "Scored") -> "Scored | None":
         """The next patient, with one more change that holds; None where there is none."""
-        troubled = state.case.trouble.there or not state.scale.learns(state.course)
-        queue = self._plan(state, generic=troubled)
-        tried = self._trials(state, queue, first)
+        queue = self._plan(state, generic=state.troubled)
+        tried, done = list[Tried](), set[int]()
         kept, further = None, None
-        for one in self._best(state, tried)[:CONFIRMED]:
-            if not self.purse.lasts(self._reserve(state, first)) or not self._confirmed(state, one):
-                continue
-            further = self._again(state, one, first, troubled)
-            if further is not None:
-                kept = one
+        while queue and kept is None:
+            known = len(tried)
+            tried += self._trials(state, queue, first)
+            for one in self._best(state, tried):
+                if id(one) in done or not self.purse.lasts(self._reserve(state, first)):
+                    continue
+                done.add(id(one))
+                further = self._again(state, one, first) if self._confirmed(state, one) else None
+                if further is not None:
+                    kept = one
+                    break
+            if len(tried) == known:
                 break
         for one in tried:
             if one is not kept:
@@ -167,7 +171,8 @@ class Mending:
 
     # Trials
 
-    def _trials(self, state: "Scored", queue: Iterable[Planned], first: "Scored") -> list[Tried]:
+    def _trials(self, state: "Scored", queue: list[Planned], first: "Scored") -> list[Tried]:
+        """Changes taken from the queue and tried, until the cause is clear or one goes the whole way."""
         trials, tried = state.trials, list[Tried]()
         reserve = self._reserve(state, first)
         if not self.purse.lasts(2 * trials.cost(state.bench) + reserve):
@@ -175,9 +180,10 @@ class Mending:
             return tried
         with state.bench.guarded():
             trials.course(state.bench)
-        for planned_one in queue:
-            if not planned_one.lead and any(one.planned.lead and self._helps(one) for one in tried):
+        while queue:
+            if not queue[0].lead and any(one.planned.lead and self._helps(one) for one in tried):
                 return tried  # the cause is clear: what else is wrong is asked of the program without it
+            planned_one = queue.pop(0)
             found = self._one(state, planned_one, reserve)
             if found is not None:
                 tried.append(found)
@@ -232,12 +238,12 @@ class Mending:
     def _best(self, state: "Scored", tried: list[Tried]) -> list[Tried]:
         """Changes in the order in which they are to be confirmed.
 
-        Those for broken invariants first, then for the cause that is clear, then the one that goes furthest; among those that go about
-        as far the one that was planned earlier. What does not show in a short twin may show in the whole: that comes last.
+        The cause that is clear first, then what goes furthest; among those that go about as far the one that was planned earlier. Then
+        broken invariants whose mending shows in no score. What shows in no short twin may show in the whole: that comes last.
         """
         width = TIED * max(state.goal - state.scale.floor, 1e-9)
-        proved = [one for one in tried if one.planned.proved and not _worse(one)]
-        helping = [one for one in tried if self._helps(one) and one not in proved]
+        helping = [one for one in tried if self._helps(one)]
+        proved = [one for one in tried if one.planned.proved and one not in helping and not _worse(one)]
         furthest = max((self._reach(one, width) for one in helping), default=0.0)
 
         def place(one: Tried) -> tuple[bool, bool, float]:
@@ -246,9 +252,10 @@ class Mending:
             return (not one.planned.lead, one.planned.surgery.name == "capacity", 0.0 if tied else furthest - reach)
 
         helping.sort(key=place)
-        late = [] if helping or proved else [one for one in tried if not _worse(one)]
+        late = [one for one in tried if not _worse(one) and one not in helping and one not in proved]
+        late = [one for one in late if state.troubled and (one.planned.lead or not (helping or proved))]
         late.sort(key=lambda one: (not one.planned.lead, -one.trial.after[0]))
-        return [*proved, *helping, *late[:LATE]]
+        return [*helping[:CONFIRMED], *proved, *late[:LATE]]
 
     def _reach(self, one: Tried, width: float) -> float:
         """How far a change goes; what exchanges more than the fault must go clearly further."""
@@ -266,19 +273,20 @@ class Mending:
         one.trial.before.append(state.short(1))
         one.trial.after.append(state.scale.of(again))
         one.trial.noise = self._noise(state, one.trial)
-        if one.planned.proved or not helped:
+        if one.planned.proved or one.planned.lead or not helped:  # the whole training decides
             return not _worse(one)
         gains = [after - before for before, after in zip(one.trial.before, one.trial.after, strict=True)]
         return sum(gains) / len(gains) > BEYOND * one.trial.noise and min(gains) > 0
 
-    def _again(self, state: "Scored", one: Tried, first: "Scored", troubled: bool) -> "Scored | None":
+    def _again(self, state: "Scored", one: Tried, first: "Scored") -> "Scored | None":
         """Looks at the changed patient anew; None where the whole training gains nothing, on an order of the rows that no trial saw."""
-        fresh = self._fresh(one.bench, state.trials, state.whole)
+        silent = one.planned.proved and not self._helps(one)  # nothing to see in the score, then or now
+        fresh = state.score if silent else self._fresh(one.bench, state.trials, state.whole)
         if fresh is None:
             return None
         noise = BEYOND * max(state.scale.error(state.score), state.scale.error(fresh))
         gain = fresh - state.score
-        clear = one.planned.proved or (one.planned.lead and troubled and self._helps(one))
+        clear = one.planned.proved or (one.planned.lead and state.troubled and self._helps(one))
         least = -noise if clear else noise
         if gain <= least:
             return None
@@ -290,7 +298,7 @@ class Mending:
         if further is None or further.score - state.score <= least:
             self.patient = before
             return None
-        further.fresh = fresh
+        further.fresh = state.fresh if silent else fresh
         return further
 
     def _fresh(self, bench: Bench, trials: Trials, whole: bool) -> float | None:
@@ -343,7 +351,8 @@ class Mending:
         if told.changes[0].why == "repair.runs":
             told.before = scale.floor
             return
-        after = state.score if math.isnan(state.fresh) else state.fresh
+        again = self._fresh(state.bench, state.trials, state.whole) if math.isnan(state.fresh) else state.fresh
+        after = state.score if again is None else again
         if after - first.score > 2 * BEYOND * scale.error(first.score):
             return
         before = self._fresh(first.bench, first.trials, first.whole)
@@ -399,6 +408,11 @@ class Scored:
     course: Course
     trials: Trials
     fresh: float = math.nan  # the score of the whole training on an order of the rows that no trial has seen
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the program falls short of what it should reach, or learns nothing."""
+        return self.case.trouble.there or not self.scale.learns(self.course)
 
     @property
     def score(self) -> float:

@@ -33,7 +33,7 @@ class Planned:
     fault: str
     worth: float
     proved: bool = False  # an invariant that a finding has confirmed to be broken
-    lead: bool = False  # undoes the very fault that stands first and is confirmed
+    lead: bool = False  # undoes the very fault that is the first to be confirmed
 
 
 def loud(findings: Iterable[Finding]) -> list[Finding]:
@@ -62,8 +62,9 @@ def planned(case: Any, findings: Iterable[Finding], failed: dict[str, str], *, g
 
 
 def _rank(surgery: Surgery, told: list[Finding]) -> int | None:
-    """The place of the first finding whose fault a surgery may mend."""
-    return next((place for place, one in enumerate(told) if one.fault in surgery.faults), None)
+    """The place of the first finding whose fault a surgery may mend, confirmed ones first."""
+    places = [place for place, one in enumerate(told) if one.fault in surgery.faults]
+    return min(places, key=lambda place: (not _sure(told[place]), place), default=None)
 
 
 def _planned(case: Any, surgery: Surgery, change: Change, rank: int | None, told: list[Finding]) -> Planned:
@@ -76,7 +77,7 @@ def _planned(case: Any, surgery: Surgery, change: Change, rank: int | None, told
         spoken = max(found.confidence, LEAST) * (LEAST + (1 - LEAST) * change.likely)
         worth += (FIRST if own else ALSO) * spoken / (1 + rank) ** 0.5
         worth += 0.5 * found.confidence if own and rank == 0 else 0.0
-        lead = own and rank == 0 and _sure(found) and change.sure
+        lead = own and change.sure and found is next((one for one in told if _sure(one)), None)
         fault = found.fault if found.fault in surgery.faults and not own else fault
         proved = surgery.invariant and any(_sure(one) and one.fault in surgery.faults for one in told)
     first = 1.0 if proved or lead else 0.0

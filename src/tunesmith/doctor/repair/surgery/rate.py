@@ -43,13 +43,16 @@ def _lines(before: Program, after: Program, values: Mapping[str, Any]) -> list[s
     anew=False,
 )
 def rate(case: Any) -> Iterator[Change]:
+    base = case.base()
+    if base.finite and base.moved == 0.0:
+        return  # where no weight moves at all, a longer step is none
     likely, known = 1.0, set[str]()
     for change in rate_sweep(case):
         known.add(change.name)
         if change.fault == "lr.too_high":
             likely = min(likely, change.likely)
         yield change
-    if not known or not wild(case.base()):
+    if not known or not wild(base):
         return
     for place, factor in enumerate(FURTHER, 1):
         change = at_rate(case, factor, likely * 0.7**place)

@@ -1,0 +1,129 @@
+"""`tunesmith repair`: what it prints, writes and refuses; the mending itself is tried in tests/repair."""
+
+import json
+
+import pytest
+
+from tunesmith.cli import run
+from tunesmith.doctor.repair import Attempt, Repair
+from tunesmith.records import Finding, Findings, Program, Recipe, Remedy, Safety, Task, revise
+
+KEPT = Attempt(
+    change="rate × 0.1",
+    surgery="rate",
+    fault="lr.too_high",
+    recipe={"optim.lr": 0.01},
+    lines=('optimizer.param_groups[0]["lr"] = 0.01  # was 0.1',),
+    before=(0.5, 0.52),
+    after=(0.8, 0.81),
+    noise=0.02,
+    steps=40,
+    kept=True,
+    why="repair.kept",
+)
+VAIN = Attempt(change="a warm-up", surgery="warm_up", before=(0.5,), after=(0.51,), noise=0.02, steps=40)
+LEFT = Finding(
+    fault="data.label_noise",
+    severity="warning",
+    message="labels are wrong",
+    remedies=(Remedy(title="look at the rows", safety=Safety.ADVICE),),
+)
+
+
+def of_task():
+    recipe = revise(Recipe(), {"optim.lr": 0.01})
+    return Repair(
+        task=Task(train="rows.csv"),
+        recipe=recipe,
+        changes=[KEPT],
+        tried=[VAIN],
+        before=0.5,
+        after=0.9,
+        chance=0.1,
+        learns=True,
+    )
+
+
+def of_program():
+    program = Program(None, None, None, None, batch_size=1, epochs=1)
+    left = Findings([LEFT])
+    return Repair(program=program, changes=[KEPT], tried=[VAIN], left=left, before=0.5, after=0.9, chance=0.1)
+
+
+@pytest.fixture
+def said(capsys, monkeypatch, tmp_path):
+    """Runs the command with a repair that is ready; gives its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+
+    def answer(told, *words):
+        monkeypatch.setattr("tunesmith.verbs.repair.repair", lambda *given, **named: told)
+        code = run(["repair", *words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return answer
+
+
+def test_of_a_task_the_recipe_changes_are_shown_and_nothing_is_written(said, tmp_path):
+    code, out, _ = said(of_task(), "rows.csv", "--target", "b")
+
+    assert code == 0
+    assert "mended: validation score 0.500 before, 0.900 after" in out
+    assert "optim.lr = 0.01" in out
+    assert "0.800 instead of 0.500" in out
+    assert "tried in vain: a warm-up" in out
+    assert "--apply" in out
+    assert not (tmp_path / "recipe.toml").exists()
+
+
+def test_apply_writes_the_new_recipe(said, tmp_path):
+    code, out, _ = said(of_task(), "rows.csv", "--target", "b", "--apply")
+
+    assert code == 0
+    assert "lr = 0.01" in (tmp_path / "recipe.toml").read_text(encoding="utf-8")
+    assert "recipe.toml" in out
+
+
+def test_of_a_program_the_lines_to_make_are_printed(said):
+    code, out, _ = said(of_program(), "rows.csv", "--target", "b")
+
+    assert code == 0
+    assert 'optimizer.param_groups[0]["lr"] = 0.01' in out
+    assert "what is left: data.label_noise" in out
+    assert "for a person to do: look at the rows" in out
+
+
+def test_a_program_has_no_recipe_to_write(said):
+    code, _, err = said(of_program(), "rows.csv", "--target", "b", "--apply")
+
+    assert code == 2
+    assert "a Program has none" in err
+
+
+def test_json_is_one_object(said):
+    code, out, _ = said(of_task(), "rows.csv", "--target", "b", "--json")
+
+    told = json.loads(out)
+    assert code == 0
+    assert told["before"] == 0.5
+    assert told["after"] == 0.9
+    assert told["changes"][0]["recipe"] == {"optim.lr": 0.01}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_it_speaks_both_languages(said, language):
+    code, out, _ = said(of_program(), "rows.csv", "--target", "b", "--lang", language)
+
+    assert code == 0
+    assert "{" not in out
+    assert ("验证得分" in out) == (language == "zh")
+
+
+def test_what_is_sound_is_left_alone(said):
+    sound = Repair(recipe=Recipe(), task=Task(train="rows.csv"), before=0.9, after=0.9, chance=0.1)
+
+    code, out, _ = said(sound, "rows.csv", "--target", "b")
+
+    assert code == 0
+    assert "left alone: validation score 0.900" in out
