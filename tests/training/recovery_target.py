@@ -1,4 +1,7 @@
-"""A training with a row that throws it off: `python recovery_target.py FOLDER resume|kill SAVE_EVERY`; `kill` ends it in the middle of its recovery."""
+"""A training with a row that throws it off: `python recovery_target.py FOLDER resume|kill SAVE_EVERY`.
+
+`kill` ends it in the middle of its recovery.
+"""
 
 import os
 import signal

@@ -1,6 +1,7 @@
 """One pass of a few rows before the first update: does the model take the data, and do outputs and labels fit?"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Rows
 from tunesmith.training.generators import generator_states, set_generator_states
 from tunesmith.training.precision import Precision
+from tunesmith.training.recovery.bounds import guarded_tables
 from tunesmith.training.recovery.cutting import cut, uncuttable
 from tunesmith.training.recovery.exhausted import out_of_memory, release
 
@@ -24,10 +26,14 @@ _ROWS = 16  # enough to halve a batch and to hold the extremes of every index
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The rows of the pass and the width of what came out: the last dimension, 1 for (N,)."""
+    """The rows of the pass and the width of what came out: the last dimension, 1 for (N,).
+
+    `tables`: the rows of the embedding table that an input goes to as it stands, by the name of the input.
+    """
 
     batch: Batch
     width: int
+    tables: Mapping[str, int] = field(default_factory=dict)
 
 
 def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision) -> Trial:
@@ -38,7 +44,7 @@ def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision
     random = random_state()
     try:
         batch = moved(_rows(train, prepared), precision.device) if isinstance(train, Rows) else _first(train, precision)
-        batch, outputs = _passed(model, batch, precision)
+        batch, outputs, tables = _passed(model, batch, precision)
     finally:
         set_random_state(random)
     width = 1 if outputs.dim() < 2 else int(outputs.shape[1] if prepared.kind != "language" else outputs.shape[-1])
@@ -47,15 +53,15 @@ def tried(model: nn.Module, train: Any, prepared: Prepared, precision: Precision
             f"the model gave {len(outputs)} outputs for {batch.size} rows; it must give one for each row: keep the first dimension"
         )
     _check_width(width, prepared, batch)
-    return Trial(batch, width)
+    return Trial(batch, width, tables)
 
 
-def _passed(model: nn.Module, batch: Batch, precision: Precision) -> tuple[Batch, torch.Tensor]:
-    """The outputs, and the rows they are of: the first ones where memory runs out."""
+def _passed(model: nn.Module, batch: Batch, precision: Precision) -> tuple[Batch, torch.Tensor, dict[str, int]]:
+    """The outputs, and the rows they are of: the first ones where memory runs out; and the embedding tables by input."""
     while True:
         try:
-            with judging(model), precision.autocast():
-                return batch, outputs_of(model(batch.inputs))
+            with judging(model), precision.autocast(), guarded_tables(model, batch) as tables:
+                return batch, outputs_of(model(batch.inputs)), tables
         except Exception as error:
             if not out_of_memory(error) or batch.size < 2 or uncuttable(batch):
                 raise _refused(error, batch) from error

@@ -17,6 +17,7 @@ from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.augment import augment
 from tunesmith.training.batch import Batch, Window, from_loader, moved
 from tunesmith.training.generators import generator_states, set_generator_states
+from tunesmith.training.recovery.bounds import Bounds
 
 
 class Feed(Protocol):
@@ -251,6 +252,8 @@ class LoaderFeed:
         self.steps = steps
         self.length = batches_in(loader) or 1
         self.sized = batches_in(loader) is not None
+        self.bounds: Bounds | None = None  # what labels and indices are held against, before they go to a device
+        self.on_host: list[Batch] = []  # the latest window, as the loader gave it
 
     def updates(self) -> int:
         batches = batches_in(self.loader)
@@ -318,12 +321,17 @@ class LoaderFeed:
 
     def window(self, state: State) -> Window | None:
         window: list[Batch] = []
+        self.on_host = []
         while len(window) < self.accumulate:
             item = next(self._iterator, None)
             if item is None:
                 break
             state.position += 1
-            window.append(moved(from_loader(item), self.device, self.dtype))
+            batch = from_loader(item)
+            if self.bounds is not None and batch.target.device.type == "cpu" != self.device.type:
+                self.bounds.check(batch, f"batch {state.position} of epoch {state.epoch + 1}")
+            self.on_host.append(batch)
+            window.append(moved(batch, self.device, self.dtype))
         return window or None
 
 

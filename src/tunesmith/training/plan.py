@@ -112,7 +112,7 @@ def make(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
     )
     judge.norms = chosen_norms(recipe, state, feed, precision, notices)
-    recovery = chosen_recovery(recipe, update, trial)
+    recovery = chosen_recovery(recipe, update, trial, prepared.kind, feed)
     if recovery is not None:
         judge.room = recovery.room
     plan = Plan(
@@ -126,7 +126,9 @@ def make(
         epochs=epochs,
         patience=None if recipe.train.patience == "auto" else recipe.train.patience,
         min_epochs=recipe.train.min_epochs,
-        guards=(StopAtNonFinite(), *guards) if recovery is None else (recovery.nonfinite, *guards, recovery.memory),
+        guards=(StopAtNonFinite(), *guards)
+        if recovery is None
+        else (recovery.nonfinite, *guards, recovery.memory, recovery.names),
         probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
         recovery=recovery,
     )

@@ -15,6 +15,7 @@ from tunesmith.training.recovery.held import Held
 from tunesmith.training.recovery.memo import Memo
 from tunesmith.training.recovery.memory import Memory
 from tunesmith.training.recovery.nonfinite import SkipNonFinite
+from tunesmith.training.recovery.on_the_cpu import NamesOperation
 from tunesmith.training.recovery.returning import Returning
 from tunesmith.training.recovery.room import Room
 from tunesmith.training.recovery.spikes import Spikes
@@ -32,6 +33,7 @@ class Recovery:
     spikes: Spikes
     nonfinite: SkipNonFinite
     returning: Returning
+    names: NamesOperation
     every: int  # updates between snapshots in memory
     device: torch.device
     evaluation_rows: int | None = None  # told last
@@ -55,7 +57,7 @@ class Recovery:
 
     def before(self, window: Window) -> None:
         """Before an update is first tried."""
-        self.memory.window = window
+        self.memory.window = self.names.window = window
         self.beginning.take()
 
     def again(self) -> None:
