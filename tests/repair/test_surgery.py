@@ -98,6 +98,7 @@ SILENT = (
     "scheduler_order",
     "shuffling",
     "step",
+    "table_width",
     "target_form",
     "target_scaling",
     "zero_grad",
@@ -263,6 +264,25 @@ def test_output_width_keeps_the_outputs_that_are_there(outputs):
         id(each) for group in made.optimizer.param_groups for each in group["params"]
     }
     assert runs(bench_of_program(made))
+
+
+def bag(rows):
+    return nn.Sequential(nn.Embedding(rows, 8), nn.Flatten(), nn.Linear(32, 10))
+
+
+@pytest.mark.parametrize(("rows", "changed"), [(12, True), (20, False)])
+def test_a_table_gets_the_rows_it_lacks(rows, changed):
+    tokens = np.random.default_rng(0).integers(0, 20, (300, 4))
+    brought = program(bag(rows), data=((tokens, digits()[0][1][:300]), None))
+    bench = bench_of_program(brought)
+
+    changes = list(SURGERIES["table_width"].propose(Crashed(bench, [])))
+
+    assert len(changes) == changed
+    if changed:
+        made = operated(bench, changes[0])
+        assert torch.equal(made.model[0].weight[:12], brought.model[0].weight)
+        assert runs(bench_of_program(made))
 
 
 def test_target_form_of_classes_as_floats():

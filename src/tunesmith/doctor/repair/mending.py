@@ -74,7 +74,7 @@ class Mending:
         told = self.told
         told.program, told.task, told.recipe = self.patient.program, self.patient.task, self.patient.recipe
         told.spent, told.seconds = self.purse.spent, self.clock.spent()
-        told.restart_from = _restart(told, self.patient.program)
+        told.restart_from = restart(told, self.patient.program)
         told.findings.failed |= self.failed
         return told
 
@@ -441,7 +441,7 @@ def _worse(one: Tried) -> bool:
     return one.trial.gain < -BEYOND * one.trial.noise
 
 
-def _restart(told: Repair, program: Program | None) -> Literal["beginning", "checkpoint"]:
+def restart(told: Repair, program: Program | None) -> Literal["beginning", "checkpoint"]:
     """Where the training of what is returned begins: at its checkpoint where it has one and no change asks for fresh weights."""
     held = program is not None and program.resume_from is not None
     anew = any(each.anew for each in told.changes)
