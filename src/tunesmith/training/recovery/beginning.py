@@ -67,9 +67,13 @@ class Beginning:
                 one.version = one.held._version
 
     def _take_random(self) -> None:
-        before, self._random = self._random, torch.get_rng_state()
-        self._drew |= before is not None and not torch.equal(before, self._random)
-        if self.device.type != "cuda":
-            return
-        device_before, self._device_random = self._device_random, torch.cuda.get_rng_state(self.device)
-        self._drew |= device_before is not None and not torch.equal(device_before, self._device_random)
+        before, device_before = self._random, self._device_random
+        self._random = torch.get_rng_state()
+        if self.device.type == "cuda":
+            self._device_random = torch.cuda.get_rng_state(self.device)
+        if not self._drew:
+            self._drew = _moved(before, self._random) or _moved(device_before, self._device_random)
+
+
+def _moved(before: Tensor | None, now: Tensor | None) -> bool:
+    return before is not None and now is not None and not torch.equal(before, now)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tunesmith.records.state import Snapshot, random_state, set_random_state
 from tunesmith.training.batch import Batch, Window
 from tunesmith.training.recovery.same_draws import SameDraws
 
@@ -31,7 +30,7 @@ class Cutting:
     def __init__(self, *, draws: bool = True) -> None:
         self.rows: int | None = None
         self.draws = draws
-        self._begun: Snapshot = {}
+        self._begun: list[Tensor] = []  # states of torch's generators
         self._still = 0  # cut batches in a row that drew nothing
 
     def __call__(self, window: Window) -> Window:
@@ -46,15 +45,22 @@ class Cutting:
             yield
             return
         if batch.start == 0:
-            self._begun = random_state()
+            self._begun = _generators()
         else:
-            set_random_state(self._begun)
+            torch.set_rng_state(self._begun[0])
+            if len(self._begun) > 1:
+                torch.cuda.set_rng_state_all(self._begun[1:])
         with SameDraws(batch.start, batch.size, batch.whole):
             yield
         if batch.start == 0:
-            moved = not torch.equal(torch.get_rng_state(), self._begun["torch"]) or bool(self._begun["cuda"])
+            moved = any(not torch.equal(one, was) for one, was in zip(_generators(), self._begun, strict=True))
             self._still = 0 if moved else self._still + 1
             self.draws = self._still < TRIED
+
+
+def _generators() -> list[Tensor]:
+    """The states of torch's generators: of the CPU, and of each device."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
 
 
 def cut(batch: Batch, most: int) -> list[Batch]:

@@ -5,7 +5,7 @@ be above it: one batch alone is a batch.
 """
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -73,7 +73,7 @@ class Spikes:
         self.taken += 1
         if len(self.losses) > WINDOW:
             del self.losses[0], self.rates[0]
-        if self.taken % EVERY == 0:
+        if self.taken % EVERY == 0:  # a count, not the clock: the same run has the same bars
             self._set_bar()
 
     def _set_bar(self) -> None:
@@ -95,9 +95,14 @@ class Spikes:
         self.onset, self.since = -1, []
 
     def write(self, state: State) -> None:
-        state.progress[KEY] = asdict(self)
+        state.progress[KEY] = self.as_dict()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; `dataclasses.asdict` copies number by number, which is felt at each snapshot."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return {name: list(value) if isinstance(value, list) else value for name, value in told.items()}
 
     def read(self, state: State) -> None:
-        told: dict[str, Any] = state.progress.get(KEY, asdict(Spikes()))
+        told: dict[str, Any] = state.progress.get(KEY, Spikes().as_dict())
         for name, value in told.items():
             setattr(self, name, list(value) if isinstance(value, list) else value)
