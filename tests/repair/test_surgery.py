@@ -244,9 +244,10 @@ def test_step():
 
 
 def test_output_activation():
-    made = carried_out("output_activation", program(nn.Sequential(*mlp(), nn.Softmax(1))))
+    made = carried_out("output_activation", program(nn.Sequential(*mlp(), nn.Softmax(1), nn.Softmax(1))))
 
-    assert isinstance(made.model[-1], nn.Identity)
+    assert [type(one) for one in list(made.model)[3:]] == [nn.Identity, nn.Identity]
+    assert isinstance(made.model[1], nn.ReLU)
 
 
 @pytest.mark.parametrize("outputs", [1, 7, 12])

@@ -1,6 +1,6 @@
 """swapped_output: the activation at the end does not fit target and loss.
 
-Sees      the program trained without the activation that ends its model, and with the form of its loss that takes raw outputs in place of
+Sees      the program trained without the activations that end its model, and with the form of its loss that takes raw outputs in place of
           the one that wants probabilities.
 Matters   squashed outputs cannot reach their targets, or squash the gradient twice.
 Remedies  end in a linear layer, with the loss that takes logits.
@@ -61,12 +61,13 @@ def end_of(model: nn.Module) -> tuple[str, nn.Module] | None:
 
 
 def _opened(bench: Bench, twin: Twin) -> bool:
-    last = end_of(twin.model)
-    if last is None:
-        return False
-    parent, _, leaf = last[0].rpartition(".")
-    setattr(twin.model.get_submodule(parent), leaf, nn.Identity())
-    return True
+    """Takes away every activation behind the last layer with weights."""
+    found = False
+    while (last := end_of(twin.model)) is not None:
+        parent, _, leaf = last[0].rpartition(".")
+        setattr(twin.model.get_submodule(parent), leaf, nn.Identity())
+        found = True
+    return found
 
 
 def _raw(bench: Bench, twin: Twin) -> bool:
