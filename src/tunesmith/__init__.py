@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.diagnose import diagnose
     from tunesmith.verbs.explain import explain
     from tunesmith.verbs.export import export
+    from tunesmith.verbs.find_batch import find_batch
     from tunesmith.verbs.find_rate import find_rate
     from tunesmith.verbs.fit import fit
     from tunesmith.verbs.predict import load, predict
@@ -73,6 +74,7 @@ _PLACES = {
     "error_parts": "tunesmith.verbs.decompose",
     "explain": "tunesmith.verbs.explain",
     "export": "tunesmith.verbs.export",
+    "find_batch": "tunesmith.verbs.find_batch",
     "find_rate": "tunesmith.verbs.find_rate",
     "fit": "tunesmith.verbs.fit",
     "learning_curve": "tunesmith.verbs.decompose",
@@ -106,6 +108,7 @@ __all__ = [
     "error_parts",
     "explain",
     "export",
+    "find_batch",
     "find_rate",
     "fit",
     "from_torch",

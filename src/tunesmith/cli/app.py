@@ -3,6 +3,7 @@
 import typer
 
 from tunesmith.cli.audit import audit
+from tunesmith.cli.batch import batch
 from tunesmith.cli.check import check
 from tunesmith.cli.clean import clean
 from tunesmith.cli.demo import demo
@@ -13,6 +14,7 @@ from tunesmith.cli.export import export
 from tunesmith.cli.fit import fit
 from tunesmith.cli.init import init
 from tunesmith.cli.predict import predict
+from tunesmith.cli.rate import rate
 from tunesmith.cli.repair import repair
 from tunesmith.cli.report import report
 from tunesmith.cli.schedule import schedule
@@ -28,6 +30,8 @@ for command in (
     check,
     diagnose,
     repair,
+    rate,
+    batch,
     predict,
     export,
     report,

@@ -3,8 +3,9 @@
 1. The range test (Smith, arXiv:1506.01186, section 3.3) on a snapshot: where the loss begins to fall, and where it stops falling.
 2. Trainings at rates half a decade apart, a sixteenth as long as the run, then a quarter, then as long and a quarter of a decade apart;
    each time around the best so far, further where the best lies at an end, and where a parabola through the best three has its lowest
-   place. The best three are repeated in another order of the rows, and the mean decides. A schedule is squeezed into the short
-   trainings. Successive halving (Jamieson & Talwalkar, arXiv:1502.07943), with neighbours in place of random arms.
+   place. The best three are repeated in another order of the rows, and the mean decides; of rates whose loss is alike within the noise
+   the middle one is taken. A schedule is squeezed into the short trainings. Successive halving (Jamieson & Talwalkar, arXiv:1502.07943),
+   with neighbours in place of random arms.
 3. The rate handed over is one that was trained at: its loss fell beyond noise. Where none did, none is handed over.
 
 A rate is judged by the loss on validation rows where there are any, else on training rows. Where the budget does not last for trainings of
@@ -33,6 +34,7 @@ FURTHER = 8  # trainings beyond an end of a rung, at most: four decades
 FELL = 0.005  # of the loss at the start, that a training takes off it at least; assumption: less is no training
 PART = 0.1  # of what the best rate takes off: less, and a rate does not count as training; assumption
 GOOD = 0.8  # of what the best rate gains: such rates are usable; assumption
+FLAT = 0.01  # of what the best rate gains: losses this near (and the noise) are alike; assumption
 SURE = {1: 0.9, 4: 0.75, 16: 0.6}  # confidence by how much shorter than the run the trainings were; assumption
 UNSURE = 0.4  # where they were shorter still; assumption
 ON_TRAINING_ROWS = 0.1  # less sure, where no validation rows were there; assumption
@@ -69,6 +71,7 @@ class Search:
         self.curve: Curve | None = None
         self.longest = 0  # updates of the longest trainings
         self.rungs: dict[int, dict[int, Tried]] = {}
+        self.chosen: int | None = None  # the place handed over, of the longest trainings
         self.repeats: dict[int, Tried] = {}  # of the longest trainings, in another order of the rows
 
     # What may be spent
@@ -113,6 +116,40 @@ class Search:
                 return
             best = self.best(self.longest)
         self._again()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Of rates whose loss is alike the middle one: it is furthest from both edges, wherever chance would move them."""
+        made, best = self.rungs[self.longest], self.best(self.longest)
+        if best is None:
+            return
+        start = self.trials.start if math.isnan(made[best].held) else self.trials.start_held
+        bound = self._level(best) + self._noise() + FLAT * max(0.0, start - self._level(best))
+        places = sorted(made)
+        low = high = places.index(best)
+        while low > 0 and self._level(places[low - 1]) <= bound:
+            low -= 1
+        while high + 1 < len(places) and self._level(places[high + 1]) <= bound:
+            high += 1
+        middle = math.floor((places[low] + places[high]) / 2)
+        alike = places[low : high + 1]
+        if middle not in made and self._train(middle, self.longest) and self._level(middle) <= bound:
+            alike.append(middle)
+        self.chosen = min(alike, key=lambda place: (abs(place - middle), place))
+
+    def _level(self, place: int) -> float:
+        """The loss of the longest training at a place, the mean of both orders where there are two; inf where it does not train."""
+        one = self.rungs[self.longest][place]
+        if not self.trains(one):
+            return math.inf
+        again = self.repeats.get(place)
+        return one.merit if again is None else (one.merit + again.merit) / 2
+
+    def _noise(self) -> float:
+        """The deviation of a loss from order to order, by the rates trained twice."""
+        pairs = [self.rungs[self.longest][place].merit - again.merit for place, again in self.repeats.items()]
+        finite = [apart for apart in pairs if math.isfinite(apart)]
+        return math.sqrt(sum(apart**2 for apart in finite) / 2 / len(finite)) if finite else 0.0
 
     def _again(self) -> None:
         """The best three of full length in another order of the rows: what is ahead by chance falls back."""
@@ -182,7 +219,7 @@ class Search:
         """The place with the lowest loss among those that train; None where none does."""
         made = {place: one for place, one in self.rungs.get(steps, {}).items() if self.trains(one)}
         if steps == self.longest and len(self.repeats) > 1:
-            return min(self.repeats, key=lambda place: made[place].merit + self.repeats[place].merit)
+            return min(self.repeats, key=self._level)
         return min(made, key=lambda place: made[place].merit) if made else None
 
     def trains(self, one: Tried) -> bool:
@@ -197,7 +234,7 @@ class Search:
         steps = max((steps for steps in self.rungs if self.best(steps) is not None), default=0)
         if not steps or self._no_effect():
             return self._none()
-        place = self.best(steps)
+        place = self.best(steps) if self.chosen is None else self.chosen
         assert place is not None
         one = self.rungs[steps][place]
         good = self._usable()
