@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 
 import numpy as np
 import pytest
@@ -329,3 +330,25 @@ def test_a_copy_of_the_program_is_not_needed_where_there_can_be_none():
     assert found.rate > 1e-3
     assert same(sound.model.state_dict(), before)
     assert any("snapshot" in notice for notice in found.notices)
+
+
+class Slow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(64, 10)
+
+    def forward(self, x):
+        if self.training:
+            time.sleep(0.1)
+        return self.net(x)
+
+
+def test_a_budget_too_small_for_a_range_test_is_kept_to():
+    began = time.perf_counter()
+
+    found = find_rate(short(model=Slow(), epochs=1000), seconds=4)
+
+    assert time.perf_counter() - began < 8
+    assert found.curve is None
+    assert found.updates < 60
+    assert found.confidence <= 0.4

@@ -88,9 +88,9 @@ class Search:
 
     @property
     def each(self) -> float:
-        """Seconds of an update, the judging of the trainings among them; 0 while nothing was made."""
+        """Seconds of an update, the judging of the trainings among them; of a bare one while nothing was made."""
         done = self.spent
-        return self.bench.clock.spent() / done if done else 0.0
+        return self.bench.clock.spent() / done if done else seconds_of_update(self.bench)
 
     # The search
 
