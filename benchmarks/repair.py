@@ -14,7 +14,8 @@ was changed. Only harmful plantings count (sabotage_harm), and those of validati
 matter for people, and are shown apart. `trained` counts the passes over the rows for the remedies in epochs of the program; `in all`
 also those of the looks, one whole training each. Seconds are those of the processor, one thread.
 
-`python benchmarks/repair.py VERSION` measures what has not been measured under that name; the page shows the version measured last.
+`python benchmarks/repair.py VERSION` measures what has not been measured under that name; the page shows of planted and
+of sound programs the version measured last.
 """
 
 import argparse
@@ -312,9 +313,10 @@ def table(rows: Sequence[Row]) -> str:
 
     if not rows:
         return "Nothing has been measured yet."
-    version = rows[-1]["case"]["version"]
-    rows = [row for row in rows if row["case"]["version"] == version]
-    told = [f"Version `{version}`, strength {STRENGTH}.", summary(rows), sound_summary(rows)]
+    last = {row["case"]["kind"]: row["case"]["version"] for row in rows}
+    rows = [row for row in rows if row["case"]["version"] == last[row["case"]["kind"]]]
+    versions = ", ".join(f"{kind}: version `{version}`" for kind, version in sorted(last.items()))
+    told = [f"{versions}; strength {STRENGTH}.", summary(rows), sound_summary(rows)]
     planted = [row for row in rows if row["case"]["kind"] == "planted" and row["case"]["mode"] == "repair"]
     lines = [line(row) for row in sorted(planted, key=lambda row: (root(row), row["case"]["sabotage"]))]
     header = [

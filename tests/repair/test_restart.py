@@ -87,6 +87,22 @@ def test_the_likelier_change_comes_first_and_what_breaks_is_told(surgeries):
     assert "broken" in failed["broken"]
 
 
+def test_a_change_that_two_surgeries_make_is_tried_once_and_where_it_is_worth_most(surgeries, monkeypatch):
+    twice = SimpleNamespace(
+        name="twice",
+        faults=("lr.too_low",),
+        propose=lambda case: [Change("second", 0.95)],
+        invariant=False,
+        crashed=False,
+    )
+    known = dict.fromkeys(("first", "second"))
+    from tunesmith.doctor.repair import plan
+
+    monkeypatch.setattr(plan, "SURGERIES", {**{name: plan.SURGERIES[name] for name in known}, "twice": twice})
+
+    assert order({}) == ["second", "first"]
+
+
 def test_the_change_for_what_is_proved_comes_before_a_likelier_one(surgeries):
     proof = finding("optim.missing_zero_grad", "error", "confirmed")
 

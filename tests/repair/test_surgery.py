@@ -124,6 +124,22 @@ def test_rate():
     assert made.optimizer.param_groups[0]["lr"] < 30.0
 
 
+@pytest.mark.parametrize(("lr", "factor"), [(1e-8, 1e5), (1e-3, 1.0), (3e-4, 1.0), (3.0, 1e-4)])
+def test_the_way_to_the_usual_rate_comes_first(lr, factor):
+    brought = program(optimizer=lambda net: torch.optim.Adam(net.parameters(), lr=lr))
+
+    first = max(proposed("rate", brought, "lr.too_low" if factor > 1 else "lr.too_high"), key=lambda one: one.likely)
+
+    assert factor == 1.0 or first.values["other"] == pytest.approx(lr * factor)
+
+
+def test_where_no_weight_moves_no_rate_is_tried():
+    def idle(model, loss_fn, optimizer, xb, yb):
+        return loss_fn(model(xb), yb).item()
+
+    assert proposed("rate", program(step=idle)) == []
+
+
 def test_schedule():
     made = carried_out("schedule", program(scheduler=lambda one: ExponentialLR(one, 0.1)))
 

@@ -58,7 +58,10 @@ def planned(case: Any, findings: Iterable[Finding], failed: dict[str, str], *, g
     if generic:
         queue += _usual(queue)
     queue.sort(key=lambda one: -one.worth)
-    return list({one.change.name: one for one in reversed(queue)}.values())[::-1]
+    once: dict[str, Planned] = {}
+    for one in queue:
+        once.setdefault(one.change.name, one)
+    return list(once.values())
 
 
 def _rank(surgery: Surgery, told: list[Finding]) -> int | None:

@@ -1,20 +1,23 @@
 """rate: another learning rate.
 
-Does      the rate times a tenth, a hundredth, a thousandth, or ten, a hundred … times it, the likelier way first; where a run breaks
-          also three decades further down.
+Does      the rate times a tenth, a hundredth, a thousandth, or ten, a hundred … times it, the likelier way first; the decade that
+          comes nearest to the usual rate before the others that way; where a run breaks also three decades further down.
 Mends     a run that diverges, stands or ends before it has learnt.
 Limits    decades alone: between them is tuning.
 Source    the experiment `rate_sweep`; Smith, arXiv:1506.01186, section 3.3.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tunesmith.blocks import experience
 from tunesmith.doctor.causes.change import Change
 from tunesmith.doctor.causes.rate_sweep import at_rate, rate_sweep, wild
 from tunesmith.doctor.repair.surgery.catalogue import surgery
-from tunesmith.records import Program
+from tunesmith.records import Program, UnknownName
 
+FIRST = 0.05  # by which the way to the usual rate is likelier than other decades that way; assumption
 FURTHER = (1e-4, 1e-5, 1e-6)  # factors, each less likely than the one before
 
 
@@ -46,15 +49,26 @@ def rate(case: Any) -> Iterator[Change]:
     base = case.base()
     if base.finite and base.moved == 0.0:
         return  # where no weight moves at all, a longer step is none
-    likely, known = 1.0, set[str]()
-    for change in rate_sweep(case):
-        known.add(change.name)
-        if change.fault == "lr.too_high":
-            likely = min(likely, change.likely)
-        yield change
-    if not known or not wild(base):
-        return
-    for place, factor in enumerate(FURTHER, 1):
-        change = at_rate(case, factor, likely * 0.7**place)
-        if change.name not in known:
-            yield change
+    known = {change.name: change for change in rate_sweep(case)}
+    yield from known.values()
+    factor = to_usual(case.bench.program.optimizer)
+    if known and factor != 1.0:
+        fault = "lr.too_high" if factor < 1 else "lr.too_low"
+        likely = max((one.likely for one in known.values() if one.fault == fault), default=0.1)
+        yield at_rate(case, factor, min(0.95, likely + FIRST))
+    if known and wild(base):
+        likely = min((one.likely for one in known.values() if one.fault == "lr.too_high"), default=0.1)
+        yield from (at_rate(case, each, likely * 0.7**place) for place, each in enumerate(FURTHER, 1))
+
+
+def to_usual(optimizer: Any) -> float:
+    """The power of ten that brings a rate to where one starts by experience, from below just past it; 1 where that is near, or unknown."""
+    rate = float(optimizer.param_groups[0].get("lr", math.nan)) if optimizer.param_groups else math.nan
+    try:
+        start = float(experience.start("optim.lr", optimizer=type(optimizer).__name__.lower()))
+    except UnknownName:  # an optimizer that no rule of thumb speaks of
+        return 1.0
+    if not 0 < rate < math.inf:
+        return 1.0
+    decades = math.log10(start / rate)
+    return 10.0 ** (math.ceil(decades) if decades > 1 else round(decades))
