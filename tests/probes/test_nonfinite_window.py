@@ -18,6 +18,7 @@ RECIPE = {
     "eval.bootstrap": 0,
     "optim.name": "sgd",
     "optim.lr": 1e-2,
+    "train.recover": "off",  # else updates are left out before the end is told
 }
 
 

@@ -162,4 +162,6 @@ def probabilities(outputs: Array, kind: str, loss_name: str) -> Array:
         return np.stack([1 - positive, positive], axis=1)
     if "NLLLoss" in loss_name or "nll_loss" in loss_name:
         return np.exp(values)
-    return metrics.probabilities(kind, values)
+    # Outputs that are not finite have no probabilities; the loss of the evaluation tells of them.
+    with np.errstate(invalid="ignore"):
+        return metrics.probabilities(kind, values)
