@@ -108,7 +108,9 @@ def trained(task: str, event: str, change: dict[str, Any], seed: int) -> tuple[f
     try:
         with struck.hooks():
             run = ts.fit(
-                ts.Task(lambda: struck.around(net(task)), train, val=val, test=val, schedule=struck.schedule(), **about),
+                ts.Task(
+                    lambda: struck.around(net(task)), train, val=val, test=val, schedule=struck.schedule(), **about
+                ),
                 recipe,
                 display=QuietDisplay(),
             )
@@ -244,7 +246,9 @@ def net(task: str) -> Any:
     from torch import nn
 
     if task == "mlp":
-        return nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)
+        )
     if task == "convolutions":
         return nn.Sequential(
             nn.Conv2d(1, 8, 5, 2, 2), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(784, 10)

@@ -85,6 +85,6 @@ class Killed(Guard):
 
 if __name__ == "__main__":
     word = sys.argv[2]
-    every = {"run.save_every": None if sys.argv[3] == "none" else int(sys.argv[3])}
+    every = {"train.skips": 0, "run.save_every": None if sys.argv[3] == "none" else int(sys.argv[3])}
     train(sys.argv[1], word == "resume", recipe=every, guards=[Killed()] if word == "kill" else [])
     print("finished", flush=True)

@@ -285,7 +285,10 @@ class TrainSection(Section):
         3,
         description="times a run goes back after a leap of the loss or numbers that are not finite, beside once an epoch; 0: never",
     )
-    skips: Count = Field(3, description="windows in a row left out because a number is not finite, before more is done")
+    skips: Whole = Field(
+        3,
+        description="windows in a row left out for a number that is not finite or a gradient far beyond all before, before more is done",
+    )
 
 
 class EvalSection(Section):

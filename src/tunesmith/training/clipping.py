@@ -143,6 +143,11 @@ class Clipping:
         self.window = 100
         self.adaptive: Adaptive | None = None
 
+    @property
+    def limits(self) -> bool:
+        """Whether there is any limit on a gradient."""
+        return any(one is not None for one in (self.norm, self.value, self.percentile, self.adaptive))
+
     @classmethod
     def of(cls, recipe: Recipe, model: nn.Module) -> "Clipping":
         """What the recipe asks for."""

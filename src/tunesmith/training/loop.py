@@ -345,7 +345,10 @@ class Loop:
         if not self.cpu and not all(map(math.isfinite, losses)):
             self._refuse_late(steps, losses)
         elif self.plan.recovery is not None and self._back is None:
-            self._look_for_leaps(self.plan.recovery, steps, losses, rates)
+            if not self.cpu and (wild := self.plan.recovery.wild.late(self.state, steps, norms, rates[-1])) is not None:
+                self._act(wild)
+            else:
+                self._look_for_leaps(self.plan.recovery, steps, losses, rates)
         self._show(losses[-1])
 
     def _look_for_leaps(self, recovery: Recovery, steps: list[int], losses: list[float], rates: list[float]) -> None:

@@ -128,7 +128,7 @@ def make(
         min_epochs=recipe.train.min_epochs,
         guards=(StopAtNonFinite(), *guards)
         if recovery is None
-        else (recovery.nonfinite, *guards, recovery.memory, recovery.names),
+        else (recovery.nonfinite, recovery.wild, *guards, recovery.memory, recovery.names),
         probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
         recovery=recovery,
     )

@@ -21,6 +21,7 @@ from tunesmith.training.recovery.on_the_cpu import NamesOperation
 from tunesmith.training.recovery.recovery import Recovery
 from tunesmith.training.recovery.returning import Returning
 from tunesmith.training.recovery.spikes import Spikes
+from tunesmith.training.recovery.wild import SkipWild
 from tunesmith.training.update import Update
 
 
@@ -51,6 +52,7 @@ def chosen_recovery(recipe: Recipe, update: Update, trial: Trial, kind: str, fee
         names=NamesOperation(update, held, lambda: getattr(feed, "on_host", None), bounds),
         spikes=Spikes(),
         nonfinite=SkipNonFinite(StopAtNonFinite(), memo, recipe.train.skips, returning),
+        wild=SkipWild(update, memo, recipe.train.skips, returning),
         returning=returning,
         every=recipe.train.snapshot_every,
         device=device,

@@ -21,6 +21,9 @@ class Memo:
     skipped: int = 0  # windows left out because a number was not finite
     in_a_row: int = 0  # of these, since the last update
     skipped_at: int = -1  # updates made when the last was left out
+    wild: int = 0  # windows left out because the gradient was far beyond all before it
+    wild_in_a_row: int = 0
+    wild_at: int = -1
     returns: int = 0  # to an earlier state, after a leap of the loss or numbers that are not finite
     given_up: bool = False  # it was told that the run goes back no more
     returned_to: int = -1  # the update before which the last return skipped

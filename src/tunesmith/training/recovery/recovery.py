@@ -19,6 +19,7 @@ from tunesmith.training.recovery.on_the_cpu import NamesOperation
 from tunesmith.training.recovery.returning import Returning
 from tunesmith.training.recovery.room import Room
 from tunesmith.training.recovery.spikes import Spikes
+from tunesmith.training.recovery.wild import SkipWild
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Recovery:
     held: Held
     spikes: Spikes
     nonfinite: SkipNonFinite
+    wild: SkipWild
     returning: Returning
     names: NamesOperation
     every: int  # updates between snapshots in memory
@@ -47,6 +49,7 @@ class Recovery:
         """Before the first update of an attempt."""
         self.memo.read(state)
         self.spikes.read(state)
+        self.wild.read(state)
         self.evaluation_rows = self.memo.evaluation.rows
         self.memory.put()
 
@@ -111,6 +114,7 @@ class Recovery:
         """After the return: what was learnt holds on."""
         self.memory.put()
         self.spikes.read(state)
+        self.wild.read(state)
         self.memo.in_a_row, self.memo.skipped_at = 0, -1
 
     def slowed(self, state: State, rate: float) -> float:
@@ -139,3 +143,4 @@ class Recovery:
         """Before a snapshot: what is known is put into the state."""
         self.memo.write(state)
         self.spikes.write(state)
+        self.wild.write(state)
