@@ -220,9 +220,8 @@ def table(rows: Sequence[Row]) -> str:
         found = row["measured"]
         for place in PLACES:
             one = found[place]
-            lines.append(
-                [model, precision, place, *(f"{one[key]} of {one['runs']}" for key in ("met", "ended", "bits")), f"{one['weights']:.1e}", f"{one['score']:.1e}"]
-            )  # fmt: skip
+            counts = [f"{one[key]} of {one['runs']}" for key in ("met", "ended", "bits")]
+            lines.append([model, precision, place, *counts, f"{one['weights']:.1e}", f"{one['score']:.1e}"])
         places = [found[place] for place in PLACES]
         total = sum(one["runs"] for one in places)
         sums.append(

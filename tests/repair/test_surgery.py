@@ -99,8 +99,10 @@ SILENT = (
     "shuffling",
     "step",
     "table_width",
+    "target_codes",
     "target_form",
     "target_scaling",
+    "whole_batches",
     "zero_grad",
 )
 
@@ -491,3 +493,50 @@ def test_a_change_that_finds_nothing_gives_none():
 
 def test_names_are_words():
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in SURGERIES)
+
+
+def test_whole_batches():
+    brought = program(batch_size=8, accumulate=4)
+    change = next(iter(SURGERIES["whole_batches"].propose(Crashed(bench_of_program(brought), []))))
+
+    made = operated(bench_of_program(brought), change)
+
+    assert (made.batch_size, made.accumulate) == (32, 1)
+    assert change.recipe == {"train.batch_size": 32, "train.accumulate": 1}
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"), [((-1.0, 1.0), "(y > 0)"), ((1.0, 2.0), "(y - 1)"), ((0.0, 1.0), None), ((3.0, 7.0), None)]
+)
+def test_target_codes_of_two_answers(codes, expected):
+    def coded(part):
+        X, y = part
+        return X, np.where(y[:, None] % 2 == 0, *codes).astype(np.float32)
+
+    data = tuple(coded(part) for part in digits())
+    brought = program(mlp(64, 1), data=data, loss=nn.BCEWithLogitsLoss())
+    bench = bench_of_program(brought)
+    changes = list(SURGERIES["target_codes"].propose(Crashed(bench, [])))
+
+    assert [change.values["code"] for change in changes] == ([] if expected is None else [expected])
+    if expected is not None:
+        made = operated(bench, changes[0])
+        assert set(np.unique(made.train[1])) == set(np.unique(made.val[1])) == {0.0, 1.0}
+        assert float(made.train[1].mean()) == float((data[0][1] == max(codes)).mean())
+
+
+def test_target_codes_of_classes_counted_from_one():
+    brought = program(data=tuple((X, y + 1) for X, y in digits()))
+    bench = bench_of_program(brought)
+
+    (change,) = SURGERIES["target_codes"].propose(Crashed(bench, []))
+    made = operated(bench, change)
+
+    assert (made.train[1].min(), made.train[1].max()) == (0, 9)
+    assert runs(bench_of_program(made))
+
+
+def test_a_rate_that_moves_nothing_is_found_by_a_range_test():
+    made = carried_out("rate", program(lr=1e-8), "lr.too_low")
+
+    assert 1e-3 < made.optimizer.param_groups[0]["lr"] < 10.0

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tunesmith.doctor.causes import Case
 from tunesmith.doctor.causes.change import Change
+from tunesmith.doctor.causes.rate_sweep import at_rate
 from tunesmith.doctor.preflight import Bench
 from tunesmith.doctor.preflight.courses import Course
 from tunesmith.doctor.repair.budget import Purse
@@ -33,6 +34,7 @@ CONFIRMED = 3  # changes that help of a round that are trained in a second order
 TIED = 0.05  # of the way, within which the change that was planned earlier is taken; assumption
 BEATS = 0.15  # of the way, by which several changes at once, or another optimizer, must beat a single one; as in causes
 LATE = 2  # changes that are trained as a whole though a short twin showed nothing; assumption
+HALF_DECADE = math.sqrt(10)
 COMPANY = 4  # changes at once; assumption
 FRESH = 2  # the order of rows of the final verification, which no trial has seen
 TIMES = 3.0  # the epochs of the program, which twins may train where nothing else is asked for
@@ -182,6 +184,7 @@ class Mending:
             trials.course(state.bench)
         while queue:
             if not queue[0].lead and any(one.planned.lead and self._helps(one) for one in tried):
+                self._between_decades(state, tried, reserve)
                 return tried  # the cause is clear: what else is wrong is asked of the program without it
             planned_one = queue.pop(0)
             found = self._one(state, planned_one, reserve)
@@ -189,6 +192,7 @@ class Mending:
                 tried.append(found)
                 if self._closed(state, found) > WHOLLY and planned_one.surgery.name != "capacity":
                     break
+        self._between_decades(state, tried, reserve)
         helping = [one for one in self._best(state, tried) if one.planned.surgery.name not in ("several", "capacity")]
         if len(helping) > 1 and self._closed(state, helping[0]) < WHOLLY:
             together = at_once([one.planned for one in helping[:COMPANY]], 0.0)
@@ -196,6 +200,23 @@ class Mending:
             if found is not None:
                 tried.append(found)
         return tried
+
+    def _between_decades(self, state: "Scored", tried: list[Tried], reserve: float) -> None:
+        """Half a decade above and below the rate that helped most is tried too: decades alone may miss what a rate can win."""
+        rates = [one for one in tried if one.planned.surgery.name == "rate" and self._helps(one)]
+        if not rates:
+            return
+        best = max(rates, key=lambda one: one.trial.after[0])
+        if self._closed(state, best) >= 1.0:
+            return
+        for factor in (HALF_DECADE, 1 / HALF_DECADE):
+            rate = best.change.variation.rate * factor
+            change = at_rate(state.case, float(f"{rate:.2g}"), best.change.likely)
+            found = self._one(state, replace(best.planned, change=change), reserve)
+            if found is not None:
+                tried.append(found)
+                if found.trial.after[0] > best.trial.after[0]:
+                    return
 
     def _reserve(self, state: "Scored", first: "Scored") -> float:
         """Epochs that are kept for the verification, one whole training, and for the second order of a change."""

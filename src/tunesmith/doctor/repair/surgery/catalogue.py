@@ -65,6 +65,7 @@ def of_experiment(
     also: tuple[str, ...] = (),
     only: Callable[[Change], bool] = lambda change: True,
     invariant: bool = False,
+    crashed: bool = False,
     anew: bool = True,
 ) -> None:
     """Puts the changes that experiments make into the catalogue; `also` are faults that they mend besides those they undo."""
@@ -74,4 +75,4 @@ def of_experiment(
             yield from filter(only, EXPERIMENTS[each].propose(case))
 
     faults = tuple(dict.fromkeys([fault for each in experiments for fault in EXPERIMENTS[each].faults] + list(also)))
-    SURGERIES.add(name)(Surgery(name, faults, propose, lines, invariant, False, anew))
+    SURGERIES.add(name)(Surgery(name, faults, propose, lines, invariant, crashed, anew))

@@ -11,6 +11,7 @@ from tunesmith.doctor.repair.surgery.catalogue import of_experiment
 of_experiment(
     "normalisation_swapped",
     "other_norm",
-    also=("batch.too_small", "batch.coupled_loss", "model.train_eval_mode"),
+    also=("batch.too_small", "batch.coupled_loss", "model.train_eval_mode", "run.crash"),
     lines=lambda before, after, values: ['tunesmith.swap_norm(model, "group")  # before the optimizer is made'],
+    crashed=True,
 )

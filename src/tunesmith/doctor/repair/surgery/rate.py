@@ -3,7 +3,7 @@
 Does      the rate times a tenth, a hundredth, a thousandth, or ten, a hundred … times it, the likelier way first; the decade that
           comes nearest to the usual rate before the others that way; where a run breaks also three decades further down.
 Mends     a run that diverges, stands or ends before it has learnt.
-Limits    decades alone: between them is tuning.
+Limits    decades, and half a decade around the one that helps most; more is tuning, for which there is the rate finder.
 Source    the experiment `rate_sweep`; Smith, arXiv:1506.01186, section 3.3.
 """
 
@@ -13,10 +13,14 @@ from typing import Any
 
 from tunesmith.blocks import experience
 from tunesmith.doctor.causes.change import Change
-from tunesmith.doctor.causes.rate_sweep import at_rate, rate_sweep, wild
+from tunesmith.doctor.causes.range_test import LEFT, SMOOTH, swept
+from tunesmith.doctor.causes.rate_sweep import STANDS, at_rate, rate_sweep, wild
 from tunesmith.doctor.repair.surgery.catalogue import surgery
 from tunesmith.records import Program, UnknownName
 
+HIGHEST = 1e7  # factor, of a range test of a run that stands; assumption
+STEPS = 84  # updates of it: twelve a decade
+FELL = 0.98  # of its start, to which the loss falls at least, where it falls; as in range_test
 FIRST = 0.05  # by which the way to the usual rate is likelier than other decades that way; assumption
 FURTHER = (1e-4, 1e-5, 1e-6)  # factors, each less likely than the one before
 
@@ -51,6 +55,8 @@ def rate(case: Any) -> Iterator[Change]:
         return  # where no weight moves at all, a longer step is none
     known = {change.name: change for change in rate_sweep(case)}
     yield from known.values()
+    if known and base.finite and base.moved < STANDS and (factor := where_it_moves(case)) is not None:
+        yield at_rate(case, factor, 0.95)  # before the decades below it
     factor = to_usual(case.bench.program.optimizer)
     if known and factor != 1.0:
         fault = "lr.too_high" if factor < 1 else "lr.too_low"
@@ -59,6 +65,25 @@ def rate(case: Any) -> Iterator[Change]:
     if known and wild(base):
         likely = min((one.likely for one in known.values() if one.fault == "lr.too_high"), default=0.1)
         yield from (at_rate(case, each, likely * 0.7**place) for place, each in enumerate(FURTHER, 1))
+
+
+def where_it_moves(case: Any) -> float | None:
+    """The power of ten a decade below the rate at which the loss was lowest, of a range test far up; None where it never fell."""
+    if case.bench.program.loop is not None:
+        return None
+    decades = round(math.log10(HIGHEST))
+    factors = [10.0 ** (decades * place / STEPS) for place in range(STEPS + 1)]
+    means: list[float] = []
+
+    def left(loss: float) -> bool:
+        means.append(loss if not means else SMOOTH * means[-1] + (1 - SMOOTH) * loss)
+        return means[-1] > LEFT * max(min(means), 1e-12)
+
+    swept(case.bench, factors, stop=left)
+    if len(means) < STEPS // 8 or min(means) > FELL * means[0]:
+        return None
+    lowest = factors[min(range(len(means)), key=means.__getitem__)]
+    return float(10.0 ** max(1, math.floor(math.log10(lowest)) - 1))
 
 
 def to_usual(optimizer: Any) -> float:
