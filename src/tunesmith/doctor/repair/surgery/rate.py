@@ -55,9 +55,10 @@ def rate(case: Any) -> Iterator[Change]:
         return  # where no weight moves at all, a longer step is none
     known = {change.name: change for change in rate_sweep(case)}
     yield from known.values()
-    if known and base.finite and base.moved < STANDS and (factor := where_it_moves(case)) is not None:
-        yield at_rate(case, factor, 0.95)  # before the decades below it
     factor = to_usual(case.bench.program.optimizer)
+    if known and base.finite and base.moved < STANDS and (moving := where_it_moves(case)) is not None:
+        if not 0.05 < moving / factor < 20:
+            yield at_rate(case, moving, 0.99)  # what was measured, where experience says something else
     if known and factor != 1.0:
         fault = "lr.too_high" if factor < 1 else "lr.too_low"
         likely = max((one.likely for one in known.values() if one.fault == fault), default=0.1)
