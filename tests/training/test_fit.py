@@ -505,3 +505,19 @@ def test_a_stream_trains_for_a_number_of_updates_and_resumes(tmp_path: Any) -> N
 def test_a_stream_is_not_counted_in_epochs(recipe: dict[str, Any], words: str) -> None:
     with pytest.raises(TunesmithError, match=re.escape(words)):
         fit(recipe, data=DataLoader(Stream(), batch_size=10), val=blobs(seed=1), loss=nn.CrossEntropyLoss())
+
+
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = net()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.net(inputs)  # type: ignore[no-any-return]
+
+
+def test_a_class_of_a_module_is_a_factory() -> None:
+    run = fit(model=Own, data=blobs())
+
+    assert isinstance(run.model, Own)
+    assert losses(run)[-1] < losses(run)[0]

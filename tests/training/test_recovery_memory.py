@@ -95,7 +95,7 @@ MODELS: dict[str, tuple[Any, Any]] = {
 
 
 def fit(model: Any = plain, data: Any = table, recipe: Any = None, **more: Any) -> Any:
-    about = {name: more.pop(name) for name in ("loss", "optimizer") if name in more}
+    about = {name: more.pop(name) for name in ("loss", "optimizer", "kind") if name in more}
     task = ts.Task(lambda: model(), train=data(), **about)
     chosen = {
         "train.epochs": 2,
@@ -332,6 +332,21 @@ def test_offers_name_what_they_change() -> None:
     assert {"train.precision": "fp32"} in changes
     assert {"data.max_seq_len": 3} in changes
     assert all(remedy.text("zh") != remedy.text("en") for remedy in told.remedies)
+
+
+def test_graphs_that_are_kept_come_first_among_the_offers() -> None:
+    kept: list[Tensor] = []
+
+    def loss(outputs: Tensor, target: Tensor) -> Tensor:
+        kept.append(nn.functional.cross_entropy(outputs, target))
+        return kept[-1]
+
+    with memory_faults(rows=8, places=("forward",), passes=(12,)):
+        run = fit(loss=loss, kind="multiclass")
+
+    (told,) = [finding for finding in run.findings if finding.fault == "memory.oom"]
+    assert told.remedies[0].title == "recovery.do_detach"
+    assert told.remedies[0].values["tensors"] >= 10
 
 
 def test_rows_are_cut_evenly_and_nothing_is_lost() -> None:

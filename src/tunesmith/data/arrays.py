@@ -241,8 +241,8 @@ def _real(recipe: Recipe) -> type[np.floating[Any]]:
 
 
 def first_layer(model: Any) -> str:
-    """The class of the first layer with weights of the user's model; "" for a factory, which is not opened."""
-    if not hasattr(model, "modules"):
+    """The class of the first layer with weights of the user's model; "" for a factory or a class, which is not opened."""
+    if isinstance(model, type) or not hasattr(model, "modules"):
         return ""
     for module in model.modules():
         if next(iter(module.parameters(recurse=False)), None) is not None:

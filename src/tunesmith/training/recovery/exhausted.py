@@ -1,6 +1,7 @@
 """Is it for lack of memory that something broke, and giving back what can be given back."""
 
 import gc
+import traceback
 
 import torch
 
@@ -23,6 +24,14 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in SAID)
+
+
+def kept_graphs(error: BaseException) -> int:
+    """How many tensors with a graph of autograd are alive, once the frames of an error are cleared: between updates there should be none."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    found = [one for one in gc.get_objects() if issubclass(type(one), torch.Tensor)]
+    return sum(one.grad_fn is not None for one in found)
 
 
 def release(device: torch.device) -> None:

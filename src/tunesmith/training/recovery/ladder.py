@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tunesmith.records import Recipe, Remedy, Safety
 
 FRAGMENTED = 0.5  # memory reserved and not used, over what is; assumption, as in the rule memory.oom
+KEPT = 8  # tensors with a graph between updates, as in the probe watcher_graphs; assumption
 SIZES = {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 TOLD = re.compile(r"([\d.]+) (KiB|MiB|GiB) is (allocated by PyTorch|reserved by PyTorch but unallocated)")
 STATES = {
@@ -35,11 +36,13 @@ class Situation:
     coupled: bool = False  # batch norm: parts have statistics of their own
 
 
-def offers(situation: Situation, text: str = "") -> tuple[Remedy, ...]:
-    """The rungs of the ladder that fit, the first first. `text` is what the allocator said."""
+def offers(situation: Situation, text: str = "", graphs: int = 0) -> tuple[Remedy, ...]:
+    """The rungs of the ladder that fit, the first first. `text` is what the allocator said, `graphs` tensors keep theirs alive."""
     recipe = situation.recipe
     batch, accumulate = int(recipe.train.batch_size), recipe.train.accumulate
     found = []
+    if graphs >= KEPT:
+        found.append(Remedy(title="recovery.do_detach", safety=Safety.ADVICE, values={"tensors": graphs}))
     if situation.device == "cuda" and torn(text) > FRAGMENTED:
         found.append(Remedy(title="recovery.do_expandable", safety=Safety.ADVICE, values={"share": torn(text)}))
     if batch > 1:

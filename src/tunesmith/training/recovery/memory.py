@@ -14,7 +14,7 @@ from tunesmith.records.state import State
 from tunesmith.training.batch import Window
 from tunesmith.training.guards import Action, Guard, Return
 from tunesmith.training.recovery.cutting import Cutting, uncuttable
-from tunesmith.training.recovery.exhausted import out_of_memory
+from tunesmith.training.recovery.exhausted import kept_graphs, out_of_memory
 from tunesmith.training.recovery.ladder import Situation, offers
 from tunesmith.training.recovery.memo import Memo
 from tunesmith.training.update import Update
@@ -38,12 +38,15 @@ class Memory(Guard):
         self.exhausted = False  # the last failure was one of memory
         self._asked: str | None = None
         self._told = False
+        self._graphs = 0  # kept alive when memory first ran out
 
     def on_exception(self, state: State, error: Exception) -> Action | None:
         self.exhausted = out_of_memory(error)
         if not self.exhausted:
             return None
         text = " ".join(str(error).split())[:300]
+        if not self._told:
+            self._graphs = kept_graphs(error)
         if self.update.stepping:
             return self._in_step(state, text)
         return self._in_pass(state, text)
@@ -138,7 +141,7 @@ class Memory(Guard):
             message=message,
             values={"rows": rows, "step": state.step, "now": self.memo.training.rows or rows, "why": why},
             evidence=(Evidence(name="rows_at_once", value=float(rows), step=state.step),),
-            remedies=offers(self.situation, text),
+            remedies=offers(self.situation, text, self._graphs),
             status="confirmed",
             subject={"step": state.step},
         )

@@ -56,9 +56,9 @@ def rate(case: Any) -> Iterator[Change]:
     known = {change.name: change for change in rate_sweep(case)}
     yield from known.values()
     factor = to_usual(case.bench.program.optimizer)
-    if known and base.finite and base.moved < STANDS and (moving := where_it_moves(case)) is not None:
-        if not 0.05 < moving / factor < 20:
-            yield at_rate(case, moving, 0.99)  # what was measured, where experience says something else
+    moving = where_it_moves(case) if known and base.finite and base.moved < STANDS else None
+    if moving is not None and not 0.05 < moving / factor < 20:
+        yield at_rate(case, moving, 0.99)  # what was measured, where experience says something else
     if known and factor != 1.0:
         fault = "lr.too_high" if factor < 1 else "lr.too_low"
         likely = max((one.likely for one in known.values() if one.fault == fault), default=0.1)
