@@ -556,3 +556,17 @@ class Slow(torch.optim.SGD):
                 if weight.grad is not None:
                     weight.grad.mul_(1e-4)
         return super().step(closure)
+
+
+def test_moments():
+    brought = program(optimizer=lambda net: torch.optim.Adam(net.parameters(), lr=1e-3))
+    bench = bench_of_program(brought)
+    changes = {one.name: one for one in SURGERIES["moments"].propose(case_of(brought, "loss.spike"))}
+
+    groups = {name: operated(bench, one).optimizer.param_groups[0] for name, one in changes.items()}
+
+    assert groups["a smaller epsilon"]["eps"] == pytest.approx(1e-10)
+    assert groups["a larger epsilon"]["eps"] == pytest.approx(1e-4)
+    assert groups["a smaller beta2"]["betas"] == (0.9, 0.95)
+    assert brought.optimizer.param_groups[0]["eps"] == 1e-8
+    assert proposed("moments", program()) == []  # SGD has none
