@@ -35,6 +35,7 @@ TIED = 0.05  # of the way, within which the change that was planned earlier is t
 BEATS = 0.15  # of the way, by which several changes at once, or another optimizer, must beat a single one; as in causes
 LATE = 2  # changes that are trained as a whole though a short twin showed nothing; assumption
 HALF_DECADE = math.sqrt(10)
+SHORT = 0.5  # of the updates of the whole, at most, of twins whose choice of a rate is looked at again; assumption
 COMPANY = 4  # changes at once; assumption
 FRESH = 2  # the order of rows of the final verification, which no trial has seen
 TIMES = 3.0  # the epochs of the program, which twins may train where nothing else is asked for
@@ -65,6 +66,7 @@ class Mending:
         self.purse = Purse(math.inf, self.clock)
         self.told = Repair(program=patient.program, task=patient.task, recipe=patient.recipe)
         self.failed: dict[str, str] = {}
+        self.verified: dict[Bench, float] = {}  # scores on the fresh order, by bench
 
     def carried_out(self) -> Repair:
         """The repair."""
@@ -157,14 +159,17 @@ class Mending:
                 if id(one) in done or not self.purse.lasts(self._reserve(state, first)):
                     continue
                 done.add(id(one))
-                further = self._again(state, one, first) if self._confirmed(state, one) else None
+                if not self._confirmed(state, one):
+                    continue
+                chosen = self._calmer(state, one)
+                further = self._again(state, chosen, first)
                 if further is not None:
-                    kept = one
+                    kept = chosen
                     break
             if len(tried) == known:
                 break
         for one in tried:
-            if one is not kept:
+            if one is not kept and one.change.name != kept_name(kept):
                 self.told.tried.append(self._attempt(state, one, kept=False))
         if kept is None:
             return None
@@ -190,6 +195,7 @@ class Mending:
             found = self._one(state, planned_one, reserve)
             if found is not None:
                 tried.append(found)
+                queue[:] = [each for each in queue if not self._spared(found, each)]
                 if self._closed(state, found) > WHOLLY and planned_one.surgery.name != "capacity":
                     break
         self._between_decades(state, tried, reserve)
@@ -200,6 +206,13 @@ class Mending:
             if found is not None:
                 tried.append(found)
         return tried
+
+    def _spared(self, found: Tried, other: Planned) -> bool:
+        """Whether a trial is spared: where a rate many times as high still changes nothing, one between changes nothing either."""
+        if found.planned.surgery.name != "rate" or other.surgery.name != "rate":
+            return False
+        same = abs(found.trial.gain) <= BEYOND * found.trial.noise
+        return same and 1.0 < other.change.variation.rate < found.change.variation.rate
 
     def _between_decades(self, state: "Scored", tried: list[Tried], reserve: float) -> None:
         """Half a decade above and below the rate that helped most is tried too: decades alone may miss what a rate can win."""
@@ -217,6 +230,26 @@ class Mending:
                 tried.append(found)
                 if found.trial.after[0] > best.trial.after[0]:
                     return
+
+    def _calmer(self, state: "Scored", one: Tried) -> Tried:
+        """Half a decade below a rate that was raised, where that does better in the whole training: short twins lean to high rates."""
+        cost = state.trials.cost(state.bench, 1.0 if state.whole else None)
+        raised = one.planned.surgery.name == "rate" and one.change.variation.rate > HALF_DECADE
+        if not raised or state.trials.share > SHORT or not self.purse.lasts(2 * cost):
+            return one
+        rate = float(f"{one.change.variation.rate / HALF_DECADE:.2g}")
+        change = at_rate(state.case, rate, one.change.likely)
+        with state.bench.guarded():
+            patient = self.patient.operated(state.bench, change)
+        if patient is None:
+            return one
+        bench = patient.bench(state.bench)
+        scores = [self._fresh(each, state.trials, state.whole) for each in (one.bench, bench)]
+        if scores[0] is None or scores[1] is None or scores[1] <= scores[0]:
+            return one
+        trial = Trial([state.score], [scores[1]], steps=state.trials.steps(bench, 1.0 if state.whole else None))
+        trial.noise = state.scale.error(scores[1])
+        return Tried(replace(one.planned, change=change), patient, bench, trial)
 
     def _reserve(self, state: "Scored", first: "Scored") -> float:
         """Epochs that are kept for the verification, one whole training, and for the second order of a change."""
@@ -324,6 +357,8 @@ class Mending:
 
     def _fresh(self, bench: Bench, trials: Trials, whole: bool) -> float | None:
         """The score of a training on the fresh order of the rows; None where the purse does not last for it."""
+        if bench in self.verified:
+            return self.verified[bench]
         share = 1.0 if whole else None
         if not self.purse.lasts(trials.cost(bench, share)):
             if "verification" not in self.told.findings.unreached:
@@ -331,7 +366,8 @@ class Mending:
             return None
         self.step("verification")
         with bench.guarded():
-            return trials.scale.of(trials.course(bench, FRESH, share))
+            self.verified[bench] = trials.scale.of(trials.course(bench, FRESH, share))
+        return self.verified[bench]
 
     # A program that raises
 
@@ -455,6 +491,11 @@ class Scored:
         """The score of a short twin of the patient as it is."""
         with self.bench.guarded():
             return self.scale.of(self.trials.course(self.bench, seed))
+
+
+def kept_name(one: Tried | None) -> str:
+    """What a change is called; "" for none."""
+    return "" if one is None else one.change.name
 
 
 def _worse(one: Tried) -> bool:

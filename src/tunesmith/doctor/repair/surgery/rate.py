@@ -57,8 +57,10 @@ def rate(case: Any) -> Iterator[Change]:
     yield from known.values()
     factor = to_usual(case.bench.program.optimizer)
     moving = where_it_moves(case) if known and base.finite and base.moved < STANDS else None
-    if moving is not None and not 0.05 < moving / factor < 20:
-        yield at_rate(case, moving, 0.99)  # what was measured, where experience says something else
+    if (
+        moving is not None and moving != factor
+    ):  # what was measured comes first where experience says something quite else
+        yield at_rate(case, moving, 0.9 if 0.05 < moving / factor < 20 else 0.99)
     if known and factor != 1.0:
         fault = "lr.too_high" if factor < 1 else "lr.too_low"
         likely = max((one.likely for one in known.values() if one.fault == fault), default=0.1)
