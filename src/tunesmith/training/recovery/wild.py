@@ -19,7 +19,7 @@ from tunesmith.training.batch import Window
 from tunesmith.training.guards import Action, Guard, Measured
 from tunesmith.training.recovery.bounds import named_inputs
 from tunesmith.training.recovery.memo import Memo
-from tunesmith.training.recovery.returning import Returning
+from tunesmith.training.recovery.returning import LOOKBACK, Returning
 from tunesmith.training.update import Update
 
 KEY = "gradient_norms"  # in `state.progress`
@@ -65,7 +65,9 @@ class Norms:
 
 
 class SkipWild(Guard):
-    """Leaves such windows out, at most `most` in a row, and tells it the first time.
+    """Leaves such windows out, and tells it the first time; after `most` in a row the run goes back, as long as it may.
+
+    Where it may not, or too many were left out in all, they are taken for what gradients of this run are like.
 
     On a GPU norms are known late: there the run goes back to before the update (`late`).
     """
@@ -90,10 +92,17 @@ class SkipWild(Guard):
     def after_backward(self, state: State, measured: Measured) -> Action | None:
         if not self.waits or self.update.clipping.limits:
             return None
-        if not self.norms.wild(measured.grad_norm) or not self._borne(state):
+        wild, memo = self.norms.wild(measured.grad_norm), self.memo
+        if wild and memo.wild_at != state.step:
+            memo.wild_in_a_row = 0
+        borne = wild and memo.wild < max(FEWEST, SHARE * state.step)
+        if borne and memo.wild_in_a_row >= self.most > 0:
+            borne = False
+            if (back := self._back(state, measured)) is not None:
+                return back
+        if not borne or not self.most:
             self.norms.take(measured.grad_norm)
             return self._first_back(state, measured.rate) if self.norms.begun_wild else None
-        memo = self.memo
         memo.wild, memo.wild_in_a_row = memo.wild + 1, memo.wild_in_a_row + 1
         memo.wild_at = state.step
         found = self._finding(state.step, measured.grad_norm, measured.window)
@@ -124,12 +133,13 @@ class SkipWild(Guard):
         )
         return self.returning.go(state, because, onset=1, last=1, before=0, rate=rate)
 
-    def _borne(self, state: State) -> bool:
-        """Whether one more may be left out: else it is taken for what gradients of this run are like."""
-        memo = self.memo
-        if memo.wild_at != state.step:
-            memo.wild_in_a_row = 0
-        return memo.wild_in_a_row < self.most and memo.wild < max(FEWEST, SHARE * state.step)
+    def _back(self, state: State, measured: Measured) -> Action | None:
+        """Back to some updates before, these windows left out too: what spoilt them may have come earlier. None where that was done enough."""
+        because = (
+            f"{self._because(measured.grad_norm, state.step)}, and so had {self.memo.wild_in_a_row} windows before it"
+        )
+        about = {"onset": state.step + 1, "last": state.step, "more": self.memo.wild_in_a_row + 1, "before": LOOKBACK}
+        return self.returning.go(state, because, rate=measured.rate, **about) if state.step else None
 
     def _because(self, norm: float, step: int) -> str:
         times = norm / self.norms.largest
