@@ -153,3 +153,13 @@ def test_a_row_is_named_only_where_it_stands_alone() -> None:
     found = lone_row([Batch(values, target, torch.tensor(8.0), 8)])
     assert found is not None
     assert (found["row"], found["value"]) == (5, 1e6)
+
+
+def test_a_watched_run_may_go_back() -> None:
+    watched = {"train.batch_size": 16, "train.epochs": 3, "train.skips": 0, "train.snapshot_every": 25}
+    run = train(wild=True, recipe={**watched, "run.watch": True, "run.overhead": 0.9})
+
+    assert any("returns" in event["change"] for event in events(run))
+    for name, where in run.signals.names():
+        steps = run.signals.read(name, where)[0].tolist()
+        assert steps == sorted(set(steps)), (name, where)

@@ -45,12 +45,12 @@ class WatchProbe:
         if watcher is None or watcher.model is not state.model:
             self.begin(state.model, state.optimizer, state.step)
             return ()
-        if watcher.steps != state.step:  # the loop went back
+        if watcher.steps != state.step:  # the loop went back, or left windows out
             watcher.steps = state.step
         if not self._signals:
             return ()
         found, self._signals = self._signals, []
-        return found
+        return [one for one in found if one.step <= state.step]  # what was begun before a return was taken back with it
 
     @property
     def facts(self) -> dict[str, Any]:
