@@ -1,5 +1,6 @@
 """A gradient far beyond all before it is left out, told, and bounded; a clipped run is left alone."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from tests.training.recovery_target import net, train
+from tunesmith.doctor.probes.watcher_probe import WatchProbe
 from tunesmith.testing.training import seeded
 from tunesmith.training.recovery.wild import BEGUN, FEWEST, KNOWN, Norms, lone_row
 
@@ -163,3 +165,18 @@ def test_a_watched_run_may_go_back() -> None:
     for name, where in run.signals.names():
         steps = run.signals.read(name, where)[0].tolist()
         assert steps == sorted(set(steps)), (name, where)
+
+
+def test_what_the_watch_began_before_a_return_is_taken_back() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probe, state = WatchProbe(), SimpleNamespace(model=model, optimizer=optimizer, step=12)
+    probe.begin(model, optimizer)
+    probe._sink("data_wait", [12], [0.1])
+    probe._sink("data_wait", [2], [0.2])
+    state.step = 3  # the loop went back
+
+    told = list(probe(state))  # type: ignore[arg-type]
+    probe.close()
+
+    assert [(one.name, one.step) for one in told] == [("data_wait", 2)]
