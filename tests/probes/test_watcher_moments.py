@@ -132,3 +132,17 @@ def test_what_was_there_at_the_first_update():
         (False, True, True),
     ]
     assert (forgetful["resumed"], forgetful["remembers"]) == (7, False)
+
+
+def test_in_one_line_too_an_optimizer_that_nobody_named_is_followed():
+    model, (x, y) = net(), classes(32)
+    with Watch(model, Adam(model.parameters())) as on:
+        for _ in range(4):
+            optimizer = Adam(model.parameters(), lr=1e-3)  # in place of the one that was watched
+            for _ in range(12):
+                optimizer.zero_grad()
+                LOSS(model(x), y).backward()
+                optimizer.step()
+
+    assert on.history.facts["successors"]["made"] >= 3
+    assert on.history.facts["steps_taken"] >= 45

@@ -430,6 +430,8 @@ class Watcher:
             (one for one in listed if isinstance(one, Tensor) and one.numel() == 1 and one.grad_fn is not None), None
         )
         first, self._run_back = not self._run_back, True
+        if not first and not self._said and self.uncounted is not None:
+            self.uncounted()  # another pass without an update that was seen: accumulation, or an optimizer nobody named
         if first and self._pending and self._said and self._counted:  # an update was made, and none came after it
             self._order = self._order or "before"
             self._flush_pending(self.steps)
