@@ -67,6 +67,19 @@ def test_a_surgery_has_a_page_and_words_in_each_language(name):
 
 
 @pytest.mark.parametrize("name", SURGERIES)
+def test_explain_tells_of_a_surgery_and_of_the_faults_it_mends(name):
+    from tunesmith.verbs.explain import explain
+    from tunesmith.verbs.surgery_pages import surgeries
+
+    assert surgeries()[name].faults == SURGERIES[name].faults
+    for width in (80, 120):
+        lines = explain(f"surgery.{name}", width=width).splitlines()
+        assert lines[0].startswith(f"surgery.{name} · ")
+        assert max(map(len, lines)) <= width
+    assert f"surgery.{name}" in explain(SURGERIES[name].faults[0], width=300)
+
+
+@pytest.mark.parametrize("name", SURGERIES)
 def test_the_faults_that_a_surgery_mends_are_in_the_list(name):
     from tunesmith.doctor.diagnosis.ranking import vocabulary
 

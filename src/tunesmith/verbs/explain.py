@@ -13,6 +13,8 @@ from tunesmith.verbs.catalogues import CATALOGUES, catalogue
 from tunesmith.verbs.check_pages import found_page
 from tunesmith.verbs.check_pages import names as check_names
 from tunesmith.verbs.fault_pages import fault_page, faults
+from tunesmith.verbs.surgery_pages import names as surgery_names
+from tunesmith.verbs.surgery_pages import surgery_page
 from tunesmith.verbs.words import beside, entries
 
 EXPERIENCE = "experience"  # the family of the rules of thumb
@@ -49,7 +51,7 @@ def explain(name: str, *, width: int = 100, look: Look | None = None) -> str:
         raise UnknownName(
             f"{name!r} stands in several catalogues; ask for {' or '.join(f'{one}.{name}' for one in found)}"
         )
-    if (page := found_page(name, width)) is not None:
+    if (page := found_page(name, width) or surgery_page(name, width)) is not None:
         return page
     if name in experience.RULES and not owners(name):  # `depth` is a field first, and its page names the rule
         return experience.rule_page(name, width)
@@ -87,6 +89,7 @@ def all_names() -> Iterator[str]:
     yield from PATHS
     yield from SECTIONS
     yield from check_names()
+    yield from surgery_names()
     yield EXPERIENCE
     for rule in experience.RULES:
         yield f"{EXPERIENCE}.{rule}"

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from tunesmith.verbs.check_pages import pages, seen_by
+from tunesmith.verbs.surgery_pages import mended_by
 from tunesmith.verbs.words import row
 
 IN_A_RUN = (("In a run", "Sees"), ("Matters", "Matters"), ("Limits", "Limits"), ("Source", "Source"))
@@ -34,6 +35,7 @@ def fault_page(name: str, width: int) -> str:
     rows.append(("Causes", ", ".join(entry.get("causes", ()))))
     rows.append(("Seen as", ", ".join(effects)))
     rows.append(("Found by", ", ".join(seen_by(name))))
+    rows.append(("Mended by", ", ".join(mended_by(name))))
     if name in pages("rule"):
         told_of_runs = pages("rule")[name].rows
         rows += [(label, told_of_runs.get(heading, "")) for label, heading in IN_A_RUN]
