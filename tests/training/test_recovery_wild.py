@@ -10,7 +10,10 @@ import torch
 from tests.training.recovery_target import net, train
 from tunesmith.doctor.probes.watcher_probe import WatchProbe
 from tunesmith.testing.training import seeded
-from tunesmith.training.recovery.wild import BEGUN, FEWEST, KNOWN, Norms, lone_row
+from tunesmith.training.guards import Measured, Return
+from tunesmith.training.recovery.memo import Memo
+from tunesmith.training.recovery.returning import Returning
+from tunesmith.training.recovery.wild import BEGUN, FEWEST, KNOWN, Norms, SkipWild, lone_row
 
 CALM = {"schedule.name": "linear", "train.epochs": 2, "train.batch_size": 16, "optim.name": "adam", "optim.lr": 0.01}
 
@@ -80,6 +83,30 @@ def test_a_first_gradient_that_was_wild_is_taken_back() -> None:
 
 def test_a_clipped_run_is_left_alone() -> None:
     assert events(train(wild=False, recipe={**CALM, "optim.clip_norm": 1.0}, model=lambda: Scaled({80}))) == []
+
+
+def test_nothing_is_left_out_where_none_may_be() -> None:
+    assert (
+        events(train(wild=False, recipe={**CALM, "train.skips": 0, "train.returns": 0}, model=lambda: Scaled({80})))
+        == []
+    )
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_where_norms_come_late_the_update_is_taken_back(first: bool) -> None:
+    update: Any = SimpleNamespace(
+        precision=SimpleNamespace(device=torch.device("cuda")), clipping=SimpleNamespace(limits=False)
+    )
+    memo = Memo()
+    guard = SkipWild(update, memo, 3, Returning(net(), memo, 3))
+    state: Any = SimpleNamespace(step=40, epoch=0, progress={})
+    norms = [500.0] + [1.0] * 20 if first else [1.0] * 20 + [500.0, 1.0]
+
+    action = guard.late(state, range(1, len(norms) + 1), norms, 0.1)
+
+    assert action is not None
+    assert action.back == Return(step=0 if first else 20, skip=1)
+    assert guard.after_backward(state, Measured(loss=1.0, grad_norm=1e9, rate=0.1, last_finite=1.0)) is None
 
 
 def test_gradients_that_stay_large_are_taken_for_what_they_are() -> None:

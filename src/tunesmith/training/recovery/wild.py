@@ -81,6 +81,11 @@ class SkipWild(Guard):
         self.waits = update.precision.device.type == "cpu"
         self._told = False
 
+    @property
+    def active(self) -> bool:
+        """Not where the recipe bears no window that is left out, nor where gradients have a limit."""
+        return self.most > 0 and not self.update.clipping.limits
+
     def read(self, state: State) -> None:
         """Takes what the state holds."""
         self.norms = Norms(*state.progress.get(KEY, ()))
@@ -90,17 +95,17 @@ class SkipWild(Guard):
             state.progress[KEY] = [self.norms.count, self.norms.first, self.norms.others]
 
     def after_backward(self, state: State, measured: Measured) -> Action | None:
-        if not self.waits or self.update.clipping.limits:
+        if not self.waits or not self.active:
             return None
         wild, memo = self.norms.wild(measured.grad_norm), self.memo
         if wild and memo.wild_at != state.step:
             memo.wild_in_a_row = 0
         borne = wild and memo.wild < max(FEWEST, SHARE * state.step)
-        if borne and memo.wild_in_a_row >= self.most > 0:
+        if borne and memo.wild_in_a_row >= self.most:
             borne = False
             if (back := self._back(state, measured)) is not None:
                 return back
-        if not borne or not self.most:
+        if not borne:
             self.norms.take(measured.grad_norm)
             return self._first_back(state, measured.rate) if self.norms.begun_wild else None
         memo.wild, memo.wild_in_a_row = memo.wild + 1, memo.wild_in_a_row + 1
@@ -111,7 +116,7 @@ class SkipWild(Guard):
 
     def late(self, state: State, steps: Sequence[int], norms: Sequence[float], rate: float) -> Action | None:
         """On a device whose numbers come late: the first of these updates that was made with a wild gradient is taken back."""
-        if self.update.clipping.limits:
+        if not self.active:
             return None
         for step, norm in zip(steps, norms, strict=True):
             if self.norms.wild(norm):
