@@ -98,8 +98,8 @@ def run(program: Any) -> tuple[float, int]:
 def named(build: Callable[..., Any]) -> list[str]:
     import tunesmith as ts
 
-    found = ts.diagnose(build(0, None), seconds=60)
-    return [one.fault for one in found.findings if one.severity in ("error", "warning")][:3]
+    found = list(ts.diagnose(build(0, None), seconds=60))
+    return [one.fault for one in found if one.severity in ("error", "warning")][:3]
 
 
 def repaired(build: Callable[..., Any]) -> dict[str, Any]:

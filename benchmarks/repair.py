@@ -168,9 +168,14 @@ def scores(program: Any, test: Any, case: Row) -> list[float]:
 
 
 def copied(program: Any) -> Any:
-    """A copy whose parts belong together; None where there is none."""
+    """A copy whose parts belong together; None where there is none. torch's own copy of L-BFGS loses its parameters."""
+    from tunesmith.doctor.preflight.originals import carry_over
+
     try:
-        return copy.deepcopy(program)
+        memo: dict[int, Any] = {}
+        made = copy.deepcopy(program, memo)
+        carry_over(program.optimizer, made.optimizer, memo)
+        return made
     except Exception:  # whatever an object raises when it is copied
         return None
 

@@ -33,6 +33,8 @@ of_experiment(
         "loss.unbalanced_tasks",
         "data.label_out_of_range",
         "output.wrong_activation",
+        "run.crash",
     ),
     lines=_lines,
+    crashed=True,
 )
