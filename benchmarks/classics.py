@@ -116,7 +116,7 @@ def repaired(build: Callable[..., Any]) -> dict[str, Any]:
             scores.append(run(program)[0])
         except Exception:  # what raises scores as a constant answer does
             scores.append(baseline(build(seed, "sound")))
-    return {"changes": [change.title for change in outcome.changes], "scores": scores}
+    return {"changes": [change.change for change in outcome.changes], "scores": scores}
 
 
 # The cases. `build(seed, cure)` gives a program: as it came (None), sound, or with one cure.
