@@ -4,7 +4,8 @@ Each case is a program with data shipped with the package or with scikit-learn. 
 and as its author meant it to be (`sound`), on five seeds of weights and of the order of the rows. *Won back* is the share of the
 way from the score of the case to that of the sound program (mean over the seeds); *worse seeds* counts those that end below the
 case itself. `verdict`: *cures* from 90 % on, *helps* where the mean gain is above twice its standard error, *harms* where it is as far
-below, else *does nothing*. Beside it what `diagnose` names first, and what `repair` changes, with what that wins back on the same seeds.
+below, else *does nothing*. Beside it what `diagnose` names first, and what `repair` changes of the program of the first seed (its weights,
+five orders of the rows: where it changes nothing, its line shows what these weights reach).
 
 * `stuck at 0.693, tiny weights`: six hidden layers, weights drawn with a spread of 0.01; digits, odd or even (half each).
 * `stuck at 0.693, saturated`: three hidden layers of tanh on raw pixels of 0 to 255, weights with a spread of 1.
