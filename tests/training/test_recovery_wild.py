@@ -106,6 +106,7 @@ def test_where_norms_come_late_the_update_is_taken_back(first: bool) -> None:
 
     assert action is not None
     assert action.back == Return(step=0 if first else 20, skip=1)
+    assert first or (action.finding is not None and action.finding.fault == "grad.exploding")
     assert guard.after_backward(state, Measured(loss=1.0, grad_norm=1e9, rate=0.1, last_finite=1.0)) is None
 
 

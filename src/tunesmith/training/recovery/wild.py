@@ -7,7 +7,7 @@ them. Here the bar is the largest norm of the run so far; a clipped run has its 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -125,7 +125,7 @@ class SkipWild(Guard):
                 )
                 if back is not None:
                     self.memo.wild += 1
-                    return back
+                    return replace(back, finding=self._finding(step - 1, norm, ()))
             self.norms.take(norm)
             if self.norms.begun_wild and (back := self._first_back(state, rate)) is not None:
                 return back
