@@ -154,32 +154,27 @@ def binary(make: Callable[[str | None], Any], seed: int, cure: str | None, scale
     return program(model, nn.BCEWithLogitsLoss(), optimizer, train, val, seed, metric="accuracy", **adam)
 
 
+def deep(layers: int, activation: Callable[[], Any], cure: str | None, spread: float) -> Any:
+    """Hidden layers of 64, with batch norm where that is the cure, and one output."""
+    from torch import nn
+
+    made: list[Any] = []
+    for _ in range(layers):
+        made += [nn.Linear(64, 64), *([nn.BatchNorm1d(64)] if cure == "batch norm" else []), activation()]
+    return initialised(nn.Sequential(*made, nn.Linear(64, 1)), cure, spread)
+
+
 def tiny(seed: int, cure: str | None) -> Any:
     from torch import nn
 
-    def make(cure: str | None) -> Any:
-        layers: list[Any] = []
-        for _ in range(6):
-            layers.append(nn.Linear(64, 64))
-            layers += [nn.BatchNorm1d(64)] if cure == "batch norm" else []
-            layers.append(nn.ReLU())
-        return initialised(nn.Sequential(*layers, nn.Linear(64, 1)), cure, 0.01)
-
-    return binary(make, seed, cure, 1 / 16)
+    return binary(lambda cure: deep(6, nn.ReLU, cure, 0.01), seed, cure, 1 / 16)
 
 
 def saturated(seed: int, cure: str | None) -> Any:
     from torch import nn
 
-    def make(cure: str | None) -> Any:
-        layers: list[Any] = []
-        for _ in range(3):
-            layers.append(nn.Linear(64, 64))
-            layers += [nn.BatchNorm1d(64)] if cure == "batch norm" else []
-            layers.append(nn.Tanh())
-        return initialised(nn.Sequential(*layers, nn.Linear(64, 1)), cure, 1.0)
-
-    return binary(make, seed, cure, 1 / 16 if cure in ("sound", "inputs scaled") else 16.0, epochs=20)
+    scale = 1 / 16 if cure in ("sound", "inputs scaled") else 16.0
+    return binary(lambda cure: deep(3, nn.Tanh, cure, 1.0), seed, cure, scale, epochs=20)
 
 
 def initialised(net: Any, cure: str | None, spread: float) -> Any:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -63,7 +63,7 @@ def _members(tree: ast.Module, decorator: str) -> Iterator[Page]:
                 yield Page(name, title, rows, faults, cost, needs)
 
 
-def taken_apart(text: str) -> tuple[str, dict[str, str]]:
+def taken_apart(text: str, headings: Sequence[str] = HEADINGS) -> tuple[str, dict[str, str]]:
     """The first sentence of a page without its name, and its paragraphs by heading.
 
     >>> taken_apart("mixed: one of many.\\n\\nSees      a thing\\n          and more.\\nLimits    none.")
@@ -73,7 +73,7 @@ def taken_apart(text: str) -> tuple[str, dict[str, str]]:
     rows: dict[str, str] = {}
     label = ""
     for line in body.splitlines():
-        match = re.match(rf"({'|'.join(HEADINGS)})\s{{2,}}(.*)", line)
+        match = re.match(rf"({'|'.join(headings)})\s{{2,}}(.*)", line)
         if match:
             label, rows[match[1]] = match[1], match[2].strip()
         elif label and line.strip():
@@ -87,14 +87,17 @@ def check_page(family: str, name: str, width: int) -> str:
     rows = [(label, page.rows[label]) for label in HEADINGS if label in page.rows]
     rows += [("Faults", ", ".join(page.faults)), ("Cost", COSTS.get(page.cost, page.cost))]
     rows.append(("Needs", " or ".join(page.needs)))
-    rows = [(label, text) for label, text in rows if text]
-    head = wrapped(f"{family}.{name} · {page.title}", width)
-    return "\n\n".join([head, "\n".join(row(label, text, width) for label, text in rows)])
+    return laid_out(f"{family}.{name} · {page.title}", rows, width)
 
 
-def checks_page(family: str, width: int) -> str:
+def laid_out(head: str, rows: Sequence[tuple[str, str]], width: int) -> str:
+    """A page: its first sentence, and what stands under each label, where anything does."""
+    told = (row(label, text, width) for label, text in rows if text)
+    return "\n\n".join([wrapped(head, width), "\n".join(told)])
+
+
+def family_page(family: str, found: Mapping[str, Page], width: int) -> str:
     """All of a family, each with its first sentence."""
-    found = pages(family)
     longest = max(map(len, found), default=0)
     lines = []
     for name, page in found.items():
@@ -111,7 +114,7 @@ def seen_by(fault: str) -> list[str]:
 def found_page(name: str, width: int) -> str | None:
     """The page of a family, of `family.member`, or of a member's bare name that no other family of checks has."""
     if name in ROOMS:
-        return checks_page(name, width)
+        return family_page(name, pages(name), width)
     family, _, member = name.partition(".")
     if family in ROOMS and member in pages(family):
         return check_page(family, member, width)

@@ -1,14 +1,11 @@
 """The manual pages of surgeries, read from their files: no page needs torch."""
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-from tunesmith.verbs.check_pages import Page, pages
-from tunesmith.verbs.words import row, wrapped
+from tunesmith.verbs.check_pages import Page, family_page, laid_out, pages, taken_apart
 
 FAMILY = "surgery"
 HEADINGS = ("Does", "Mends", "Limits", "Source")
@@ -23,7 +20,7 @@ def surgeries() -> Mapping[str, Page]:
             continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for name, faults in _members(tree):
-            title, rows = _taken_apart(ast.get_docstring(tree) or "")
+            title, rows = taken_apart(ast.get_docstring(tree) or "", HEADINGS)
             found[name] = Page(name, title, rows, faults, "")
     return dict(sorted(found.items()))
 
@@ -41,35 +38,16 @@ def _members(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield name, tuple(dict.fromkeys([*undone, *ast.literal_eval(told.get("also", ast.Tuple([])))]))
 
 
-def _taken_apart(text: str) -> tuple[str, dict[str, str]]:
-    head, _, body = text.strip().partition("\n\n")
-    rows: dict[str, str] = {}
-    label = ""
-    for line in body.splitlines():
-        match = re.match(rf"({'|'.join(HEADINGS)})\s{{2,}}(.*)", line)
-        if match:
-            label, rows[match[1]] = match[1], match[2].strip()
-        elif label and line.strip():
-            rows[label] += f" {line.strip()}"
-    return " ".join(head.partition(": ")[2].split()), rows
-
-
 def surgery_page(name: str, width: int) -> str | None:
     """The page of the family (`surgery`) or of a member (`surgery.rate`); None for any other name."""
-    found: Mapping[str, Any] = surgeries()
     if name == FAMILY:
-        longest = max(map(len, found))
-        lines = [f"{one:<{longest}}  {page.title}" for one, page in found.items()]
-        lines = [line if len(line) <= width else line[: width - 2].rsplit(" ", 1)[0] + " …" for line in lines]
-        return "\n".join([f"surgery: {len(found)} members, each with `tunesmith explain surgery.<name>`", "", *lines])
+        return family_page(FAMILY, surgeries(), width)
     family, _, member = name.partition(".")
-    if family != FAMILY or member not in found:
+    if family != FAMILY or member not in surgeries():
         return None
-    page = found[member]
-    rows = [(label, page.rows[label]) for label in HEADINGS if label in page.rows]
-    rows.append(("Faults", ", ".join(page.faults)))
-    head = wrapped(f"surgery.{member} · {page.title}", width)
-    return "\n\n".join([head, "\n".join(row(label, text, width) for label, text in rows)])
+    page = surgeries()[member]
+    rows = [(label, page.rows.get(label, "")) for label in HEADINGS] + [("Faults", ", ".join(page.faults))]
+    return laid_out(f"surgery.{member} · {page.title}", rows, width)
 
 
 def mended_by(fault: str) -> list[str]:

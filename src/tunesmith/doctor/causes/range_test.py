@@ -53,6 +53,22 @@ def swept(
     return losses
 
 
+def smoothed(
+    bench: Bench, factors: Sequence[float], *, stop: Callable[[float], bool] = lambda loss: False
+) -> list[float]:
+    """The running mean of the loss at each factor, until it has left its lowest level, or `stop(loss)` says so."""
+    means: list[float] = []
+
+    def left(loss: float) -> bool:
+        if stop(loss):
+            return True
+        means.append(loss if not means else SMOOTH * means[-1] + (1 - SMOOTH) * loss)
+        return means[-1] > LEFT * max(min(means), 0.0)
+
+    swept(bench, factors, stop=left)
+    return means
+
+
 def rates_at_which_the_loss_falls(case: Case) -> float | None:
     """The factor at the lowest smoothed loss before it leaves its level; None where the loss is no positive number or never falls."""
     return case.bench.kept("causes.range", lambda: _limit(case))
@@ -64,15 +80,7 @@ def _limit(case: Case) -> float | None:
     lowest = LOWEST if case.base().finite else DEEPEST
     steps = round(STEPS * math.log(HIGHEST / lowest) / math.log(HIGHEST / LOWEST))
     factors = lowest * (HIGHEST / lowest) ** (np.arange(steps) / steps)
-    means: list[float] = []
-
-    def left(loss: float) -> bool:
-        if loss <= 0:
-            return True
-        means.append(loss if not means else SMOOTH * means[-1] + (1 - SMOOTH) * loss)
-        return means[-1] > LEFT * min(means)
-
-    swept(case.bench, factors.tolist(), stop=left)
+    means = smoothed(case.bench, factors.tolist(), stop=lambda loss: loss <= 0)
     if len(means) < steps // 5 or min(means) > 0.98 * means[0]:
         return None
     return float(factors[int(np.argmin(means))])

@@ -20,7 +20,6 @@ from tunesmith.doctor.causes.catalogue import experiment
 from tunesmith.doctor.causes.change import Change
 from tunesmith.doctor.causes.swapped_output import end_of
 from tunesmith.doctor.preflight import Bench, Twin
-from tunesmith.training.evaluate import judging
 
 LARGE = 0.5  # of the loss of the rows: a term of that size is as good as half of the gradient's aim; assumption
 EQUAL = 0.02  # of the term, by which it differs between two batches; assumption
@@ -57,9 +56,7 @@ def penalised(bench: Bench) -> bool:
 
 def _mended(bench: Bench, twin: Twin) -> bool:
     batch = bench.batch(8, "usual_loss")
-    with judging(twin.model):  # its own loss may raise
-        outputs = twin.outputs(batch).detach()
-    target = batch.target
+    outputs, target = twin.answers(batch), batch.target
     loss = _loss(bench.kind, outputs, target, _probabilities(twin))
     if loss is None:
         return False

@@ -1,6 +1,7 @@
 """A copy of a program's live objects, on which a check may do what it likes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -62,11 +63,22 @@ class Twin:
 
     def judged(self, batch: Batch) -> tuple[float, Tensor]:
         """Loss and outputs in evaluation mode; random numbers are as they were before."""
+        with self._aside():
+            result = self.result(batch)
+            return float(self.loss_of(result, batch)), outputs_of(result).detach()
+
+    def answers(self, batch: Batch) -> Tensor:
+        """The outputs as `judged` gives them, of a program whose loss may raise."""
+        with self._aside():
+            return self.outputs(batch).detach()
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Inside, the model is in evaluation mode; afterwards random numbers are as they were."""
         random = random_state()
         try:
             with judging(self.model):
-                result = self.result(batch)
-                return float(self.loss_of(result, batch)), outputs_of(result).detach()
+                yield
         finally:
             set_random_state(random)
 

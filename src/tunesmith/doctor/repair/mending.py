@@ -169,7 +169,7 @@ class Mending:
             if len(tried) == known:
                 break
         for one in tried:
-            if one is not kept and one.change.name != kept_name(kept):
+            if kept is None or one.change.name != kept.change.name:
                 self.told.tried.append(self._attempt(state, one, kept=False))
         if kept is None:
             return None
@@ -187,10 +187,11 @@ class Mending:
             return tried
         with state.bench.guarded():
             trials.course(state.bench)
+        clear = False
         while queue:
-            if not queue[0].lead and any(one.planned.lead and self._helps(one) for one in tried):
-                self._between_decades(state, tried, reserve)
-                return tried  # the cause is clear: what else is wrong is asked of the program without it
+            clear = not queue[0].lead and any(one.planned.lead and self._helps(one) for one in tried)
+            if clear:
+                break
             planned_one = queue.pop(0)
             found = self._one(state, planned_one, reserve)
             if found is not None:
@@ -199,6 +200,8 @@ class Mending:
                 if self._closed(state, found) > WHOLLY and planned_one.surgery.name != "capacity":
                     break
         self._between_decades(state, tried, reserve)
+        if clear:
+            return tried  # what else is wrong is asked of the program without this cause
         helping = [one for one in self._best(state, tried) if one.planned.surgery.name not in ("several", "capacity")]
         if len(helping) > 1 and self._closed(state, helping[0]) < WHOLLY:
             together = at_once([one.planned for one in helping[:COMPANY]], 0.0)
@@ -491,11 +494,6 @@ class Scored:
         """The score of a short twin of the patient as it is."""
         with self.bench.guarded():
             return self.scale.of(self.trials.course(self.bench, seed))
-
-
-def kept_name(one: Tried | None) -> str:
-    """What a change is called; "" for none."""
-    return "" if one is None else one.change.name
 
 
 def _worse(one: Tried) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.blocks import experience
 from tunesmith.doctor.causes.change import Change
-from tunesmith.doctor.causes.range_test import LEFT, SMOOTH, swept
+from tunesmith.doctor.causes.range_test import smoothed
 from tunesmith.doctor.causes.rate_sweep import STANDS, at_rate, rate_sweep, wild
 from tunesmith.doctor.repair.surgery.catalogue import surgery
 from tunesmith.records import Program, UnknownName
@@ -57,9 +57,7 @@ def rate(case: Any) -> Iterator[Change]:
     yield from known.values()
     factor = to_usual(case.bench.program.optimizer)
     moving = where_it_moves(case) if known and base.finite and base.moved < STANDS else None
-    if (
-        moving is not None and moving != factor
-    ):  # what was measured comes first where experience says something quite else
+    if moving is not None and moving != factor:  # it comes first where experience says something quite else
         yield at_rate(case, moving, 0.9 if 0.05 < moving / factor < 20 else 0.99)
     if known and factor != 1.0:
         fault = "lr.too_high" if factor < 1 else "lr.too_low"
@@ -76,13 +74,7 @@ def where_it_moves(case: Any) -> float | None:
         return None
     decades = round(math.log10(HIGHEST))
     factors = [10.0 ** (decades * place / STEPS) for place in range(STEPS + 1)]
-    means: list[float] = []
-
-    def left(loss: float) -> bool:
-        means.append(loss if not means else SMOOTH * means[-1] + (1 - SMOOTH) * loss)
-        return means[-1] > LEFT * max(min(means), 1e-12)
-
-    swept(case.bench, factors, stop=left)
+    means = smoothed(case.bench, factors)
     if len(means) < STEPS // 8 or min(means) > FELL * means[0]:
         return None
     lowest = factors[min(range(len(means)), key=means.__getitem__)]

@@ -17,6 +17,7 @@ from torch import nn
 
 from tunesmith.doctor.causes.change import Change
 from tunesmith.doctor.preflight import Bench
+from tunesmith.doctor.repair.exchanging import head
 from tunesmith.doctor.repair.surgery.catalogue import surgery
 from tunesmith.doctor.repair.surgery.target_form import CLASSES
 from tunesmith.records import Program
@@ -54,15 +55,10 @@ def code_of(program: Program) -> str | None:
         if set(values.tolist()) in ({-1.0, 1.0}, {-1.0, 0.0, 1.0}):
             return "(y > 0)"
         return "(y - 1)" if set(values.tolist()) == {1.0, 2.0} else None
-    if isinstance(program.loss_fn, CLASSES) and values.min() == 1 and len(values) == values.max() == _classes(program):
-        return "(y - 1)"
+    if isinstance(program.loss_fn, CLASSES) and values.min() == 1 and len(values) == values.max():
+        last = head(program.model)
+        return "(y - 1)" if last is not None and last[1].out_features == len(values) else None
     return None
-
-
-def _classes(program: Program) -> int:
-    """As many as the last layer has outputs; 0 where there is no such layer."""
-    layers = [layer for layer in program.model.modules() if isinstance(layer, nn.Linear)]
-    return layers[-1].out_features if layers else 0
 
 
 def _recoded(bench: Bench, own: Program, code: str) -> Program:
