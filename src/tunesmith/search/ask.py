@@ -93,6 +93,7 @@ class Search:
     def begin(self, proposal: Proposal) -> None:
         """A proposal is being carried out."""
         self.asked += 1
+        self.trials.memo.update(proposal.memo)
         if proposal.trial == len(self.trials):
             self.trials.put(
                 Trial(id=proposal.trial, change=dict(proposal.config), seed=self.seed, parent=proposal.copy_from)

@@ -29,6 +29,7 @@ class History(Sequence[Trial]):
         self._trials: list[Trial] = []
         self._scores: list[Floats] = []
         self.promised: dict[int, int] = {}
+        self.memo: dict[str, Any] = {}  # what the budget noted with its proposals, the latest of each name
         self.events = 0  # begun and told, in all
         for trial in trials:
             self.put(trial)
