@@ -16,11 +16,12 @@ import numpy as np
 from tunesmith.records import DataError, did_you_mean
 from tunesmith.records.plain import plain
 from tunesmith.search.constraint import Constraint, constraint_of
+from tunesmith.search.distributed import Distributed
 from tunesmith.search.domains import Choice, Condition, Domain, Fixed, Int, Ordinal, Real, _same
 
 Config = dict[str, Any]
 TRIES = 10_000  # draws until a constraint is met; a space that is met more seldom is a mistake
-KINDS = ("float", "int", "ord", "cat", "fixed")
+KINDS = ("float", "int", "ord", "cat", "dist", "fixed")
 
 
 class Space(Mapping[str, Domain]):
@@ -72,7 +73,7 @@ class Space(Mapping[str, Domain]):
         children = [child for child, one in self.items() if one.when is not None and one.when[0] == name]
         if not children:
             return domain.size
-        if isinstance(domain, Real | Int):
+        if math.isinf(domain.size):
             raise DataError(f"{name!r} has children and is a range; expected a choice as their parent")
         return sum(
             math.prod(self._size_under(child) for child in children if meets(self[child].when, value))
@@ -188,10 +189,16 @@ def values_of(domain: Domain) -> tuple[Any, ...]:
     if isinstance(domain, Ordinal | Choice):
         return domain.choices
     if isinstance(domain, Int):
-        return tuple(range(domain.low, domain.high + 1))
+        return tuple(range(domain.low, domain.high + 1, domain.step))
+    if isinstance(domain, Real) and math.isfinite(domain.size):
+        return tuple(domain.nth(number) for number in range(int(domain.size)))
+    if isinstance(domain, Distributed) and math.isfinite(domain.size):
+        low, step = domain.ends[0], domain.step or 1
+        found = (float(f"{low + number * step:.12g}") for number in range(int(domain.size)))
+        return tuple(round(value) if domain.is_whole else value for value in found)
     if isinstance(domain, Fixed):
         return (domain.value,)
-    raise DataError(f"{domain} has no end of values; expected Ordinal, Choice or Int")
+    raise DataError(f"{domain} has no end of values; expected Ordinal, Choice, Int or a step")
 
 
 def meets(when: Condition | None, value: Any) -> bool:
@@ -199,7 +206,7 @@ def meets(when: Condition | None, value: Any) -> bool:
     if when is None:
         return True
     wanted = when[1] if isinstance(when[1], tuple) else (when[1],)
-    return any(_same(one, value) for one in wanted)
+    return any(_same(one, value) for one in wanted) or _same(when[1], value)  # a choice may itself be a tuple
 
 
 def domain_of(name: str, domain: Any) -> Domain:
@@ -221,8 +228,11 @@ def domain_of(name: str, domain: Any) -> Domain:
             return Ordinal(domain["choices"], when=when)
         if kind == "cat":
             return Choice(domain["choices"], when=when)
-        made = Real if kind == "float" else Int
-        return made(domain["low"], domain["high"], log=bool(domain.get("log", False)), when=when)
+        if kind == "dist":
+            pairs = tuple(domain.get("kwds", {}).items())
+            return Distributed(domain["name"], tuple(domain.get("args", ())), pairs, when, domain.get("step"))
+        ends, log, step = (domain["low"], domain["high"]), bool(domain.get("log", False)), domain.get("step")
+        return Real(*ends, log, when, step) if kind == "float" else Int(*ends, log, when, 1 if step is None else step)
     except KeyError as missing:
         raise DataError(f"{name} is of type {kind!r} and has no {missing}; it came as {dict(domain)}") from None
 
@@ -244,7 +254,8 @@ def _in_order(domains: Mapping[str, Domain]) -> dict[str, Domain]:
         parent, wanted = domain.when
         if parent not in domains:
             raise DataError(f"{name} depends on {parent!r}, which the space has not{did_you_mean(parent, domains)}")
-        for value in wanted if isinstance(wanted, tuple) else (wanted,):
+        whole = not isinstance(wanted, tuple) or domains[parent].holds(wanted)
+        for value in (wanted,) if whole else wanted:
             if not domains[parent].holds(value):
                 raise DataError(f"{name} depends on {parent} = {value!r}, which {parent} never is: {domains[parent]}")
     ordered: dict[str, Domain] = {}
