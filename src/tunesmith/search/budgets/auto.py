@@ -1,0 +1,242 @@
+"""auto: the default search. Trials are begun for a ninth of a training, put to rest and gone on with as a model of configuration and curve says.
+
+Does      begins with the expert's configuration (if there is one) and a few drawn evenly, each up to the first rung. From then on a Gaussian
+          process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every trial at rest and 300 new configurations
+          a drawn horizon ahead; what is likeliest to beat the best score by a drawn margin is trained up to its next rung. A trial
+          that failed, or was stopped for a cause, counts as bad at its end, so that its surroundings are avoided.
+When      always, if trainings give a score by epoch; with budgets of one unit it is a search by Gaussian process.
+Expert    the prior of a configuration is a bump of unknown height under the process: data that speak against it take it down.
+Options   `expert`, `guard`, `curve`, `promotion`, `cause`: False leaves the ingredient out, for ablations.
+Limits    of long histories the model sees 120 trials: the best and the latest. Scores are minimised; the best epoch counts.
+Source    Swersky et al., arXiv:1406.3896; Rakotoarison et al., ifBO, arXiv:2404.16795; figures: benchmarks/search.md.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tunesmith.records import DataError, did_you_mean
+from tunesmith.search.budgets import BUDGETS, Next, Setting
+from tunesmith.search.freeze_thaw.candidates import Reach, anywhere, candidates
+from tunesmith.search.freeze_thaw.encoding import Encoding
+from tunesmith.search.freeze_thaw.scale import best_so_far, rungs, time_left, warp
+from tunesmith.search.freeze_thaw.surrogate import STRANGER, Beliefs, Points, Surrogate
+from tunesmith.search.history import History
+from tunesmith.search.proposal import Exhausted, Proposal
+
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+SWITCHES = ("expert", "guard", "curve", "promotion", "cause")
+THETA = "auto.theta"  # names of what is noted with a proposal
+FITTED = "auto.fitted"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """The constants of the default search; measured: benchmarks/search.md."""
+
+    beliefs: Beliefs = field(default_factory=Beliefs)
+    reach: Reach = field(default_factory=Reach)
+    drawn: int = 5  # configurations drawn evenly at the start; 2 beside an expert's
+    drawn_beside: int = 2
+    seen: int = 120  # trials the model looks at
+    near: int = 5  # best trials that candidates are near to
+    horizons: tuple[float, ...] = (1 / 3, 1 / 2, 1.0)  # shares of a training
+    margins: tuple[float, float] = (-2.5, -0.7)  # powers of ten, of the distance from best to median
+    tries: int = 60  # of fitting the model, each time the points have grown
+    growth: float = 1.15
+    bump: float = 0.5  # width of the expert's bump in sides of the unit cube
+
+
+@BUDGETS.add("auto")
+def auto(setting: Setting) -> Next:
+    """The default search."""
+    return _Auto(setting)
+
+
+class _Auto:
+    """The proposal of a history; what is kept between calls is worked out from it."""
+
+    def __init__(self, setting: Setting) -> None:
+        options = dict(setting.options)
+        manner = options.pop("manner", Manner())
+        for name in options:
+            if name not in SWITCHES:
+                raise DataError(f"the budget auto has no option {name!r}{did_you_mean(name, SWITCHES)}")
+        self.on = dict.fromkeys(SWITCHES, True) | options
+        if not self.on["guard"]:
+            manner = replace(manner, beliefs=replace(manner.beliefs, expert_spread=0.0), drawn_beside=0)
+        self.setting, self.manner, self.end = setting, manner, setting.max_budget
+        self.encoding = Encoding(setting.space)
+        self.rungs = rungs(self.end) if self.on["promotion"] else [self.end]
+        self.expert, self.sure = self._expert()
+        self.known: list[Floats] = []  # units of each trial
+
+    def _expert(self) -> tuple[Floats | None, Floats]:
+        prior = self.setting.prior
+        if prior is None or not self.on["expert"]:
+            return None, np.zeros(len(self.encoding))
+        sure = [prior.confidence.get(name, 0.0) for name in self.encoding.names]
+        return self.encoding.units(prior.config), np.array(sure)
+
+    def __call__(self, trials: History, rng: np.random.Generator) -> Proposal:
+        for trial in trials[len(self.known) :]:
+            self.known.append(self.encoding.units(trial.change))
+        begun = len(trials)
+        if begun == 0 and self.expert is not None:
+            return self._new(trials, self.expert, "what the expert said")
+        drawn = self.manner.drawn if self.expert is None else 1 + self.manner.drawn_beside
+        if begun < max(1, drawn):
+            return self._new(trials, self._fresh(trials, rng), "drawn evenly, to compare with")
+        return self._chosen(trials, rng)
+
+    def _new(self, trials: History, units: Floats, because: str) -> Proposal:
+        config = self.encoding.config(units)
+        return Proposal(trial=len(trials), config=config, upto=self.rungs[0], because=because)
+
+    def _fresh(self, trials: History, rng: np.random.Generator) -> Floats:
+        """A configuration nobody tried. Raises `Exhausted` where there is none."""
+        for count in (1, 100, 10_000):
+            rows = self.encoding.snapped(anywhere(self.encoding, count, rng))
+            rows = self._untried(rows[self.encoding.allowed(rows)])
+            if len(rows):
+                return np.asarray(rows[0], dtype=np.float64)
+        raise Exhausted(f"the space has been gone through: {len(trials)} configurations")
+
+    def _untried(self, rows: Floats) -> Floats:
+        """Those of the rows that no trial has, each once."""
+        met = {_key(row) for row in self.known}
+        kept = []
+        for place, row in enumerate(rows):
+            if (name := _key(row)) not in met:
+                met.add(name)
+                kept.append(place)
+        return rows[kept]
+
+    def _chosen(self, trials: History, rng: np.random.Generator) -> Proposal:
+        seen = self._looked_at(trials)
+        units = np.array([self.known[id] for id in seen])
+        model, at_end, noted = self._model(trials, seen, units, rng)
+        resting = np.array([trials[id].state == "paused" for id in seen], dtype=bool)
+        predicted, _ = model.predict(at_end)
+        best = units[np.argsort(predicted, kind="stable")[: self.manner.near]]
+        fresh = self._untried(candidates(self.encoding, best, self.expert, self.manner.reach, rng))
+        if not len(fresh) and not resting.any():
+            fresh = self._fresh(trials, rng)[None]
+        horizon = max(1, round(self.end * rng.choice(self.manner.horizons)))
+        if self.setting.total is not None:
+            horizon = max(1, min(horizon, self.setting.total - trials.spent - trials.promised_units))
+        margin = -(10 ** rng.uniform(*self.manner.margins))
+        old = at_end if not resting.any() else at_end.part(resting)
+        spent = np.array([len(trials.scores(id)) for id in seen])[resting]
+        going_on = self._chance(model, old, spent + horizon, margin) if resting.any() else np.zeros(0)
+        beginning = self._chance(model, self._points(fresh), np.full(len(fresh), horizon), margin)
+        if len(going_on) and (not len(beginning) or going_on.max() >= beginning.max()):
+            id = seen[np.flatnonzero(resting)[int(np.argmax(going_on))]]
+            start = len(trials.scores(id))
+            upto = next(rung for rung in self.rungs if rung > start)
+            because = "the likeliest of the trials at rest to beat the best"
+            return Proposal(trial=id, config=trials[id].change, start=start, upto=upto, because=because, memo=noted)
+        chosen = fresh[int(np.argmax(beginning))]
+        return replace(self._new(trials, chosen, "the likeliest of the new to beat the best"), memo=noted)
+
+    def _looked_at(self, trials: History) -> list[int]:
+        """The trials the model sees: all, or the best and the latest."""
+        if len(trials) <= self.manner.seen:
+            return list(range(len(trials)))
+        half = self.manner.seen // 2
+        values = np.array([trials.value(id) for id in range(len(trials))])
+        best = np.argsort(values, kind="stable")[:half].tolist()
+        return sorted({*best, *range(len(trials) - half, len(trials))})
+
+    def _model(
+        self, trials: History, seen: list[int], units: Floats, rng: np.random.Generator
+    ) -> tuple[Surrogate, Points, dict[str, object]]:
+        """The process, taught; the trials at their ends; and what is to be noted."""
+        curves = [best_so_far(trials.scores(id)) for id in seen]
+        bad = [self._is_bad(trials, id) for id in seen]
+        scaled = warp(np.array([curve[-1] if len(curve) else math.inf for curve in curves]))
+        rows: list[tuple[int, int, float]] = []  # place, epoch, score
+        for place, curve in enumerate(curves):
+            if bad[place]:
+                rows.append((place, self.end, math.inf))
+            else:
+                rows += [(place, epoch, float(curve[epoch - 1])) for epoch in self._epochs(len(curve))]
+        at_end = self._points(units, np.array(seen))
+        places = np.array([row[0] for row in rows], dtype=np.int64)
+        epochs = np.array([row[1] for row in rows], dtype=np.float64)
+        points = at_end.part(places).at(self._time(epochs))
+        values = scaled(np.array([row[2] for row in rows]))
+        model = Surrogate(self.encoding.group, len(self.encoding), self.manner.beliefs)
+        noted = self._fit(model, points, values, trials, rng)
+        model.condition(points, values)
+        self._expect(model, trials, seen, at_end, points, values)
+        return model, at_end, noted
+
+    def _is_bad(self, trials: History, id: int) -> bool:
+        """Whether a trial is over without having come to its end."""
+        state = trials[id].state
+        return state == "failed" or (state == "stopped" and self.on["cause"])
+
+    def _epochs(self, spent: int) -> Iterable[int]:
+        """The epochs of a curve that the model is shown: where it is, and two rungs on the way."""
+        way = {self.rungs[0], self.rungs[min(2, len(self.rungs) - 1)]}
+        return sorted({rung for rung in way if rung < spent} | {spent}) if spent else ()
+
+    def _fit(
+        self, model: Surrogate, points: Points, values: Floats, trials: History, rng: np.random.Generator
+    ) -> dict[str, object]:
+        """Fits where the points have grown; else takes what was noted the last time."""
+        noted = trials.memo.get(THETA)
+        if noted is not None:
+            model.theta = np.array(noted, dtype=np.float64)
+            if len(values) < self.manner.growth * trials.memo[FITTED] + 2:
+                return {}
+        model.fit(points, values, rng, self.manner.tries)
+        return {THETA: [round(one, 6) for one in model.theta.tolist()], FITTED: len(values)}
+
+    def _expect(
+        self, model: Surrogate, trials: History, seen: list[int], at_end: Points, points: Points, values: Floats
+    ) -> None:
+        """Trials that run are taken to come to what is predicted of them, so that others look elsewhere."""
+        running = np.array([trials[id].state == "running" for id in seen], dtype=bool)
+        if not running.any():
+            return
+        upto = [trials.promised.get(id, self.end) for id, runs in zip(seen, running, strict=True) if runs]
+        due = at_end.part(running).at(self._time(np.array(upto, dtype=np.float64)))
+        expected, _ = model.predict(due)
+        model.condition(points.with_(due), np.concatenate([values, expected]))
+
+    def _points(self, units: Floats, trial: Whole | None = None) -> Points:
+        """Rows of units at their end."""
+        number = np.full(len(units), STRANGER) if trial is None else trial
+        return Points(self.encoding.features(units), np.zeros(len(units)), number, self._bump(units))
+
+    def _bump(self, units: Floats) -> Floats:
+        """(N,) how near each row is to the expert's configuration, where the expert said anything."""
+        if self.expert is None:
+            return np.zeros(len(units))
+        apart = units - self.expert
+        apart = np.where(self.encoding.is_choice, np.where(np.abs(apart) > 1e-9, math.sqrt(0.5), 0.0), apart)
+        apart = np.nan_to_num(np.where(np.isnan(units) | np.isnan(self.expert), 0.0, apart))
+        weight = 2 * self.sure  # 1 at medium confidence
+        squared = (weight * apart**2).sum(1)
+        bump: Floats = np.exp(-0.5 * squared / self.manner.bump**2)
+        return bump
+
+    def _time(self, epochs: Floats) -> Floats:
+        return time_left(epochs, self.end) if self.on["curve"] else np.zeros(len(epochs))
+
+    def _chance(self, model: Surrogate, points: Points, epochs: Floats | Whole, margin: float) -> Floats:
+        """How many standard deviations the best, less the margin, lies above what is predicted: rises with the chance to beat it."""
+        at = self._time(np.minimum(self.end, np.asarray(epochs, dtype=np.float64)))
+        mean, deviation = model.predict(points.at(at))
+        chance: Floats = (margin - mean) / deviation
+        return chance
+
+
+def _key(units: Floats) -> bytes:
+    return np.round(np.nan_to_num(units, nan=-1.0), 9).tobytes()
