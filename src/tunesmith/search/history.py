@@ -28,6 +28,8 @@ class History(Sequence[Trial]):
     def __init__(self, trials: Sequence[Trial] = ()) -> None:
         self._trials: list[Trial] = []
         self._scores: list[Floats] = []
+        self._values: list[float] = []
+        self._spent = 0
         self.promised: dict[int, int] = {}
         self.memo: dict[str, Any] = {}  # what the budget noted with its proposals, the latest of each name
         self.events = 0  # begun and told, in all
@@ -53,8 +55,13 @@ class History(Sequence[Trial]):
         if trial.id == len(self._trials):
             self._trials.append(trial)
             self._scores.append(scores)
+            self._values.append(math.inf)
         else:
+            self._spent -= len(self._scores[trial.id])
             self._trials[trial.id], self._scores[trial.id] = trial, scores
+        self._spent += len(scores)
+        finite = scores[np.isfinite(scores)]
+        self._values[trial.id] = float(finite.min()) if len(finite) else math.inf
         self.events += 1
 
     def scores(self, id: int) -> Floats:
@@ -63,13 +70,16 @@ class History(Sequence[Trial]):
 
     def value(self, id: int) -> float:
         """The best finite score of a trial so far; infinite where there is none."""
-        finite = self._scores[id][np.isfinite(self._scores[id])]
-        return float(finite.min()) if len(finite) else math.inf
+        return self._values[id]
+
+    def values(self) -> Floats:
+        """The best finite score of every trial, (N,)."""
+        return np.array(self._values, dtype=np.float64)
 
     @property
     def spent(self) -> int:
         """Budget units told of, over all trials."""
-        return int(sum(len(scores) for scores in self._scores))
+        return self._spent
 
     @property
     def promised_units(self) -> int:
@@ -78,15 +88,15 @@ class History(Sequence[Trial]):
 
     def best(self) -> Trial | None:
         """The trial with the best score of all; the earlier of two that are equal. None before the first score."""
-        values = [self.value(id) for id in range(len(self))]
-        if not values or not math.isfinite(min(values)):
+        if not self._values or not math.isfinite(min(self._values)):
             return None
-        return self._trials[int(np.argmin(values))]
+        return self._trials[self._values.index(min(self._values))]
 
     def begun(self, id: int, upto: int) -> None:
         """Trial `id` runs now, up to `upto`."""
         self.promised[id] = upto
-        self.put(replace(self._trials[id], state="running"))
+        self._trials[id] = replace(self._trials[id], state="running")
+        self.events += 1
 
 
 def score_of(record: Mapping[str, Any]) -> float:

@@ -148,8 +148,7 @@ class _Auto:
         if len(trials) <= self.manner.seen:
             return list(range(len(trials)))
         half = self.manner.seen // 2
-        values = np.array([trials.value(id) for id in range(len(trials))])
-        best = np.argsort(values, kind="stable")[:half].tolist()
+        best = np.argsort(trials.values(), kind="stable")[:half].tolist()
         return sorted({*best, *range(len(trials) - half, len(trials))})
 
     def _model(
