@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tunesmith.records import DataError, did_you_mean
 from tunesmith.records.plain import plain
 from tunesmith.search.domains import Condition, Domain, _is_number
 
+Floats = npt.NDArray[np.float64]
 TAIL = 1e-6  # assumption: the share cut off at each end, so that 0 and 1 have a value where the tails are endless
 
 
@@ -68,10 +70,12 @@ class Distributed(Domain):
         return low <= value <= high and on_step
 
     def to_unit(self, value: Any) -> float:
+        return float(self.to_units(np.array([value], dtype=np.float64))[0])
+
+    def to_units(self, values: Floats) -> Floats:
+        """Where many values lie, (n,): each in the middle of its cell."""
         half = 0.5 * (self.step or (1.0 if self.is_whole else 0.0))
-        if not half:
-            return float(self._frozen.cdf(value))
-        return float(self._frozen.cdf(value - half) + self._frozen.cdf(value + half)) / 2  # the middle of its cell
+        return np.asarray(self._frozen.cdf(values - half) + self._frozen.cdf(values + half)) / 2
 
     def from_unit(self, unit: float) -> Any:
         value = self._on_step(float(self._frozen.ppf(min(1 - TAIL, max(TAIL, unit)))))

@@ -130,15 +130,16 @@ class Real(Domain):
             _stepped("Real", self.low, self.high, self.step)
             object.__setattr__(self, "high", float(f"{_last(self.low, self.high, self.step):.12g}"))
 
-    def _cells(self) -> _Cells | None:
+    @property
+    def cells(self) -> _Cells | None:
         return None if self.step is None else _Cells(self.low, self.high, self.step, self.log)
 
     def holds(self, value: Any) -> bool:
-        cells = self._cells()
+        cells = self.cells
         return _is_number(value) and self.low <= value <= self.high and (cells is None or cells.holds(value))
 
     def to_unit(self, value: Any) -> float:
-        cells = self._cells()
+        cells = self.cells
         if cells is not None:
             return cells.place(value)
         if self.log:
@@ -147,7 +148,7 @@ class Real(Domain):
 
     def from_unit(self, unit: float) -> float:
         unit = min(1.0, max(0.0, unit))
-        cells = self._cells()
+        cells = self.cells
         if cells is not None:
             return self.nth(cells.number(unit))
         if self.log:
@@ -164,7 +165,7 @@ class Real(Domain):
 
     @property
     def size(self) -> float:
-        cells = self._cells()
+        cells = self.cells
         return math.inf if cells is None else cells.count
 
     def to_json(self) -> dict[str, Any]:
@@ -200,21 +201,22 @@ class Int(Domain):
         object.__setattr__(self, "low", int(self.low))
         object.__setattr__(self, "high", self.low + (int(self.high) - self.low) // self.step * self.step)
 
-    def _cells(self) -> _Cells:
+    @property
+    def cells(self) -> _Cells:
         return _Cells(self.low, self.high, self.step, self.log)
 
     def holds(self, value: Any) -> bool:
-        return _is_number(value) and float(value).is_integer() and self._cells().holds(value)
+        return _is_number(value) and float(value).is_integer() and self.cells.holds(value)
 
     def to_unit(self, value: Any) -> float:
-        return self._cells().place(value)
+        return self.cells.place(value)
 
     def from_unit(self, unit: float) -> int:
-        return self.low + self._cells().number(unit) * self.step
+        return self.low + self.cells.number(unit) * self.step
 
     @property
     def size(self) -> float:
-        return self._cells().count
+        return self.cells.count
 
     def to_json(self) -> dict[str, Any]:
         data = {"type": "int", "low": self.low, "high": self.high, "log": self.log}

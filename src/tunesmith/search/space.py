@@ -84,7 +84,7 @@ class Space(Mapping[str, Domain]):
         """Only what is in force, in the order of the space; fixed values put in."""
         kept: Config = {}
         for name, domain in self.items():
-            if not self._in_force(domain, kept):
+            if not self.in_force(domain, kept):
                 continue
             if isinstance(domain, Fixed):
                 kept[name] = domain.value
@@ -93,7 +93,8 @@ class Space(Mapping[str, Domain]):
         return kept
 
     @staticmethod
-    def _in_force(domain: Domain, chosen: Mapping[str, Any]) -> bool:
+    def in_force(domain: Domain, chosen: Mapping[str, Any]) -> bool:
+        """Whether a parameter of this domain stands in a configuration with these values; its parent's must be among them."""
         return domain.when is None or (domain.when[0] in chosen and meets(domain.when, chosen[domain.when[0]]))
 
     def allows(self, config: Mapping[str, Any]) -> bool:
@@ -105,12 +106,12 @@ class Space(Mapping[str, Domain]):
         active = self.active(config)
         return (
             set(active) == set(config)
-            and set(active) == set(self.names_in_force(config))
+            and set(active) == set(self.namesin_force(config))
             and all(self[name].holds(value) for name, value in config.items())
             and self.allows(config)
         )
 
-    def names_in_force(self, config: Mapping[str, Any]) -> list[str]:
+    def namesin_force(self, config: Mapping[str, Any]) -> list[str]:
         """The names a configuration with these values must have."""
         names: list[str] = []
         for name, domain in self.items():
@@ -124,7 +125,7 @@ class Space(Mapping[str, Domain]):
         if unknown:
             raise DataError(f"no parameter called {unknown[0]!r} in the space{did_you_mean(str(unknown[0]), self)}")
         active = self.active(config)
-        for name in self.names_in_force(active):
+        for name in self.namesin_force(active):
             if name not in active:
                 raise DataError(f"the configuration has no {name!r}; expected a value of {self[name]}")
             if not self[name].holds(active[name]):
@@ -150,7 +151,7 @@ class Space(Mapping[str, Domain]):
         """The configuration at these places in [0, 1], inactive parameters left out."""
         config: Config = {}
         for name, domain in self.items():
-            if self._in_force(domain, config):
+            if self.in_force(domain, config):
                 config[name] = domain.from_unit(units[name])
         return config
 

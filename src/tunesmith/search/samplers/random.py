@@ -1,4 +1,9 @@
-"""random: each parameter drawn evenly over its domain. Bergstra & Bengio, JMLR 13 (2012): against a grid, n values of each parameter."""
+"""random: each parameter drawn evenly over its domain, in finite spaces without repeats.
+
+Use: the baseline; a first look at a space; many workers and cheap trainings. Against a grid, n trials see n values of each parameter.
+Limits: learns nothing from the trials before it.
+Source: Bergstra & Bengio, Random Search for Hyper-Parameter Optimization, JMLR 13 (2012), section 2.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +13,7 @@ from tunesmith.records import Trial
 from tunesmith.search.domains import Domain
 from tunesmith.search.prior import Prior
 from tunesmith.search.samplers import SAMPLERS
+from tunesmith.search.samplers.observed import drawn
 from tunesmith.search.space import Config, as_space
 
 
@@ -15,5 +21,5 @@ from tunesmith.search.space import Config, as_space
 def random(
     space: Mapping[str, Domain], trials: Sequence[Trial], rng: np.random.Generator, *, prior: Prior | None = None
 ) -> Config:
-    """A configuration drawn evenly from those the constraints allow; the history is not looked at."""
-    return as_space(space).sample(rng)
+    """A configuration drawn evenly from those the constraints allow. Raises `Exhausted` where a finite space holds no new one."""
+    return drawn(as_space(space), trials, rng)
