@@ -6,17 +6,20 @@ Does      begins with the expert's configuration (if there is one) and a few dra
           that failed, or was stopped for a cause, counts as bad at its end, so that its surroundings are avoided.
 When      always, if trainings give a score by epoch; with budgets of one unit it is a search by Gaussian process.
 Expert    the prior of a configuration is a bump of unknown height under the process: data that speak against it take it down.
-Options   `expert`, `guard`, `curve`, `promotion`, `cause`: False leaves the ingredient out, for ablations.
+Options   `expert`, `guard`, `curve`, `promotion`, `cause`: False leaves the ingredient out, for ablations. `cost`: True weighs a chance against
+          the seconds it will take, learnt from the `seconds` of the records; proposals then depend on the clock.
 Limits    of long histories the model sees 120 trials: the best and the latest. Scores are minimised; the best epoch counts.
 Source    Swersky et al., arXiv:1406.3896; Rakotoarison et al., ifBO, arXiv:2404.16795; figures: benchmarks/search.md.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_ndtr
 
 from tunesmith.records import DataError, did_you_mean
 from tunesmith.search.budgets import BUDGETS, Next, Setting
@@ -29,7 +32,7 @@ from tunesmith.search.proposal import Exhausted, Proposal
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
-SWITCHES = ("expert", "guard", "curve", "promotion", "cause")
+SWITCHES = ("expert", "guard", "curve", "promotion", "cause", "cost")
 THETA = "auto.theta"  # names of what is noted with a proposal
 FITTED = "auto.fitted"
 
@@ -48,6 +51,7 @@ class Manner:
     margins: tuple[float, float] = (-2.5, -0.7)  # powers of ten, of the distance from best to median
     tries: int = 60  # of fitting the model, each time the points have grown
     growth: float = 1.15
+    thrift: float = 0.0  # power of what the next units cost that a chance is divided by, in units; 1 in seconds
     bump: float = 0.5  # width of the expert's bump in sides of the unit cube
 
 
@@ -66,7 +70,7 @@ class _Auto:
         for name in options:
             if name not in SWITCHES:
                 raise DataError(f"the budget auto has no option {name!r}{did_you_mean(name, SWITCHES)}")
-        self.on = dict.fromkeys(SWITCHES, True) | options
+        self.on = dict.fromkeys(SWITCHES, True) | {"cost": False} | options
         if not self.on["guard"]:
             manner = replace(manner, beliefs=replace(manner.beliefs, expert_spread=0.0), drawn_beside=0)
         self.setting, self.manner, self.end = setting, manner, setting.max_budget
@@ -134,6 +138,11 @@ class _Auto:
         spent = np.array([len(trials.scores(id)) for id in seen])[resting]
         going_on = self._chance(model, old, spent + horizon, margin) if resting.any() else np.zeros(0)
         beginning = self._chance(model, self._points(fresh), np.full(len(fresh), horizon), margin)
+        if self.on["cost"] or self.manner.thrift:
+            price = self._price(trials, seen, units)
+            ahead = np.array([next(rung for rung in self.rungs if rung > units_) - units_ for units_ in spent.tolist()])
+            going_on = log_ndtr(going_on) - price(units[resting], ahead) if resting.any() else going_on
+            beginning = log_ndtr(beginning) - price(fresh, np.full(len(fresh), self.rungs[0]))
         if len(going_on) and (not len(beginning) or going_on.max() >= beginning.max()):
             id = seen[np.flatnonzero(resting)[int(np.argmax(going_on))]]
             start = len(trials.scores(id))
@@ -208,6 +217,30 @@ class _Auto:
         due = at_end.part(running).at(self._time(np.array(upto, dtype=np.float64)))
         expected, _ = model.predict(due)
         model.condition(points.with_(due), np.concatenate([values, expected]))
+
+    def _price(self, trials: History, seen: list[int], units: Floats) -> Callable[[Floats, Whole], Floats]:
+        """Of rows and the units they are to be trained, the logarithm of the cost, to the power of thrift.
+
+        Seconds a unit are a ridge regression of their logarithm on the features, where the records tell them.
+        """
+        if not self.on["cost"]:
+            return lambda rows, ahead: self.manner.thrift * np.log(ahead)
+        told = [[float(one["seconds"]) for one in trials[id].records if one.get("seconds")] for id in seen]
+        timed = np.array([bool(one) for one in told])
+        if timed.sum() < 2:
+            return lambda rows, ahead: np.log(ahead)
+        seconds = np.log([median(one) for one in told if one])
+        features = self.encoding.features(units[timed])
+        center = features.mean(0)
+        apart = features - center
+        ridge = apart.T @ apart + np.eye(apart.shape[1])
+        slope = np.linalg.solve(ridge, apart.T @ (seconds - seconds.mean()))
+
+        def price(rows: Floats, ahead: Whole) -> Floats:
+            a_unit: Floats = seconds.mean() + (self.encoding.features(rows) - center) @ slope
+            return a_unit + np.log(ahead)
+
+        return price
 
     def _points(self, units: Floats, trial: Whole | None = None) -> Points:
         """Rows of units at their end."""
