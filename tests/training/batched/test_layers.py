@@ -9,9 +9,7 @@ from tunesmith.blocks import models
 from tunesmith.records import DataError, ModelError, Recipe, revise
 from tunesmith.training.batched import BatchedTrial, train_batched
 
-TRIALS = [
-    BatchedTrial(id=k, lr=0.03 * (k + 1), seed=10 + k, weight_decay=0.02 * k, momentum=0.3 * k) for k in range(3)
-]
+TRIALS = [BatchedTrial(id=k, lr=0.03 * (k + 1), seed=10 + k, weight_decay=0.02 * k, momentum=0.3 * k) for k in range(3)]
 ROWS = 40
 # 20 updates; not by adam, which makes steps of the rounding errors that are the gradient of a bias before a batch norm
 SETTINGS = {"batch_size": 8, "epochs": 4, "optimizer": "sgd"}
@@ -76,7 +74,9 @@ CONVOLUTIONS = {
         nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.Dropout2d(0.3), features=80
     ),
     "max pooling": lambda: pictures(nn.Conv2d(2, 4, 3, padding=1), nn.MaxPool2d(2), features=36),
-    "max pooling, overlapping": lambda: pictures(nn.Conv2d(2, 4, 1), nn.MaxPool2d(3, 2, 1, ceil_mode=True), features=64),
+    "max pooling, overlapping": lambda: pictures(
+        nn.Conv2d(2, 4, 1), nn.MaxPool2d(3, 2, 1, ceil_mode=True), features=64
+    ),
     "average pooling": lambda: pictures(nn.Conv2d(2, 4, 1), nn.AvgPool2d(4, 2, 1, True, False), features=36),
     "adaptive pooling": lambda: pictures(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d((1, None)), features=16),
 }
@@ -276,7 +276,13 @@ def test_shared_weights_are_refused():
 
 def test_a_batch_norm_wants_more_than_one_row():
     group = train_batched(
-        lambda: vectors(nn.BatchNorm1d(8)), TRIALS, numbers(6)[:9], labels()[:9], loss="cross_entropy", batch_size=8, epochs=1
+        lambda: vectors(nn.BatchNorm1d(8)),
+        TRIALS,
+        numbers(6)[:9],
+        labels()[:9],
+        loss="cross_entropy",
+        batch_size=8,
+        epochs=1,
     )
 
     with pytest.raises(DataError, match="drop_last"):
