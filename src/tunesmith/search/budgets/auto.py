@@ -66,18 +66,19 @@ class _Auto:
 
     def __init__(self, setting: Setting) -> None:
         options = dict(setting.options)
-        manner = options.pop("manner", Manner())
+        manner: Manner = options.pop("manner", Manner())
         for name in options:
             if name not in SWITCHES:
                 raise DataError(f"the budget auto has no option {name!r}{did_you_mean(name, SWITCHES)}")
         self.on = dict.fromkeys(SWITCHES, True) | {"cost": False} | options
         if not self.on["guard"]:
-            manner = replace(manner, beliefs=replace(manner.beliefs, expert_spread=0.0), drawn_beside=0)
+            manner = replace(manner, beliefs=replace(manner.beliefs, expert_spread=0.0))
         self.setting, self.manner, self.end = setting, manner, setting.max_budget
         self.encoding = Encoding(setting.space)
         self.rungs = rungs(self.end) if self.on["promotion"] else [self.end]
         self.expert, self.sure = self._expert()
         self.known: list[Floats] = []  # units of each trial
+        self.trust = 1.0
 
     def _expert(self) -> tuple[Floats | None, Floats]:
         prior = self.setting.prior
@@ -92,10 +93,34 @@ class _Auto:
         begun = len(trials)
         if begun == 0 and self.expert is not None:
             return self._new(trials, self.expert, "what the expert said")
-        drawn = self.manner.drawn if self.expert is None else 1 + self.manner.drawn_beside
-        if begun < max(1, drawn):
+        self.trust = self._trust(trials)
+        if begun < self._drawn(trials):
             return self._new(trials, self._fresh(trials, rng), "drawn evenly, to compare with")
         return self._chosen(trials, rng)
+
+    def _drawn(self, trials: History) -> int:
+        """How many trials come before the model is asked."""
+        if self.expert is None:
+            return self.manner.drawn
+        if not self.on["guard"]:
+            return 1
+        return 1 + (self.manner.drawn_beside if self.trust == 1 else self.manner.drawn)
+
+    def _trust(self, trials: History) -> float:
+        """How far the expert is believed: 1 where his configuration beats all that were drawn beside it, 0 from half of them down.
+
+        Compared are the best scores within the first rung. Until there is something to compare with he is believed.
+        """
+        if self.expert is None or not self.on["guard"]:
+            return float(self.expert is not None)
+        first = self.rungs[0]
+        his = _first(trials, 0, first)
+        beside = [_first(trials, id, first) for id in range(1, min(len(trials), 1 + self.manner.drawn))]
+        others = [one for one in beside if one is not None]
+        if his is None or not others:
+            return 1.0
+        beaten = sum(his < one for one in others) / len(others)
+        return max(0.0, 2 * beaten - 1)
 
     def _new(self, trials: History, units: Floats, because: str) -> Proposal:
         config = self.encoding.config(units)
@@ -127,7 +152,9 @@ class _Auto:
         resting = np.array([trials[id].state == "paused" for id in seen], dtype=bool)
         predicted, _ = model.predict(at_end)
         best = units[np.argsort(predicted, kind="stable")[: self.manner.near]]
-        fresh = self._untried(candidates(self.encoding, best, self.expert, self.manner.reach, rng))
+        expert = self.expert if self.trust else None
+        reach = replace(self.manner.reach, expert=self.trust * self.manner.reach.expert)
+        fresh = self._untried(candidates(self.encoding, best, expert, reach, rng))
         if not len(fresh) and not resting.any():
             fresh = self._fresh(trials, rng)[None]
         horizon = max(1, round(self.end * rng.choice(self.manner.horizons)))
@@ -178,7 +205,9 @@ class _Auto:
         epochs = np.array([row[1] for row in rows], dtype=np.float64)
         points = at_end.part(places).at(self._time(epochs))
         values = scaled(np.array([row[2] for row in rows]))
-        model = Surrogate(self.encoding.group, len(self.encoding), self.manner.beliefs)
+        beliefs = self.manner.beliefs
+        beliefs = replace(beliefs, expert=self.trust * beliefs.expert, expert_spread=self.trust * beliefs.expert_spread)
+        model = Surrogate(self.encoding.group, len(self.encoding), beliefs)
         noted = self._fit(model, points, values, trials, rng)
         model.condition(points, values)
         self._expect(model, trials, seen, at_end, points, values)
@@ -268,6 +297,14 @@ class _Auto:
         mean, deviation = model.predict(points.at(at))
         chance: Floats = (margin - mean) / deviation
         return chance
+
+
+def _first(trials: History, id: int, units: int) -> float | None:
+    """The best score of a trial within its first units, infinite where it failed; None where it has not come so far."""
+    scores = trials.scores(id)
+    if len(scores) < units:
+        return math.inf if trials[id].state in ("failed", "stopped") else None
+    return float(best_so_far(scores[:units])[-1])
 
 
 def _key(units: Floats) -> bytes:
