@@ -118,9 +118,9 @@ def test_wrong_settings_are_refused():
         given = {"loss": "cross_entropy", "batch_size": 32, "epochs": 1} | settings
         train_batched(lambda: net(torch.float64), TRIALS, X, y, **given)
 
-    with pytest.raises(UnknownName, match="did you mean 'adamw' or 'adam'|did you mean 'adam' or 'adamw'"):
+    with pytest.raises(UnknownName, match="did you mean 'adam"):
         group(optimizer="adamm")
-    with pytest.raises(UnknownName, match="no trained parameter called '0.weights'"):
+    with pytest.raises(UnknownName, match=r"no trained parameter called '0\.weights'"):
         group(decays=["0.weights"])
     with pytest.raises(RecipeError, match="trial 'x' has lr = -1"):
         BatchedTrial(id="x", lr=-1)

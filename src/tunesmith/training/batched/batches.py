@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-GATHERED_BYTES = 2**22  # at once; measured: docs/benchmarks/batched.md
+GATHERED_BYTES = 2**22  # at once; assumption: many steps of small rows, and still within a cache
 
 
 class Rows(NamedTuple):
