@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.training.batched import batches as module
-from tunesmith.training.batched.batches import Rows, batches, orders, sizes
+from tunesmith.training.batched.batches import Data, batches, orders, sizes
 
 
 @given(rows=st.integers(1, 40), size=st.integers(1, 15), trials=st.integers(1, 4), drop_last=st.booleans())
 def test_each_trial_sees_every_row_once_in_its_order(rows, size, trials, drop_last):
-    held = Rows(torch.arange(rows * 2).view(rows, 2), torch.arange(rows))
+    held = Data(torch.arange(rows * 2).view(rows, 2), torch.arange(rows))
     order = orders(rows, [torch.Generator().manual_seed(k) for k in range(trials)], shuffle=True)
     wanted = sizes(rows, size, drop_last=drop_last)
 
@@ -23,7 +23,7 @@ def test_each_trial_sees_every_row_once_in_its_order(rows, size, trials, drop_la
 
 @pytest.mark.parametrize("limit", [1, 100, 10**6])
 def test_what_is_gathered_at_once_changes_nothing(limit, monkeypatch):
-    held = Rows(torch.randn(23, 3), torch.arange(23))
+    held = Data(torch.randn(23, 3), torch.arange(23))
     order = orders(23, [torch.Generator().manual_seed(k) for k in range(2)], shuffle=True)
     expected = list(batches(held, order, sizes(23, 5, drop_last=False)))
 

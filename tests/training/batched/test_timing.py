@@ -1,3 +1,6 @@
+import time
+import types
+
 import pytest
 import torch
 from torch import nn
@@ -40,7 +43,7 @@ def test_a_timing_leaves_the_group_and_the_generator_as_they_were(optimizer):
 
 def test_the_medians_are_of_the_steps(monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(timing, "clock_of", lambda device: lambda: next(clock))
 
     found = pays(group_of())
 
@@ -55,6 +58,19 @@ def test_the_verdict_asks_for_more_than_noise():
 
     assert [one.pays for one in (slower, level, faster)] == [False, False, True]
     assert "does not pay" in str(slower)
+
+
+def test_the_clock_is_that_of_the_process_where_one_thread_works(monkeypatch):
+    cpu = torch.device("cpu")
+    threads = iter((1, 2))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: next(threads))
+
+    assert timing.clock_of(cpu) is time.process_time
+    assert timing.clock_of(cpu) is time.perf_counter
+
+    coarse = types.SimpleNamespace(resolution=0.0156)
+    monkeypatch.setattr(time, "get_clock_info", lambda name: coarse)
+    assert timing.clock_of(cpu) is time.perf_counter
 
 
 def test_a_timing_needs_steps_and_trials():

@@ -16,7 +16,8 @@ the weights that it would have had alone, up to the rounding of sums taken in an
 `group.state()` and `group.restore(state)` pause and resume bit for bit, also with trials of several groups.
 """
 
-from tunesmith.training.batched.group import Group, train_batched
+from tunesmith.training.batched.group import Group
+from tunesmith.training.batched.making import train_batched
 from tunesmith.training.batched.timing import Timing, pays
 from tunesmith.training.batched.trial import BatchedTrial, EpochRecord
 

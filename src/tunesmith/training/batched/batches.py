@@ -1,19 +1,30 @@
 """Batches of K trials, each in an order of its own, gathered for several steps at once."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from tunesmith.records import DataError
+
 GATHERED_BYTES = 2**22  # at once; assumption: many steps of small rows, and still within a cache
 
 
-class Rows(NamedTuple):
+class Data(NamedTuple):
     """Inputs (N, …) and targets (N, …)."""
 
     x: Tensor
     y: Tensor
+
+
+def held(X: Any, y: Any, like: Tensor) -> Data:
+    """Rows as tensors on the device of `like`; floating ones in its type, labels as 64-bit numbers."""
+    x, target = (torch.as_tensor(values).to(like.device) for values in (X, y))
+    if len(x) != len(target) or not len(x):
+        raise DataError(f"X has {len(x)} rows, y has {len(target)}; expected as many of both, at least one")
+    x, target = (one.to(like.dtype) if one.is_floating_point() else one.long() for one in (x, target))
+    return Data(x.contiguous(), target.contiguous())
 
 
 def orders(rows: int, generators: Sequence[torch.Generator], *, shuffle: bool) -> Tensor:
@@ -33,18 +44,18 @@ def sizes(rows: int, batch_size: int, *, drop_last: bool) -> list[int]:
     return [batch_size] * whole + ([rest] if rest and not drop_last else [])
 
 
-def batches(held: Rows, order: Tensor, wanted: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: Data, order: Tensor, wanted: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of the `wanted` sizes by the order (K, rows): x (K, n, …), y (K, n, …), contiguous."""
     trials = len(order)
-    row_bytes = trials * max(held.x[:1].numel() * held.x.element_size(), 1)
+    row_bytes = trials * max(data.x[:1].numel() * data.x.element_size(), 1)
     first = 0
     for size, count in runs(wanted):
         most = max(GATHERED_BYTES // (row_bytes * size), 1)
         for begun in range(0, count, most):
             steps = min(most, count - begun)
             index = order[:, first : first + steps * size].reshape(trials, steps, size).transpose(0, 1).reshape(-1)
-            index = index.to(held.x.device)
-            gathered = [part.index_select(0, index).view(steps, trials, size, *part.shape[1:]) for part in held]
+            index = index.to(data.x.device)
+            gathered = [part.index_select(0, index).view(steps, trials, size, *part.shape[1:]) for part in data]
             yield from zip(gathered[0].unbind(0), gathered[1].unbind(0), strict=True)
             first += steps * size
 

@@ -12,12 +12,14 @@ from torch import Tensor
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.records import RecipeError
 from tunesmith.training.batched.batches import batches
-from tunesmith.training.batched.group import Group, made
+from tunesmith.training.batched.group import Group
+from tunesmith.training.batched.making import made
 from tunesmith.training.batched.sequential import Alone
 
 STEPS = 20  # of each way, in turns of `TURN`, so that what slows the machine down for a while slows both
 TURN = 5
 WARM = 3  # steps of each way before: the first of a kernel takes longer
+FINE_SECONDS = 1e-5  # assumption: a step of the smallest net takes ten times as long; Windows counts in 1.6e-2
 LEAST_GAIN = 1.1  # assumption: what is gained must be more than such short timings are off
 
 
@@ -97,7 +99,7 @@ def _alone(group: Group) -> Way:
     trial = group.trials[0]
     (model, *_), _ = made(group.make_model, (trial,), group.data.x.device)
     with without_compiler():
-        one = Alone(model, trial, group.loss.to(group.data.x.device), group.optimizer_name)
+        one = Alone(model, trial, group.loss, group.optimizer_name)
     size = group.wanted[0]
     x, y = group.data
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(trial.seed)).to(x.device)
@@ -123,21 +125,25 @@ def _batches(group: Group) -> Iterator[tuple[Tensor, Tensor]]:
 def _timed(way: Way, steps: int, group: Group) -> list[float]:
     """Seconds of each of some steps."""
     found = []
-    wait = _waiting(group)
+    clock = clock_of(group.data.x.device)
     for _ in range(steps):
-        begun = time.perf_counter()
+        begun = clock()
         way()
-        wait()
-        found.append(time.perf_counter() - begun)
+        found.append(clock() - begun)
     return found
 
 
-def _waiting(group: Group) -> Callable[[], None]:
-    """What waits for the device; a CPU is done when a call returns."""
-    device = group.data.x.device
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Seconds of this process where one thread of the CPU does the work, so that other processes do not count; else of the wall."""
     if device.type == "cuda":
-        return lambda: torch.cuda.synchronize(device)
-    return lambda: None
+
+        def waiting() -> float:
+            torch.cuda.synchronize(device)
+            return time.perf_counter()
+
+        return waiting
+    fine = time.get_clock_info("process_time").resolution < FINE_SECONDS
+    return time.process_time if fine and torch.get_num_threads() == 1 else time.perf_counter
 
 
 def _devices(group: Group) -> list[int]:
