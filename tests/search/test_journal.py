@@ -9,68 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.search.searching import SPACE, carried_out, opened, records_of
 from tunesmith.records import DataError, RunBusy, RunError, StorageError
-from tunesmith.search import Choice, Exhausted, Int, Proposal, Real
-from tunesmith.search.ask import Search
+from tunesmith.search import Choice, Real
 from tunesmith.search.journal import FILE, Journal, read
-
-SPACE = {
-    "x": Real(-1, 1),
-    "layers": Choice([(8, 8), (16,)]),
-    "depth": Int(1, 3),
-    "momentum": Real(0, 1, when=("depth", 2)),
-}
-
-
-def mutating(space, trials, rng, *, prior=None):
-    """A sampler that depends on everything that the search knows."""
-    known = [trial for trial in trials if trial.records]
-    config = space.sample(rng)
-    if known and rng.uniform() < 0.7:
-        best = min(known, key=lambda trial: trials.value(trial.id))
-        config["x"] = max(-1.0, min(1.0, best.change["x"] + 0.1 * len(known) * rng.normal()))
-    return config
-
-
-def halving(setting):
-    """A budget of rungs 1, 3, 9 that promotes the best third of what is known at a rung."""
-
-    def proposed(trials, rng):
-        for rung, above in ((3, 9), (1, 3)):
-            there = sorted((trials.value(one.id), one.id) for one in trials if len(trials.scores(one.id)) >= rung)
-            for _, id in there[: len(there) // 3]:
-                if trials[id].state == "paused" and len(trials.scores(id)) == rung:
-                    return Proposal(trial=id, config=trials[id].change, start=rung, upto=above, memo={"seen": len(trials)})
-        config = setting.sampler(setting.space, trials, rng, prior=setting.prior)
-        return Proposal(trial=len(trials), config=config, upto=1, because=f"memo {trials.memo.get('seen')}")
-
-    return proposed
-
-
-def opened(folder=None, *, resume=False, **changed):
-    given = {"max_budget": 9, "total": 60, "sampler": mutating, "budget": halving, "seed": 3} | changed
-    return Search(given.pop("space", SPACE), folder=folder, resume=resume, **given)
-
-
-def score(config, unit):
-    return (config["x"] - 0.3) ** 2 + config["depth"] / 10 + 1 / unit
-
-
-def records_of(proposal):
-    return [{"score": score(proposal.config, unit)} for unit in range(proposal.start + 1, proposal.upto + 1)]
-
-
-def carried_out(search, most=None):
-    """Asks and tells; gives the proposals."""
-    proposals = []
-    while most is None or len(proposals) < most:
-        try:
-            proposal = search.ask()
-        except Exhausted:
-            break
-        search.tell(proposal.trial, records_of(proposal))
-        proposals.append(proposal)
-    return proposals
 
 
 def test_what_is_told_comes_back(tmp_path):
@@ -251,7 +193,9 @@ def test_on_a_full_disk_nothing_is_lost_and_nothing_counts_that_was_not_written(
 def test_a_proposal_that_cannot_be_written_is_not_begun(tmp_path, monkeypatch):
     with opened(tmp_path / "s") as search:
         with monkeypatch.context() as patched:
-            patched.setattr("tunesmith.search.journal.os.fsync", lambda number: (_ for _ in ()).throw(OSError(28, "full")))
+            patched.setattr(
+                "tunesmith.search.journal.os.fsync", lambda number: (_ for _ in ()).throw(OSError(28, "full"))
+            )
             with pytest.raises(StorageError):
                 search.ask()
         assert len(search.trials) == 0
@@ -278,7 +222,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 def test_there_must_be_something_to_resume(tmp_path):
     opened(tmp_path / "rates").close()
 
-    with pytest.raises(RunError, match="no search in .*rate to go on with; did you mean 'rates'"):
+    with pytest.raises(RunError, match=r"no search in .*rate to go on with; did you mean 'rates'"):
         opened(tmp_path / "rate", resume=True)
     with pytest.raises(DataError, match="resume needs the folder"):
         opened(resume=True)

@@ -101,6 +101,8 @@ class _Drive:
     def run(self) -> str:
         """Until nothing is left."""
         self._tidy(range(len(self.search.trials)))
+        for trial in self.search.book.removed:  # again, where that was cut short
+            self.subject.discard(folder_of(self.place, trial))
         for out in self.search.again():
             worker = out.worker if out.worker < self.workers and out.worker not in self.busy else self._idle()[0]
             self._submit(worker, _Busy(out))

@@ -9,9 +9,11 @@ Lines are only ever added. A last line that was cut short, or never came whole t
 that are not finite stand as NaN and Infinity, as Python's json has them.
 """
 
+import gc
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +80,38 @@ def read(path: Path) -> tuple[list[Event], int]:
         content = path.read_bytes()
     lines = content.split(b"\n")
     rest = lines.pop()  # what comes after the last line end: nothing, or a line cut short
-    events: list[Event] = []
-    for number, line in enumerate(lines, start=1):
-        event = _parsed(line)
-        if event is None:
-            if number == len(lines) and not rest:  # its blocks never reached the disk
-                return events, len(content) - len(line) - 1
-            raise RunError(f"{path} is damaged in line {number}: {_shown(line)}; restore it from a copy")
-        events.append(event)
-    return events, len(content) - len(rest)
+    with without_collection():
+        events = [_parsed(line) for line in lines]
+    whole = [event for event in events if event is not None]
+    if len(whole) == len(events):
+        return whole, len(content) - len(rest)
+    number = events.index(None)
+    if number == len(lines) - 1 and not rest:  # its blocks never reached the disk
+        return whole, len(content) - len(lines[-1]) - 1
+    raise RunError(f"{path} is damaged in line {number + 1}: {_shown(lines[number])}; restore it from a copy")
 
 
 def replay(path: Path, events: list[Event], apply: Callable[[Event], None]) -> None:
     """Hands over each event. Raises `RunError` with the line of one that cannot follow those before."""
-    for number, event in enumerate(events, start=1):
-        try:
-            apply(event)
-        except (DataError, LookupError, TypeError, ValueError) as error:
-            raise RunError(f"{path} is damaged in line {number}: {error}; restore it from a copy") from error
+    number = 0
+    try:
+        with without_collection():
+            for number, event in enumerate(events, start=1):  # noqa: B007
+                apply(event)
+    except (DataError, LookupError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged in line {number}: {error}; restore it from a copy") from error
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No search for garbage while many small things are made that stay: it took a third of the time of reading 10,000 trials."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _parsed(line: bytes) -> Event | None:

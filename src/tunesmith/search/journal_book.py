@@ -11,7 +11,7 @@ from typing import Any
 from tunesmith.records import DataError, Trial
 from tunesmith.records.plain import plain
 from tunesmith.search.domains import Choice, Domain, Fixed, Ordinal
-from tunesmith.search.history import History, score_of
+from tunesmith.search.history import SCORE, History, score_of
 from tunesmith.search.journal import Event
 from tunesmith.search.proposal import Proposal
 from tunesmith.search.space import Config, Space
@@ -101,7 +101,7 @@ class Book:
             if record.get("cause"):
                 return "stopped", str(record["cause"])
             if not math.isfinite(score_of(record)):
-                return "failed", f"the score of unit {unit} is {record.get('score')}"
+                return "failed", f"the score of unit {unit} is {record.get(SCORE)}"
         return ("done" if len(whole) >= self.max_budget else "paused"), ""
 
     def fresh(self, trial: int, records: Records) -> list[dict[str, Any]]:
@@ -115,7 +115,10 @@ class Book:
         upto = self.trials.promised.get(trial, len(known.records))
         read = [plain(dict(record)) for record in records]
         had = len(known.records)
-        told_all = len(read) > upto - had or (had and read[:had] == [dict(record) for record in known.records])
+        fits = len(read) == upto - had  # a score that stays the same looks like one told again
+        told_all = len(read) > upto - had or (
+            had and not fits and read[:had] == [dict(record) for record in known.records]
+        )
         found = read[had:] if told_all else read
         if had + len(found) > upto:
             raise DataError(
@@ -153,14 +156,15 @@ def proposal_of(event: Event, space: Space) -> Proposal:
 def config_of(read: Mapping[str, Any], space: Space) -> Config:
     """A configuration as the space has it: what came from a file as a list is a tuple again. Raises `DataError` for unknown names.
 
-    >>> from tunesmith.search.domains import Choice
     >>> config_of({"widths": [64, 32]}, Space({"widths": Choice([(64, 32), (32, 16)])}))
     {'widths': (64, 32)}
     """
-    unknown = [name for name in read if name not in space]
-    if unknown:
-        raise DataError(f"no parameter called {unknown[0]!r} in the space")
-    return {name: _value_of(value, space[name]) for name, value in read.items()}
+    try:
+        return {
+            name: value if isinstance(value, float) else _value_of(value, space[name]) for name, value in read.items()
+        }
+    except KeyError as missing:
+        raise DataError(f"no parameter called {missing} in the space") from None
 
 
 def _value_of(value: Any, domain: Domain) -> Any:

@@ -41,5 +41,5 @@ def packed(subject: Any) -> bytes:
     except Exception as error:  # whatever __reduce__ of somebody's object raises
         raise DataError(
             f"the objective cannot be sent to another process ({type(error).__name__}: {error}); open files and connections "
-            "inside it, or search with executor='local'"
+            "inside the function, or search with executor='local'"
         ) from error

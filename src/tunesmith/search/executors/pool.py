@@ -40,6 +40,7 @@ class Process:
         )
         self.job: Job | None = None
         self.trained: set[int] = set()  # trials that it may still hold
+        self.ready = False  # it has imported what it needs, which no timeout counts
         self.heard = time.monotonic()
         self._news = news
         threading.Thread(target=self._read, daemon=True).start()
@@ -137,7 +138,7 @@ class Pool:
         """Seconds until somebody has to be looked after; None for no end."""
         ends = [] if until is None else [until]
         if self.timeout is not None:
-            ends += [process.heard + self.timeout for process in self._processes if process.job is not None]
+            ends += [one.heard + self.timeout for one in self._processes if one.ready and one.job is not None]
         return max(0.0, min(ends) - time.monotonic()) if ends else None
 
     def _heard(self, process: Process, report: Report | None) -> list[Report]:
@@ -150,6 +151,9 @@ class Pool:
             process.kill()  # what it started
             return [] if job is None else [Report(number=job.number, over=True, failed=said, lost=True)]
         process.heard = time.monotonic()
+        if not process.ready:
+            process.ready = True
+            return []
         if report.over:
             process.job = None
         return [report]
@@ -158,7 +162,9 @@ class Pool:
         reports = []
         for process in list(self._processes):
             job = process.job
-            if job is not None and self.timeout is not None and time.monotonic() >= process.heard + self.timeout:
+            if not process.ready or job is None or self.timeout is None:
+                continue
+            if time.monotonic() >= process.heard + self.timeout:
                 self._processes.remove(process)
                 process.kill()
                 reports.append(Report(number=job.number, over=True, failed=timed_out(self.timeout)))

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from tunesmith.search.executors.channel import receive, send
-from tunesmith.search.executors.work import Job, carried_out
+from tunesmith.search.executors.work import Job, Report, carried_out
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     sys.path[:] = paths
     threading.Thread(target=_listen, args=(incoming, jobs), daemon=True).start()
     subject = pickle.loads(blob)
+    send(outgoing, Report(number=-1))  # it is ready
     while True:
         for report in carried_out(subject, jobs.get()):
             try:
