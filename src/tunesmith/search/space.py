@@ -140,7 +140,7 @@ class Space(Mapping[str, Domain]):
     def sample(self, rng: np.random.Generator) -> Config:
         """A configuration drawn evenly from those the constraints allow. Raises `DataError` where none is found."""
         for _ in range(TRIES):
-            config = self.from_units({name: rng.uniform() for name in self})
+            config = self.from_units(dict(zip(self, rng.uniform(size=len(self)).tolist(), strict=True)))
             if self.allows(config):
                 return config
         raise DataError(

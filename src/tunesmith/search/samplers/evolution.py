@@ -65,7 +65,7 @@ def mutated(space: Space, parent: Mapping[str, object], rng: np.random.Generator
     """
     searched = [name for name in parent if space[name].size > 1]
     name = searched[int(rng.integers(len(searched)))]
-    places = {other: float(rng.uniform()) for other in space} | space.to_units(parent)
+    places = dict(zip(space, rng.uniform(size=len(space)).tolist(), strict=True)) | space.to_units(parent)
     places[name] = moved(space[name], places[name], rng, reach)
     return space.from_units(places)
 

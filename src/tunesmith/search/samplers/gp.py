@@ -138,7 +138,7 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> Fl
     """log E[max(best - y, 0)] for y normal, exact far below what a float can hold (eq. 9).
 
     >>> np.round(log_expected_improvement(np.array([0.0, 60.0]), np.array([1.0, 1.0]), 0.0), 3).tolist()
-    [-0.919, -1809.109]
+    [-0.919, -1809.108]
     """
     from scipy.special import erfcx, log_ndtr
 

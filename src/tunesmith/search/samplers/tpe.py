@@ -27,12 +27,28 @@ from tunesmith.search.space import Config, Space, as_space
 
 STARTUP = 10  # trials drawn evenly before there is a model: Optuna's n_startup_trials
 CANDIDATES = 24  # draws from l: Bergstra 2011, and the default of Hyperopt and Optuna
-GOOD_SHARE, GOOD_MOST = 0.1, 25  # how many trials are good: Optuna's default gamma
 SPREAD = 0.2  # width of a kernel, times n^(-1 / (d + 4)) (Scott's rule): Optuna's multivariate estimator
 NARROWEST = 100  # kernels are at least 1 / min(n + 1, 100) wide: "magic clip", Bergstra 2011
 ROUNDS = (
     20  # assumption: draws of new candidates where the constraints or repeats refuse them, before one is drawn evenly
 )
+
+
+@dataclass(frozen=True)
+class Good:
+    """How many of n trials are good: a `share` of them, at least `least`, at most `most`; Optuna's default gamma."""
+
+    share: float = 0.1
+    least: int = 1
+    most: float = 25
+
+    def count(self, trials: int) -> int:
+        """Never more than there are.
+
+        >>> [Good().count(n) for n in (0, 5, 100, 1000)]
+        [0, 1, 10, 25]
+        """
+        return int(min(trials, max(self.least, min(math.ceil(self.share * trials), self.most))))
 
 
 @SAMPLERS.add("tpe")
@@ -68,23 +84,24 @@ def fresh(
     rng: np.random.Generator,
     prior: Prior | None = None,
     candidates: int = CANDIDATES,
+    gamma: Good = Good(),
 ) -> Config:
     """What the model of `seen` proposes, that the constraints allow and, in a finite space, that has not been tried."""
     tried = Tried(space, trials) if math.isfinite(space.size) else None
     for _ in range(ROUNDS):
-        config = modelled(space, seen, rng, prior, candidates)
+        config = modelled(space, seen, rng, prior, candidates, gamma)
         if config is not None and (tried is None or config not in tried):
             return config
     return drawn(space, trials, rng)
 
 
 def modelled(
-    space: Space, seen: Observed, rng: np.random.Generator, prior: Prior | None, candidates: int
+    space: Space, seen: Observed, rng: np.random.Generator, prior: Prior | None, candidates: int, gamma: Good
 ) -> Config | None:
     """One walk from the root of the space to its leaves; None where the constraints refuse all candidates of a group."""
     config: Config = {}
     while names := _next_group(space, config):
-        good, bad = _split(space, seen, names, prior)
+        good, bad = _split(space, seen, names, prior, gamma)
         drawn_units = _snapped(space, names, good.sample(candidates, rng))
         for row in np.argsort(bad.log_density(drawn_units) - good.log_density(drawn_units), kind="stable"):
             chosen = {name: space[name].from_unit(unit) for name, unit in zip(names, drawn_units[row], strict=True)}
@@ -110,14 +127,14 @@ def _next_group(space: Space, config: Config) -> list[str]:
     return names
 
 
-def _split(space: Space, seen: Observed, names: list[str], prior: Prior | None) -> "tuple[Parzen, Parzen]":
+def _split(space: Space, seen: Observed, names: list[str], prior: Prior | None, gamma: Good) -> "tuple[Parzen, Parzen]":
     """The densities of the good and of the other trials, of those that have all of `names`."""
     columns = [seen.names.index(name) for name in names]
     units = seen.units[seen.order][:, columns]
     units = units[~np.isnan(units).any(axis=1)]
     running = seen.running[:, columns]
     running = running[~np.isnan(running).any(axis=1)]
-    count = min(math.ceil(GOOD_SHARE * len(units)), GOOD_MOST)
+    count = gamma.count(len(units))
     good = parzen(space, names, units[:count], prior)
     return good, parzen(space, names, np.concatenate([units[count:], running]), None)
 
