@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         revise,
     )
     from tunesmith.runs import Run
+    from tunesmith.search.search_cv import SearchCV
     from tunesmith.verbs.audit import audit
     from tunesmith.verbs.decompose import error_parts, learning_curve
     from tunesmith.verbs.diagnose import diagnose
@@ -68,6 +69,7 @@ _PLACES = {
     **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
     **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
     "Run": "tunesmith.runs",
+    "SearchCV": "tunesmith.search.search_cv",
     "Watch": "tunesmith.integrations.watch",
     "audit": "tunesmith.verbs.audit",
     "diagnose": "tunesmith.verbs.diagnose",
@@ -97,6 +99,7 @@ __all__ = [
     "Remedy",
     "Run",
     "Safety",
+    "SearchCV",
     "Signal",
     "Source",
     "Task",
