@@ -44,33 +44,45 @@ def test_at_the_end_of_the_training_the_process_is_an_ordinary_one():
     assert deviation**2 == pytest.approx(spread**2 + noise, abs=1e-6)  # a new trial has noise of its own
 
 
-def test_what_is_left_of_a_curve_is_as_uncertain_as_a_brownian_motion():
-    ours = surrogate(1, slope_variance=0.0)
-    ours.theta[2] = -12.0  # nothing but the curve
+def test_what_is_left_of_a_curve_grows_with_the_square_of_the_time_that_is_left():
+    ours = surrogate(1, slope_variance=0.0, level_variance=0.0, narrow=0.0)
+    ours.theta[[1, 2, 4]] = -12.0  # nothing but the curve
     curve = np.exp(2 * ours.theta[3])
 
     variances = []
     for left in (0.2, 0.4, 0.8):
-        ours.condition(points([[0.5]], left=[left]), np.array([1.0]))
+        ours.condition(points([[0.5]], left=[left], trial=[0]), np.array([1.0]))
         _, deviation = ours.predict(points([[0.5]], left=[0.0], trial=[0]))
         variances.append(deviation[0] ** 2)
 
-    differences = np.diff(variances)
-    assert differences[1] / differences[0] == pytest.approx(2, rel=0.1)
-    assert differences[0] < 0.2 * curve * 1.05
+    at_start = Points(np.array([[0.5]]), np.array([1.0]), np.array([STRANGER]), np.zeros(1))
+    assert ours.predict(at_start)[1][0] ** 2 == pytest.approx(curve, rel=1e-3)
+    assert variances == pytest.approx(
+        [0.0, 0.0, 0.0], abs=1e-6
+    )  # the end is where the curve starts from: it is 0 there
 
 
 def test_only_the_latest_point_of_a_curve_tells_of_its_end():
-    ours = surrogate(1, slope_variance=0.0)
-    ours.theta[[0 + 1, 2]] = -12.0  # neither level nor fall differ over configurations
+    ours = surrogate(1, slope_variance=0.0, narrow=0.0)
+    ours.theta[2] = -12.0  # falls do not differ over configurations
 
     def end(left, scores):
         count = len(left)
         ours.condition(points([[0.5]] * count, left=left, trial=[0] * count), np.array(scores))
         return ours.predict(points([[0.5]], trial=[0]))[0][0]
 
-    low, high = end([0.8, 0.3], [2.0, 1.0]), end([0.8, 0.3], [1.4, 1.0])
-    assert low == pytest.approx(high, abs=0.25 * 0.6)
+    low, high, later = end([0.8, 0.3], [1.4, 0.6]), end([0.8, 0.3], [1.0, 0.6]), end([0.8, 0.3], [1.4, 0.2])
+    assert abs(high - low) < 0.1 * abs(later - low)
+
+
+def test_early_scores_differ_less_than_late_ones():
+    ours = surrogate(1)
+    first = points([[0.1], [0.9]], left=[1.0, 1.0])
+
+    ours.condition(first, np.array([1.0, 1.08]))
+    mean, _ = ours.predict(first.at(np.zeros(2)))
+
+    assert mean[1] - mean[0] > 0.08  # the difference at the end is told to be larger
 
 
 def test_data_against_the_expert_take_the_bump_down():
@@ -81,7 +93,7 @@ def test_data_against_the_expert_take_the_bump_down():
         ours.condition(points(near + far, bump=[1.0, 0.99, 0.0, 0.0]), np.array(scores))
         return ours.predict(points([[0.5, 0.55]], trial=[STRANGER], bump=[0.98]))[0][0]
 
-    assert at_expert([1.6, 1.6, 0.5, 0.5]) > at_expert([0.0, 0.0, 1.0, 1.0]) + 1
+    assert at_expert([1.2, 1.2, 0.5, 0.5]) > at_expert([0.0, 0.0, 1.0, 1.0]) + 0.5
 
 
 def test_fitting_finds_which_parameter_matters():

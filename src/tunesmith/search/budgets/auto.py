@@ -109,18 +109,19 @@ class _Auto:
     def _trust(self, trials: History) -> float:
         """How far the expert is believed: 1 where his configuration beats all that were drawn beside it, 0 from half of them down.
 
-        Compared are the best scores within the first rung. Until there is something to compare with he is believed.
+        Compared are the best scores within the first rung, of the first that were drawn; of all five, where one of them is better. Until
+        there is something to compare with he is believed.
         """
         if self.expert is None or not self.on["guard"]:
             return float(self.expert is not None)
         first = self.rungs[0]
         his = _first(trials, 0, first)
-        beside = [_first(trials, id, first) for id in range(1, min(len(trials), 1 + self.manner.drawn))]
-        others = [one for one in beside if one is not None]
-        if his is None or not others:
+        found = [_first(trials, id, first) for id in range(1, min(len(trials), 1 + self.manner.drawn))]
+        if his is None or not found:
             return 1.0
-        beaten = sum(his < one for one in others) / len(others)
-        return max(0.0, 2 * beaten - 1)
+        beside = [one for one in found[: self.manner.drawn_beside] if one is not None]
+        others = beside if all(his < one for one in beside) else [one for one in found if one is not None]
+        return max(0.0, 2 * sum(his < one for one in others) / max(1, len(others)) - 1)
 
     def _new(self, trials: History, units: Floats, because: str) -> Proposal:
         config = self.encoding.config(units)

@@ -8,21 +8,24 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 LEAST = 1e-3  # the smallest distance from best to median that counts as one
-WORST = 2.0  # where a trial that failed is put: beyond the median, as far as logarithms bring a diverged one
+WORST = 1.3  # where a trial that failed is put: beyond the median, as far as those that learn nothing
+SLACK = 0.1  # of the median score, added before the logarithm; measured: benchmarks/search.md
 
 
 def warp(lasts: Floats) -> Callable[[Floats], Floats]:
     """Of the latest scores of all trials: the best becomes 0, the median 1, what is beyond is drawn together.
 
-    Logarithms of scores where all are above 0, as errors and losses are; scores as they are, else. Infinite ones become `WORST`.
+    Logarithms where all scores are above 0, as errors and losses are, after a tenth of the median was added: what is left of an error
+    near 0 counts, but not as much as the whole way there. Scores as they are, else. Infinite ones become `WORST`.
 
     >>> warp(np.array([0.01, 0.1, 1.0]))(np.array([0.01, 0.1, 1.0])).round(3).tolist()
-    [0.0, 1.0, 1.693]
+    [0.0, 1.0, 1.3]
     """
     finite = lasts[np.isfinite(lasts)]
     if not len(finite):
         return lambda scores: np.full(len(scores), WORST)
-    of = np.log if finite.min() > 0 else np.asarray
+    slack = SLACK * float(np.median(finite))
+    of = (lambda scores: np.log(scores + slack)) if finite.min() > 0 else np.asarray
     least = float(of(finite.min()))
     middle = float(np.median(of(finite)))
     unit = max(middle - least, LEAST)
