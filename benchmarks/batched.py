@@ -6,6 +6,7 @@ order and batches of each trial, rates, losses, the look for what is not finite.
 decay and seed of its own, by AdamW (or SGD with momentum), on scikit-learn's digits: rows of 64, pictures of 8 by 8, or of 28 by 28.
 
     mlp      64-64-10, batches of 32
+    own      the same as a module of its own, which the stack knows nothing of and leaves to `torch.func.vmap`
     residual the built-in `mlp` of width 64: two residual blocks, layer norm, dropout 0.2; batches of 32
     wide     64-512-512-10, batches of 256: bound by arithmetic
     cnn      two convolutions (8 and 16 channels) with pooling and a linear layer on 8 by 8, batches of 32
@@ -36,7 +37,7 @@ from tunesmith.training.batched import BatchedTrial, Group, pays, train_batched
 
 PAIRS, WARM = 9, 1
 FEWER = {"residual": 5, "cnn": 5, "wide": 3, "pictures": 3}  # pairs, where an epoch takes seconds
-BATCH = {"mlp": 32, "residual": 32, "wide": 256, "cnn": 32, "pictures": 64}
+BATCH = {"mlp": 32, "own": 32, "residual": 32, "wide": 256, "cnn": 32, "pictures": 64}
 SIDES = (4, 8, 10, 14, 28)
 BARS = {("mlp", "adamw", 8): 5, ("mlp", "adamw", 32): 8, ("mlp", "sgd", 8): 5, ("mlp", "sgd", 32): 8}
 
@@ -44,7 +45,7 @@ BARS = {("mlp", "adamw", 8): 5, ("mlp", "adamw", 32): 8, ("mlp", "sgd", 8): 5, (
 def cases() -> list[dict[str, Any]]:
     found = [trained("mlp", trials, optimizer) for optimizer in ("adamw", "sgd") for trials in (2, 8, 32)]
     found += [trained(task, trials) for trials in (2, 8) for task in ("residual", "cnn")]
-    found += [trained(task, 8) for task in ("wide", "pictures")]
+    found += [trained(task, 8) for task in ("own", "wide", "pictures")]
     found += [{"row": "convolution", "side": side} for side in SIDES]
     if torch.cuda.is_available():
         return found + [trained(task, trials, device="cuda") for task in ("mlp", "cnn") for trials in (8, 32, 128)]
@@ -179,6 +180,8 @@ def optimizer_of(name: str, model: nn.Module, trial: BatchedTrial) -> torch.opti
 def net(task: str) -> nn.Module:
     if task == "mlp":
         return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    if task == "own":
+        return Own(net("mlp"))
     if task == "wide":
         return nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
     if task == "residual":
@@ -187,6 +190,17 @@ def net(task: str) -> nn.Module:
     first = (nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
     second = (nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
     return nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(16 * side * side, 10))
+
+
+class Own(nn.Module):
+    """A net of somebody's own."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
 
 
 def residual() -> nn.Module:

@@ -3,6 +3,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from tests.training.batched.alone import distance, trained_alone
@@ -22,14 +24,14 @@ def net() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 8), *between, nn.Linear(8, 3)).double()
 
 
-def group_of(trials=TRIALS, make=net, **settings) -> Group:
+def group_of(trials=TRIALS, make=net, **changes) -> Group:
     given = {
         "loss": "cross_entropy",
         "batch_size": 10,
         "epochs": 6,
         "optimizer": "sgd",
         "val": (X_VAL, Y_VAL),
-    } | settings
+    } | changes
     return train_batched(make, trials, X, y, **given)
 
 
@@ -135,6 +137,17 @@ def test_a_trial_that_leaves_changes_no_bit_of_the_others(optimizer):
     assert fewer.ids == ("t0", "t2")
     assert_same(weights(fewer), {one: whole.unstack(one) for one in ("t0", "t2")})
     assert found[-1] == tuple(one for one in expected[-1] if one.trial in ("t0", "t2"))
+
+
+@given(st.permutations(range(5)))
+@settings(max_examples=5, deadline=None)
+def test_the_order_of_the_trials_is_nothing_to_them(order):
+    straight, mixed = group_of(epochs=2), group_of([TRIALS[k] for k in order], epochs=2)
+
+    list(straight)
+    list(mixed)
+
+    assert_same(weights(mixed), weights(straight))
 
 
 @pytest.mark.parametrize("left", [1, 3, 5, 7])

@@ -215,7 +215,19 @@ def hooked() -> nn.Module:
     return layer
 
 
+class Idle(nn.Module):
+    """Has a layer that it does not use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.idle = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.used(x)
+
+
 REFUSED = {
+    "weights not used": (Idle, r"layer 1 \(Idle\).*idle.weight takes no part"),
     "random numbers": (Noisy, r"layer 1 \(Noisy\)"),
     "a branch": (Branching, r"layer 1 \(Branching\)"),
     "dropout inside": (lambda: Wrapped(nn.Dropout(0.1)), r"layer 1.inner \(Dropout\)"),

@@ -63,13 +63,13 @@ def test_the_verdict_asks_for_more_than_noise():
 def test_the_clock_is_that_of_the_process_where_one_thread_works(monkeypatch):
     cpu = torch.device("cpu")
     threads = iter((1, 2))
+    monkeypatch.setattr(time, "get_clock_info", lambda name: types.SimpleNamespace(resolution=1e-9))
     monkeypatch.setattr(torch, "get_num_threads", lambda: next(threads))
 
     assert timing.clock_of(cpu) is time.process_time
     assert timing.clock_of(cpu) is time.perf_counter
 
-    coarse = types.SimpleNamespace(resolution=0.0156)
-    monkeypatch.setattr(time, "get_clock_info", lambda name: coarse)
+    monkeypatch.setattr(time, "get_clock_info", lambda name: types.SimpleNamespace(resolution=0.0156))
     assert timing.clock_of(cpu) is time.perf_counter
 
 

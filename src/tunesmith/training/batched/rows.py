@@ -19,7 +19,7 @@ class Rows:
         self.values = values
         self.shapes = dict(shapes)
         self.places = {name: place for place, name in enumerate(self.shapes)}
-        self.parts: list[Tensor | None] = [None] * len(self.shapes)
+        self.parts = [torch.empty(0)] * len(self.shapes)
         ends = [0]
         for shape in self.shapes.values():
             ends.append(ends[-1] + prod(shape))
@@ -49,19 +49,16 @@ class Rows:
         self.parts[self.places[name]] = gradient.reshape(len(self.values), -1)
 
     def gathered(self) -> Tensor:
-        """All gradients that were handed in, as one tensor like `values`; it is written over by the next call."""
+        """The gradients of all names, as one tensor like `values`; it is written over by the next call."""
         if self.gradient.shape != self.values.shape:
             self.gradient = torch.empty_like(self.values)
-        for name, place in self.places.items():
-            if self.parts[place] is None:  # a layer without rows in this batch
-                self.put(name, torch.zeros_like(self[name]))
-        torch.cat(self.parts, 1, out=self.gradient)  # type: ignore[arg-type]  # none is None any more
+        torch.cat(self.parts, 1, out=self.gradient)
         return self.gradient
 
     def keep(self, kept: Sequence[int]) -> None:
         """Leaves these rows alone, in this order; views taken before belong to the old ones."""
         self.values = self.values[list(kept)]
-        self.parts = [None] * len(self.shapes)
+        self.parts = [torch.empty(0)] * len(self.shapes)
 
     def mask(self, names: Sequence[str]) -> Tensor:
         """1 for the entries of `names`, else 0. Shape: (1, entries)."""

@@ -15,7 +15,7 @@ class Mapped(Layer):
     """y = f(x; weights) for each trial. Shape: (K, N, …) -> what the layer makes of it, (K, N, …).
 
     Settings of the layer other than its weights are those of the first trial. Raises `ModelError`, naming the layer, where
-    it draws random numbers, changes buffers, or does what vmap has no rule for.
+    it draws random numbers, changes buffers, has weights that it does not use, or does what vmap has no rule for.
     """
 
     def __init__(self, layers: Sequence[nn.Module], place: str, stack: Stack) -> None:
@@ -80,8 +80,9 @@ class Mapped(Layer):
             return dy
         found = torch.autograd.grad(self.y, inputs, dy, allow_unused=True)
         for own, gradient in zip(names, found, strict=False):
-            if gradient is not None:
-                self.put(own, gradient)
+            if gradient is None:  # torch's optimizers would pass over it, those of a stack would let it decay
+                raise refuse(self.layer, self.place, f"its {own} takes no part in what it gives")
+            self.put(own, gradient)
         if not wanted:
             return dy
         return torch.zeros_like(self.x) if found[-1] is None else found[-1]
