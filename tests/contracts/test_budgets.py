@@ -103,7 +103,7 @@ def test_failed_stopped_and_cut_off_trials_hold_nothing_up(name, workers):
     run(search, 100, workers=workers, fails=0.06, stops=0.04, cuts=0.1)
 
     assert math.isfinite(search.trials.value(search.best.id))
-    assert any(trial.state == "done" for trial in search.trials)
+    assert max(len(trial.records) for trial in search.trials) >= 8
 
 
 @pytest.mark.parametrize("name", OWN)
