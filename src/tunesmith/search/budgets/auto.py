@@ -78,6 +78,7 @@ class _Auto:
         self.rungs = rungs(self.end) if self.on["promotion"] else [self.end]
         self.expert, self.sure = self._expert()
         self.known: list[Floats] = []  # units of each trial
+        self.met: set[bytes] = set()
         self.trust = 1.0
 
     def _expert(self) -> tuple[Floats | None, Floats]:
@@ -88,8 +89,10 @@ class _Auto:
         return self.encoding.units(prior.config), np.array(sure)
 
     def __call__(self, trials: History, rng: np.random.Generator) -> Proposal:
-        for trial in trials[len(self.known) :]:
-            self.known.append(self.encoding.units(trial.change))
+        if len(self.known) < len(trials):
+            fresh = [self.encoding.units(trial.change) for trial in trials[len(self.known) :]]
+            self.known += fresh
+            self.met.update(_keys(np.array(fresh)))
         begun = len(trials)
         if begun == 0 and self.expert is not None:
             return self._new(trials, self.expert, "what the expert said")
@@ -138,11 +141,11 @@ class _Auto:
 
     def _untried(self, rows: Floats) -> Floats:
         """Those of the rows that no trial has, each once."""
-        met = {_key(row) for row in self.known}
+        seen: set[bytes] = set()
         kept = []
-        for place, row in enumerate(rows):
-            if (name := _key(row)) not in met:
-                met.add(name)
+        for place, name in enumerate(_keys(rows)):
+            if name not in self.met and name not in seen:
+                seen.add(name)
                 kept.append(place)
         return rows[kept]
 
@@ -308,5 +311,6 @@ def _first(trials: History, id: int, units: int) -> float | None:
     return float(best_so_far(scores[:units])[-1])
 
 
-def _key(units: Floats) -> bytes:
-    return np.round(np.nan_to_num(units, nan=-1.0), 9).tobytes()
+def _keys(rows: Floats) -> list[bytes]:
+    """Of each row of units a name that equal configurations share."""
+    return [row.tobytes() for row in np.round(np.where(np.isnan(rows), -1.0, rows), 9)]
