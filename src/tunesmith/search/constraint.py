@@ -5,8 +5,10 @@ force leaves the constraint open: it is met.
 """
 
 import ast
+import keyword
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -99,13 +101,19 @@ def constraint_of(given: Any, names: Iterable[str]) -> Constraint:
 
 
 def _plain_name(name: str) -> str:
-    return name.replace(".", "__dot__").replace("-", "__dash__")
+    """A name that Python can read: what is no letter, digit or underscore by its number.
+
+    >>> _plain_name("optim.lr")
+    'optim__2e__lr'
+    """
+    spelt = re.sub(r"\W", lambda found: f"__{ord(found.group()):x}__", name)
+    return spelt if spelt.isidentifier() and not keyword.iskeyword(spelt) else f"name__{spelt}"
 
 
 def _dotless(text: str, names: list[str]) -> str:
     """Names of recipe fields hold dots, which Python would read as attributes."""
     for name in sorted(names, key=len, reverse=True):
-        if not name.isidentifier():
+        if _plain_name(name) != name:
             text = text.replace(name, _plain_name(name))
     return text
 

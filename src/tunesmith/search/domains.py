@@ -7,8 +7,8 @@ between the ends (of their logarithms where `log`), whole numbers by the middle 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class Domain(ABC):
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Plain data that `domain_of` takes back."""
+
+    def under(self, when: Condition | None) -> Self:
+        """The same values under another condition."""
+        return replace(self, when=when)  # type: ignore[type-var]  # every domain is a dataclass
 
     def sample(self, rng: np.random.Generator) -> Any:
         """A value drawn evenly."""
