@@ -106,12 +106,12 @@ class Space(Mapping[str, Domain]):
         active = self.active(config)
         return (
             set(active) == set(config)
-            and set(active) == set(self.namesin_force(config))
+            and set(active) == set(self.names_in_force(config))
             and all(self[name].holds(value) for name, value in config.items())
             and self.allows(config)
         )
 
-    def namesin_force(self, config: Mapping[str, Any]) -> list[str]:
+    def names_in_force(self, config: Mapping[str, Any]) -> list[str]:
         """The names a configuration with these values must have."""
         names: list[str] = []
         for name, domain in self.items():
@@ -125,7 +125,7 @@ class Space(Mapping[str, Domain]):
         if unknown:
             raise DataError(f"no parameter called {unknown[0]!r} in the space{did_you_mean(str(unknown[0]), self)}")
         active = self.active(config)
-        for name in self.namesin_force(active):
+        for name in self.names_in_force(active):
             if name not in active:
                 raise DataError(f"the configuration has no {name!r}; expected a value of {self[name]}")
             if not self[name].holds(active[name]):
