@@ -277,6 +277,14 @@ def test_nets_that_differ_are_refused():
         group(vectors(), vectors().float())
 
 
+def test_nets_of_several_types_are_refused():
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 8).double(), nn.Linear(8, 3))
+
+    with pytest.raises(ModelError, match=r"float32 and torch.float64"):
+        train_batched(net, TRIALS, numbers(6), labels(), loss="cross_entropy", batch_size=8, epochs=1)
+
+
 def test_shared_weights_are_refused():
     def net() -> nn.Module:
         layer = nn.Linear(6, 6)

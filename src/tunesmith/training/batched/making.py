@@ -105,7 +105,12 @@ def made(
 
 
 def check_single(net: nn.Module) -> None:
-    """Raises `ModelError` where one parameter or buffer has two names: a stack would train them apart."""
+    """Raises `ModelError` where one parameter or buffer has two names, or they are of several types: a stack has rows of one."""
+    kinds = {str(value.dtype) for value in (trainable(net) | constants(net)).values()}
+    if len(kinds) > 1:
+        raise ModelError(
+            f"the net holds {' and '.join(sorted(kinds))}; a group takes nets of one type, call .float() or .double() on it"
+        )
     names: dict[int, str] = {}
     for name, value in (*net.named_parameters(remove_duplicate=False), *net.named_buffers(remove_duplicate=False)):
         if id(value) in names:
