@@ -5,7 +5,9 @@
 'auto'
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
         revise,
     )
     from tunesmith.runs import Run
+    from tunesmith.search import Choice, Exhausted, Int, Ordinal, Proposal, Real, Space
+    from tunesmith.search.ask import Search
     from tunesmith.search.search_cv import SearchCV
+    from tunesmith.search.study import Study
+    from tunesmith.search.subjects import Command
     from tunesmith.verbs.audit import audit
     from tunesmith.verbs.decompose import error_parts, learning_curve
     from tunesmith.verbs.diagnose import diagnose
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.repair import repair
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
+    from tunesmith.verbs.search import search
     from tunesmith.verbs.watch import watch
 
 _PLACES = {
@@ -68,7 +75,11 @@ _PLACES = {
     ),
     **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
     **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
+    **dict.fromkeys(("Choice", "Exhausted", "Int", "Ordinal", "Proposal", "Real", "Space"), "tunesmith.search"),
+    "Command": "tunesmith.search.subjects",
     "Run": "tunesmith.runs",
+    "Search": "tunesmith.search.ask",
+    "Study": "tunesmith.search.study",
     "SearchCV": "tunesmith.search.search_cv",
     "Watch": "tunesmith.integrations.watch",
     "audit": "tunesmith.verbs.audit",
@@ -91,17 +102,27 @@ _PLACES = {
 }
 
 __all__ = [
+    "Choice",
+    "Command",
     "Evidence",
+    "Exhausted",
     "Finding",
     "Findings",
+    "Int",
+    "Ordinal",
     "Program",
+    "Proposal",
+    "Real",
     "Recipe",
     "Remedy",
     "Run",
     "Safety",
+    "Search",
     "SearchCV",
     "Signal",
     "Source",
+    "Space",
+    "Study",
     "Task",
     "Trial",
     "TunesmithError",
@@ -128,6 +149,7 @@ __all__ = [
     "revise",
     "same_function",
     "schedule",
+    "search",
     "swap_norm",
     "to_torch",
     "watch",
@@ -140,6 +162,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("tunesmith")
+    if name == "search":
+        return import_module("tunesmith.search")
     if name not in _PLACES:
         raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
     found = getattr(import_module(_PLACES[name]), name)
@@ -148,4 +172,23 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return sorted([*globals(), *_PLACES, "search"])
+
+
+class _Room(ModuleType):
+    """The room `search`, which is also the verb: `tunesmith.search(f, space)`."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return import_module("tunesmith.verbs.search").search(*given, **named)
+
+
+class _Face(ModuleType):
+    """This package. A room that is imported becomes an attribute of it, and `search` is the name of a verb as well."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "search" and type(value) is ModuleType:
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

@@ -18,6 +18,7 @@ from tunesmith.cli.rate import rate
 from tunesmith.cli.repair import repair
 from tunesmith.cli.report import report
 from tunesmith.cli.schedule import schedule
+from tunesmith.cli.search import search
 
 app = typer.Typer(
     help="Looks at data and program, trains exactly and resumably, judges on rows not seen.",
@@ -30,6 +31,7 @@ for command in (
     check,
     diagnose,
     repair,
+    search,
     rate,
     batch,
     predict,
