@@ -73,6 +73,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "percentile in half precision": {"optim.clip_percentile": 80.0, "optim.clip_window": 3, "train.precision": "fp16"},
     "adaptive": {"optim.clip_adaptive": 0.01},
     "adaptive in half precision": {"optim.clip_adaptive": 0.01, "train.precision": "fp16"},
+    "update": {"optim.clip_update": 0.5},
+    "update in half precision": {"optim.clip_update": 0.5, "train.precision": "fp16"},
     "schedule-free in half precision": {"optim.name": "schedulefree_adamw", "train.precision": "fp16"},
     "sgdw in half precision": {
         "optim.name": "sgd",

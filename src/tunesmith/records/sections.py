@@ -212,6 +212,10 @@ class OptimSection(Section):
         None,
         description="largest gradient norm of a unit as a share of its weight norm, usually 0.01; not of the last layer",
     )
+    clip_update: Positive | None = Field(
+        None,
+        description="largest root mean square of what a step changes in a tensor, over the rate; 1 in Adafactor, of Adam kinds",
+    )
     implementation: Literal["auto", "fused", "foreach", "forloop", "measure"] = Field(
         "auto", description="which of torch's kernels steps the optimizer; measure times them at the start"
     )

@@ -11,6 +11,7 @@ from tunesmith.blocks.optim.averaging import Average, EqualAverage, OwnAverage, 
 from tunesmith.blocks.optim.proximal import L1
 from tunesmith.records import ModelError, Recipe, RecipeError, Source, Task, revise
 from tunesmith.training.feeds import Feed
+from tunesmith.training.update_clipping import UpdateClipping
 
 GROUPS = (
     "layer_decay",
@@ -129,6 +130,18 @@ def chosen_average(recipe: Recipe, model: nn.Module, optimizer: Any, steps: int,
             f"of {every}; lower it, or set train.swa_every"
         )
     return EqualAverage(model, start, every)
+
+
+def chosen_limit(recipe: Recipe, optimizer: torch.optim.Optimizer) -> UpdateClipping | None:
+    """The limit on what a step changes; none where the recipe sets none. Raises `RecipeError` for optimizers it does not fit."""
+    if recipe.optim.clip_update is None:
+        return None
+    if optim.needs_closure(optimizer) or optim.switches(optimizer):
+        raise RecipeError(
+            f"optim.clip_update cuts the one change of a step, but {type(optimizer).__name__} keeps other weights beside those or "
+            "takes several steps at once; use another optimizer, or optim.clip_norm"
+        )
+    return UpdateClipping(optimizer, recipe.optim.clip_update)
 
 
 def chosen_shrinkage(recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimizer) -> L1 | None:

@@ -28,7 +28,7 @@ from tunesmith.training.learnt_loss import extra_of, joined, own_loss, parts_pro
 from tunesmith.training.loaders import loader_for, pins, resume_promise
 from tunesmith.training.loop import Plan
 from tunesmith.training.norms import chosen_norms
-from tunesmith.training.optimizing import chosen_average, chosen_shrinkage, made_optimizer
+from tunesmith.training.optimizing import chosen_average, chosen_limit, chosen_shrinkage, made_optimizer
 from tunesmith.training.precision import Precision
 from tunesmith.training.recovery.chosen import chosen_recovery
 from tunesmith.training.resolve import horizon, resolve
@@ -105,6 +105,7 @@ def make(
     update = Update(model, optimizer, loss, precision)
     update.clipping = Clipping.of(recipe, model)
     update.shrink = chosen_shrinkage(recipe, model, optimizer)
+    update.limit = chosen_limit(recipe, optimizer)
     state = State(
         model=model, optimizer=optimizer, average=average, scaler=precision.scaler, loss=stateful(task.loss, loss)
     )

@@ -5,8 +5,8 @@ sums add up, and the whole is divided by the weight of the window, whatever the 
 """
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from tunesmith.training.batch import Batch, Window, seen_by
 from tunesmith.training.clipping import Clipping, global_norm, gradients
 from tunesmith.training.precision import Precision
 from tunesmith.training.recovery.cutting import Cutting
+from tunesmith.training.update_clipping import UpdateClipping
 
 Permit = Callable[[State, "Gradient"], bool]
 
@@ -41,6 +42,7 @@ class Update:
         self.loss = loss
         self.precision = precision
         self.clipping = Clipping()
+        self.limit: UpdateClipping | None = None  # of what a step changes
         self.shrink: Callable[[], None] | None = None  # after each step: the proximal step of an L1 penalty
         self.cutting: Cutting | None = None  # where memory runs out: micro-batches in smaller parts
         self.stepping = False  # inside the optimizer's step: an error may leave it half made
@@ -97,7 +99,8 @@ class Update:
         made = permit(state, gradient)
         if made:
             self.stepping = True
-            self._step()
+            with self._limited():
+                self._step()
             self.stepping = False
         return gradient, made
 
@@ -118,10 +121,21 @@ class Update:
         if (
             made
         ):  # never called to skip: torch's fused SGD then leaves a momentum of whatever lay in memory (docs/log.md)
-            scaler.step(self.optimizer)
+            with self._limited():
+                scaler.step(self.optimizer)
         scaler.update()
         self.stepping = False
         return made
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """What the step inside changes is cut where it is to be."""
+        if self.limit is None:
+            yield
+            return
+        self.limit.before()
+        yield
+        self.limit.after()
 
     def _step_with_closure(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]:
         """LBFGS, SAM: every evaluation sees the same window and the same random numbers; the first is the one reported."""

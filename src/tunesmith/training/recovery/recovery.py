@@ -103,6 +103,7 @@ class Recovery:
             evidence=(Evidence(name="loss", value=peak, threshold=self.spikes.bar, source="PaLM 5.1", step=onset),),
             remedies=(
                 Remedy(title="recovery.do_clip", safety=Safety.RISKY, change={"optim.clip_percentile": 90.0}),
+                Remedy(title="recovery.do_clip_update", safety=Safety.RISKY, change={"optim.clip_update": 1.0}),
                 Remedy(title="recovery.do_epsilon", safety=Safety.RISKY, change={"optim.eps": 1e-10}),
                 Remedy(title="recovery.do_beta2", safety=Safety.RISKY, change={"optim.beta2": 0.95}),
             ),

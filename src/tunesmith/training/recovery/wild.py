@@ -168,6 +168,7 @@ class SkipWild(Guard):
             evidence=tuple(evidence),
             remedies=(
                 Remedy(title="recovery.do_clip", safety=Safety.RISKY, change={"optim.clip_percentile": 90.0}),
+                Remedy(title="recovery.do_clip_update", safety=Safety.RISKY, change={"optim.clip_update": 1.0}),
                 Remedy(title="remedy.clip_norm", safety=Safety.RISKY, change={"optim.clip_norm": 1.0}, values={"norm": 1.0}),
             ),
             status="confirmed",
