@@ -135,5 +135,6 @@ def _lowest(whole: int) -> int:
 
 
 def _length(X: Any) -> int:
-    rows = X.shape[0] if hasattr(X, "shape") else len(X)
-    return int(rows)
+    if hasattr(X, "shape"):
+        return int(X.shape[0])
+    return len(X)

@@ -62,6 +62,8 @@ def importance(
         raise DataError(
             f"{len(seen)} trials can be compared; expected {2 * LEAST_BEST} or more to tell which parameters matter"
         )
+    if not np.isfinite(seen.values).any():
+        return dict.fromkeys(seen.names, 0.0)
     found = _ped_anova(whole, seen, best_share) if method == "ped_anova" else _fanova(whole, seen, seed)
     total = sum(found.values())
     shares = {name: value / total if total > 0 else 0.0 for name, value in found.items()}

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from tunesmith.records import DataError, Trial, UnknownName, did_you_mean
 from tunesmith.search.domains import Choice, Domain, Ordinal
+from tunesmith.search.history import as_history
 from tunesmith.search.space import Space, as_space
-from tunesmith.search.understanding.seen import compared
 
 Floats = npt.NDArray[np.float64]
 BUCKETS = 8  # of a range; assumption: as many as 50 trials can fill
@@ -60,8 +60,12 @@ def isolation(
     if buckets < 2:
         raise DataError(f"buckets is {buckets}; expected 2 or more")
     domain = whole[name]
-    history, _ = compared(whole, trials)
-    kept = [trial for trial in history if name in trial.change and math.isfinite(history.value(trial.id))]
+    history = as_history(trials)
+    kept = [
+        trial
+        for trial in history
+        if name in trial.change and trial.state != "failed" and math.isfinite(history.value(trial.id))
+    ]
     if not kept:
         return []
     values = np.array([history.value(trial.id) for trial in kept])
