@@ -66,9 +66,9 @@ def carried_out(search, most=None):
     return proposals
 
 
-def undisturbed(workers):
+def undisturbed(workers, **changed):
     """The search in virtual time, written down a second time: a list of who is done when, and nothing else."""
-    search = opened(workers=workers)
+    search = opened(workers=workers, **changed)
     busy, now, free = [], 0.0, workers
     while True:
         try:
