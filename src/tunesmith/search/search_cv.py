@@ -303,14 +303,14 @@ class _Walk:
         """Until the work is done, then the finalists on the whole."""
         jobs = _jobs(self.owner.n_jobs)
         batch = max(1, math.ceil(jobs / self.owner.n_splits_)) if jobs > 1 else 1
-        reserve = 0.0 if self.resource is None else float(min(FINALISTS, math.ceil(self.work / 4)))
+        reserve = 0 if self.resource is None else min(FINALISTS, math.ceil(self.work / 4))
         while self.spent < self.work - reserve:
             proposals = _asked_of(self.search, batch)
             if not proposals:
                 break
             self._carry_out(proposals)
         if self.resource is not None:
-            self._finalists()
+            self._finalists(reserve)
         return list(self.search.trials)
 
     def _size(self, upto: int) -> int:
@@ -346,11 +346,11 @@ class _Walk:
             return self.rows.evaluate(params, part if size < self.owner._rows_given else self.constant, more)
         return self.rows.evaluate([one | {self.resource.name: size} for one in params], self.constant, more)
 
-    def _finalists(self) -> None:
+    def _finalists(self, most: int) -> None:
         """The best of those that never had the whole, beside those that had: what counts in the end is measured on everything."""
         trials = self.search.trials
         order = sorted((trial.id for trial in trials if trial.state in ("paused", "done")), key=trials.value)
-        waiting = [id for id in order[:FINALISTS] if trials[id].state == "paused"]
+        waiting = [id for id in order[:most] if trials[id].state == "paused"]
         if not order:
             return
         if not waiting and not any(trials[id].state == "done" for id in order):
