@@ -44,7 +44,7 @@ class Names(Axis):
 def against(domain: Domain, name: str, places: Array, scores: Array, buckets: Sequence[Bucket], best: float) -> Html:
     """Each trial a dot, the best of each bucket a step, the fair best (of equally many trials) dashed. `places`: (N,) in [0, 1]."""
     low, high = seen_range(scores)
-    y = Axis(low, high, HEIGHT - BOTTOM, TOP)
+    y = Axis(low, high + 0.1 * (high - low), HEIGHT - BOTTOM, TOP)  # room for the counts
     numbers = isinstance(domain, Real | Int)
     x = _axis(domain) if numbers else Names(0.0, 1.0, LEFT, WIDTH - RIGHT)
     frame = Frame(x, y, WIDTH, HEIGHT, (name, "score"))
@@ -149,15 +149,9 @@ def _score_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def _polyline(across: Array, down: Array, class_: str) -> Html:
-    """Broken where a parameter is not in force."""
-    pieces, pen = [], "M"
-    for x, y in zip(across, down, strict=True):
-        if not np.isfinite(y):
-            pen = "M"
-            continue
-        pieces.append(f"{pen}{x:.0f} {y:.0f}")
-        pen = "L"
-    return Html(f'<path class="{class_}" d="{"".join(pieces)}"/>')
+    """Straight past the axis of a parameter that is not in force."""
+    corners = [f"{x:.0f} {y:.0f}" for x, y in zip(across, down, strict=True) if np.isfinite(y)]
+    return Html(f'<path class="{class_}" d="M{"L".join(corners)}"/>')
 
 
 def cloud(x: Array, y: Array, chosen: Array, labels: tuple[str, str]) -> Html:

@@ -66,7 +66,8 @@ def _ticks(domain: Domain) -> tuple[tuple[float, str], ...]:
         shown = domain.choices[:: max(1, math.ceil(len(domain.choices) / 12))]
         return tuple((domain.to_unit(choice), _short(choice)) for choice in shown)
     places = np.linspace(0, 1, int(min(TICKS, domain.size)) if math.isfinite(domain.size) else TICKS)
-    return tuple((float(place), _short(domain.from_unit(float(place)))) for place in places)
+    values = dict.fromkeys(domain.from_unit(float(place)) for place in places)
+    return tuple((float(domain.to_unit(value)), _short(value)) for value in values)
 
 
 def _short(value: Any) -> str:
