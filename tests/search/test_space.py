@@ -41,7 +41,7 @@ def test_parents_come_before_their_children_and_conditions_chain():
     order = list(SPACE)
 
     assert order.index("name") < order.index("momentum_on") < order.index("nesterov")
-    assert SPACE.names_in_force({"name": "lion"}) == ["name", "beta", "depth", "width", "task"]
+    assert SPACE.names_in_force({"name": "lion"}) == ["name", "depth", "width", "task", "beta"]
     assert SPACE.active({"name": "adam", "momentum": 0.5, "beta": 0.95}) == {
         "name": "adam",
         "beta": 0.95,

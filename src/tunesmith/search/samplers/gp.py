@@ -26,8 +26,8 @@ from tunesmith.search.space import Config, Space, as_space
 
 STARTUP = 6  # assumption: trials before there is a model; Optuna's ten cost a good prior its lead
 MOST = 200  # assumption: trials the process is fitted to; its cost grows with the cube
-SPREAD_OUT, NEAR, ROUNDS = 512, 64, 5  # assumption: places drawn evenly, then around the best ones, and how often
-REACHES = (0.2, 0.1, 0.05, 0.02, 0.01)  # assumption: how far from the best ones, round by round
+SPREAD_OUT, NEAR = 256, 12  # assumption: places drawn evenly, and around each of the best ones
+REACHES = (0.2, 0.1, 0.05, 0.02)  # assumption: how far from the best ones, round by round
 CLIP = 3.0  # assumption: values worse than the median by more than this times (median - best) say only "bad"
 FADE = 10.0  # πBO's β: the prior's weight is β / n
 
@@ -107,11 +107,11 @@ def _improved(
     pool = _unlike([space.sample(rng) for _ in range(SPREAD_OUT)], tried)
     for row in seen.order[:5]:
         parent = decode(space, seen.names, seen.units[row])
-        pool += _around(space, parent, rng, NEAR // 4, REACHES[0], tried)
+        pool += _around(space, parent, rng, NEAR, REACHES[0], tried)
     value = worth(pool) if pool else np.empty(0)
-    for reach in REACHES[:ROUNDS] if pool else ():
+    for reach in REACHES if pool else ():
         leading = [pool[place] for place in np.argsort(-value, kind="stable")[:4]]
-        more = [one for parent in leading for one in _around(space, parent, rng, NEAR // 4, reach, tried)]
+        more = [one for parent in leading for one in _around(space, parent, rng, NEAR, reach, tried)]
         if more:
             pool, value = [*leading, *more], worth([*leading, *more])
     return pool[int(np.argmax(value))] if pool else None
