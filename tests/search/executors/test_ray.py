@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,20 +13,18 @@ from tunesmith.search.subjects import subject_of
 
 pytest.importorskip("ray")
 
-PORT = 26379  # not Ray's own, so that a cluster that is there is left alone
-
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes with one worker's room each."""
-    ray = [str(Path(sys.executable).parent / "ray")]
-    head = [*ray, "start", "--head", f"--port={PORT}", "--num-cpus=1", "--include-dashboard=false"]
-    subprocess.run(head, check=True, capture_output=True)
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
-        subprocess.run([*ray, "start", f"--address=127.0.0.1:{PORT}", "--num-cpus=1"], check=True, capture_output=True)
-        yield f"127.0.0.1:{PORT}"
+        made.add_node(num_cpus=1)
+        yield made.address
     finally:
-        subprocess.run([*ray, "stop", "--force"], check=False, capture_output=True)
+        made.shutdown()
 
 
 def curve(config):
