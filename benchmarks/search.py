@@ -19,6 +19,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -30,7 +31,9 @@ BLOCKS = 2
 BUDGET = 20
 SUR = ("sur:diamonds300_mlp", "sur:digits300_mlp", "sur:digits_gru")
 LIVE = ("live:diamonds300_mlp", "live:digits300_mlp", "live:digits_gru")
-PEERS = {  # by environment; those of the head first
+OURS = "search-own"
+FIRST = ("random", "prior_local", "optuna_tpe_prior", "optuna_tpe_hb_prior", "optuna_gp_prior_s4", "neps_priorband")
+PEERS = {  # by environment
     "search-a": (
         "optuna_gp_prior_s4", "optuna_tpe_prior", "optuna_tpe_hb_prior", "optuna_tpe_hb", "optuna_gp", "optuna_gp_prior",
         "prior_local", "random", "corners", "optuna_tpe", "optuna_tpe_sha_prior", "optuna_tpe_sha", "optuna_tpe_median",
@@ -48,15 +51,16 @@ def uses_prior(name: str) -> bool:
 
 
 def cases() -> list[dict[str, Any]]:
-    """The peers that matter most first, block after block of seeds."""
+    """Ours, then the peers that matter most, block after block of seeds."""
     found = []
     for block in range(BLOCKS):
         seeds = [block * BLOCK, (block + 1) * BLOCK]
-        for environment, names in PEERS.items():
-            for name in names:
-                for bench in SUR:
-                    priors = ("good", "bad") if uses_prior(name) else ("none",)
-                    found += [case(bench, name, prior, seeds, environment) for prior in priors]
+        found += [case(bench, "ours", prior, seeds, OURS) for prior in ("good", "none", "bad") for bench in SUR]
+        named = [(name, environment) for environment, names in PEERS.items() for name in names]
+        named.sort(key=lambda one: FIRST.index(one[0]) if one[0] in FIRST else len(FIRST))
+        for name, environment in named:
+            priors = ("good", "bad") if uses_prior(name) else ("none",)
+            found += [case(bench, name, prior, seeds, environment) for prior in priors for bench in SUR]
     return found
 
 
@@ -78,10 +82,8 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     for seed in range(*case["seeds"]):
         session = library.Session(bench, BUDGET, seed, prior)
         began = time.process_time()
-        try:
+        with suppress(library.BudgetExhausted):
             searcher(case["search"])(session, seed)
-        except library.BudgetExhausted:
-            pass
         own = time.process_time() - began - session.objective_s
         trace = [[spent, round(score, 6)] for spent, score in session.trace]
         found.append({"seed": seed, "trace": trace, "trials": session.n_configs, "seconds": round(own, 3)})

@@ -51,7 +51,6 @@ class Manner:
     margins: tuple[float, float] = (-2.5, -0.7)  # powers of ten, of the distance from best to median
     tries: int = 60  # of fitting the model, each time the points have grown
     growth: float = 1.15
-    thrift: float = 0.0  # power of what the next units cost that a chance is divided by, in units; 1 in seconds
     bump: float = 0.5  # width of the expert's bump in sides of the unit cube
 
 
@@ -169,7 +168,7 @@ class _Auto:
         spent = np.array([len(trials.scores(id)) for id in seen])[resting]
         going_on = self._chance(model, old, spent + horizon, margin) if resting.any() else np.zeros(0)
         beginning = self._chance(model, self._points(fresh), np.full(len(fresh), horizon), margin)
-        if self.on["cost"] or self.manner.thrift:
+        if self.on["cost"]:
             price = self._price(trials, seen, units)
             ahead = np.array([next(rung for rung in self.rungs if rung > units_) - units_ for units_ in spent.tolist()])
             going_on = log_ndtr(going_on) - price(units[resting], ahead) if resting.any() else going_on
@@ -252,12 +251,10 @@ class _Auto:
         model.condition(points.with_(due), np.concatenate([values, expected]))
 
     def _price(self, trials: History, seen: list[int], units: Floats) -> Callable[[Floats, Whole], Floats]:
-        """Of rows and the units they are to be trained, the logarithm of the cost, to the power of thrift.
+        """Of rows and the units they are to be trained, the logarithm of the seconds that takes.
 
-        Seconds a unit are a ridge regression of their logarithm on the features, where the records tell them.
+        Seconds a unit are a ridge regression of their logarithm on the features, where the records tell them; equal where fewer than two do.
         """
-        if not self.on["cost"]:
-            return lambda rows, ahead: self.manner.thrift * np.log(ahead)
         told = [[float(one["seconds"]) for one in trials[id].records if one.get("seconds")] for id in seen]
         timed = np.array([bool(one) for one in told])
         if timed.sum() < 2:
