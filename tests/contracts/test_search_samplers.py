@@ -80,7 +80,7 @@ def test_a_plain_tuple_of_trials_is_as_good_as_a_history(name):
 @pytest.mark.parametrize("prior", [None, PRIOR])
 def test_a_search_of_proposals_that_are_all_valid(name, prior):
     trials = History()
-    asks = {"gp": 14, "optuna_gp": 12, "optuna_tpe": 30, "cmaes": 30}.get(name, 100)
+    asks = {"grid": 40, "gp": 14, "optuna_gp": 12, "optuna_tpe": 30, "cmaes": 30}.get(name, 100)
 
     for id in range(asks):
         config = ask(name, trials, [3, id], prior=prior)

@@ -8,6 +8,7 @@ Priors  of θ, s² and noise as in Optuna's GPSampler: -(0.1 / θ + 0.1 θ), Gam
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,13 +87,21 @@ class Process:
         root = np.sqrt(self.theta)[one.owner]
         return self.scale * _matern(_distances(one.points * root, other.points * root))[0]
 
+    @cached_property
+    def _factor(self) -> tuple[Floats, Floats]:
+        """Cholesky's factor L of the kernel with its noise, and L⁻¹ values."""
+        from scipy.linalg import solve_triangular
+
+        factor = np.linalg.cholesky(self._kernel(self.seen, self.seen) + self.noise * np.eye(len(self.values)))
+        return factor, solve_triangular(factor, self.values, lower=True)
+
     def predict(self, at: Features) -> tuple[Floats, Floats]:
         """Mean and standard deviation, (m,) each, of the value without its noise."""
         from scipy.linalg import solve_triangular
 
-        factor = np.linalg.cholesky(self._kernel(self.seen, self.seen) + self.noise * np.eye(len(self.values)))
+        factor, weighed = self._factor
         cross = solve_triangular(factor, self._kernel(self.seen, at), lower=True)
-        mean = cross.T @ solve_triangular(factor, self.values, lower=True)
+        mean = cross.T @ weighed
         variance = self.scale - (cross**2).sum(axis=0)
         return mean, np.sqrt(np.maximum(variance, 1e-12))
 
