@@ -255,3 +255,28 @@ def test_a_file_that_holds_no_space_is_said(tmp_path):
     for name, said in (("s.toml", "cannot be read"), ("s.json", "it holds a list"), ("no.toml", "No such file")):
         with pytest.raises(DataError, match=said):
             read_space(tmp_path / name)
+
+
+def test_a_search_has_a_page_an_importance_and_constraints_that_can_be_sent(tmp_path):
+    import pickle
+
+    from tunesmith.search import Real, Space
+    from tunesmith.search.ask import Search
+    from tunesmith.search.study import Study
+    from tunesmith.verbs.report import report
+
+    space = Space({"x": Real(0, 1), "y": Real(0, 1)}, constraints=["x + y <= 1.5"])
+    search = Search(space, 1, total=30, sampler="random", budget="full", folder=tmp_path / "study")
+    for _ in range(30):
+        proposal = search.ask()
+        search.tell(proposal.trial, [{"score": proposal.config["x"] ** 2}])
+    search.close()
+
+    place = report(tmp_path / "study")
+
+    assert place == tmp_path / "study" / "report.html"
+    assert "x + y" in str(pickle.loads(pickle.dumps(space)).constraints[0])
+    assert not pickle.loads(pickle.dumps(space)).allows({"x": 1.0, "y": 0.9})
+    importance = Study(tmp_path / "study").importance()
+    assert importance["x"] > importance["y"]
+    assert place.read_text().startswith("<!")

@@ -10,14 +10,17 @@ from tunesmith.cli.options import Debug, Json
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folder; several are set beside each other.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN", help="Folder of a run or a search; several runs are set beside each other."),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else report.html in the run.")
     ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write the HTML page of a run, or compare several."""
+    """Write the HTML page of a run or a search, or compare several runs."""
     from tunesmith.reports.display import relative
     from tunesmith.verbs.report import report as reported
 

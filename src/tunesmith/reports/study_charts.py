@@ -46,7 +46,7 @@ def against(domain: Domain, name: str, places: Array, scores: Array, buckets: Se
     low, high = seen_range(scores)
     y = Axis(low, high + 0.1 * (high - low), HEIGHT - BOTTOM, TOP)  # room for the counts
     numbers = isinstance(domain, Real | Int)
-    x = _axis(domain) if numbers else Names(0.0, 1.0, LEFT, WIDTH - RIGHT)
+    x = _axis(domain) if isinstance(domain, Real | Int) else Names(0.0, 1.0, LEFT, WIDTH - RIGHT)
     frame = Frame(x, y, WIDTH, HEIGHT, (name, "score"))
     kept = np.linspace(0, len(places) - 1, min(DOTS, len(places))).round().astype(int)
     scale = np.array([domain.from_unit(float(unit)) for unit in places[kept]], float) if numbers else places[kept]

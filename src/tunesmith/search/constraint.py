@@ -44,8 +44,16 @@ class Constraint:
     (True, False)
     """
 
-    def __init__(self, said: str, test: Callable[[Mapping[str, Any]], bool], is_text: bool) -> None:
-        self._said, self._test, self._is_text = said, test, is_text
+    def __init__(
+        self, said: str, test: Callable[[Mapping[str, Any]], bool], is_text: bool, names: tuple[str, ...] = ()
+    ) -> None:
+        self._said, self._test, self._is_text, self._names = said, test, is_text, names
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An expression is read again, for what it made cannot be sent to another process."""
+        if self._is_text:
+            return constraint_of, (self._said, self._names)
+        return super().__reduce__()  # type: ignore[return-value]
 
     def __call__(self, config: Mapping[str, Any]) -> bool:
         return self._test(config)
@@ -97,7 +105,7 @@ def constraint_of(given: Any, names: Iterable[str]) -> Constraint:
         except (ArithmeticError, TypeError, ValueError) as error:
             raise DataError(f"the constraint {given!r} fails on {dict(config)}: {error}") from None
 
-    return Constraint(given, test, True)
+    return Constraint(given, test, True, tuple(known))
 
 
 def _plain_name(name: str) -> str:

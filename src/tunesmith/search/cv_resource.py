@@ -131,7 +131,8 @@ def resource_of(
 
 
 def _lowest(whole: int) -> int:
-    return max(1, round(whole / FACTOR ** (LEVELS - 1)))
+    least: int = max(1, round(whole / FACTOR ** (LEVELS - 1)))
+    return least
 
 
 def _length(X: Any) -> int:

@@ -114,6 +114,12 @@ class Study:
             raise RunError(f'tunesmith.load("{run}") reads the model of the best trial')
         return self._loader(run)
 
+    def importance(self, method: str = "ped_anova") -> dict[str, float]:
+        """How much each parameter matters among the better trials, the greatest first; see `understanding.importance`."""
+        from tunesmith.search.understanding import importance
+
+        return importance(self.space, self.trials, method=method)
+
     def status(self) -> dict[str, Any]:
         """How it stands: trials by state, why they ended, budget units spent, kept of running trials, and left."""
         states = Counter(trial.state for trial in self.trials)

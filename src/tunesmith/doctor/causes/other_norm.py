@@ -38,9 +38,8 @@ def _mend(bench: Bench, twin: Twin) -> bool:
     if isinstance(twin.model, nn.modules.batchnorm._BatchNorm):
         return False
     old = [id(each) for each in twin.model.parameters()]
-    swap_norm(
-        twin.model, "layer" if _flat(twin.model) else "group", only="batch", example=bench.batch(8, "other_norm").inputs
-    )
+    example = (bench.batch(8, "other_norm").inputs,)  # one argument, were it itself a tuple
+    swap_norm(twin.model, "layer" if _flat(twin.model) else "group", only="batch", example=example)
     held = {id(each) for group in twin.optimizer.param_groups for each in group["params"]}
     now = {id(each): each for each in twin.model.parameters()}
     for group in twin.optimizer.param_groups:

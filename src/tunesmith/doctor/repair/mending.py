@@ -413,6 +413,15 @@ class Mending:
             return
         again = self._fresh(state.bench, state.trials, state.whole) if math.isnan(state.fresh) else state.fresh
         after = state.score if again is None else again
+        if not told.learns and after <= scale.chance + BEYOND * scale.error(
+            scale.chance
+        ):  # no cure, whatever it was before
+            told.notices.append(
+                f"the changed program scored {after:.3f} on a fresh seed, as a constant answer does ({scale.chance:.3f}): "
+                "what was brought is returned"
+            )
+            self._undo(first)
+            return
         if after - first.score > 2 * BEYOND * scale.error(first.score):
             return
         before = self._fresh(first.bench, first.trials, first.whole)
@@ -423,10 +432,15 @@ class Mending:
             f"on a fresh seed the mended program scored {after:.3f} and the one that was brought {before:.3f}: "
             "what was brought is returned"
         )
+        self._undo(first)
+
+    def _undo(self, first: "Scored") -> None:
+        """What was brought is returned, and what was kept of the changes counts as tried."""
+        told = self.told
         told.tried.extend(replace(each, kept=False, why="repair.undone") for each in told.changes)
         told.changes.clear()
         self.patient = first.patient
-        told.after, told.left, told.learns = told.before, told.findings, scale.learns(first.course)
+        told.after, told.left, told.learns = told.before, told.findings, first.scale.learns(first.course)
 
     def _attempt(self, state: "Scored | None", one: Tried, *, kept: bool) -> Attempt:
         change, surgery = one.change, one.planned.surgery

@@ -32,7 +32,7 @@ def packed(subject: Any) -> bytes:
 
     Raises `DataError` for one that holds what cannot be sent, such as open files.
     """
-    import cloudpickle  # type: ignore[import-untyped]
+    import cloudpickle
 
     from tunesmith.records import DataError
 

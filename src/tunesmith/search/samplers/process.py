@@ -92,8 +92,9 @@ class Process:
         """Cholesky's factor L of the kernel with its noise, and L⁻¹ values."""
         from scipy.linalg import solve_triangular
 
-        factor = np.linalg.cholesky(self._kernel(self.seen, self.seen) + self.noise * np.eye(len(self.values)))
-        return factor, solve_triangular(factor, self.values, lower=True)
+        noisy = self._kernel(self.seen, self.seen) + self.noise * np.eye(len(self.values))
+        factor = np.asarray(np.linalg.cholesky(noisy), dtype=np.float64)
+        return factor, np.asarray(solve_triangular(factor, self.values, lower=True))
 
     def predict(self, at: Features) -> tuple[Floats, Floats]:
         """Mean and standard deviation, (m,) each, of the value without its noise."""
