@@ -54,7 +54,7 @@ def work_in(trials: History, first: int, bracket: Bracket) -> tuple[int, int] | 
                 waits = waits or not reached
             elif state == "paused" and not reached:
                 return id, units
-        if waits or any(trials[id].state == "running" for id in members):
+        if waits:
             return None
         if level + 1 < len(bracket.rungs):
             members = survivors(trials, members, units, bracket.sizes[level + 1])
@@ -63,7 +63,8 @@ def work_in(trials: History, first: int, bracket: Bracket) -> tuple[int, int] | 
 
 def survivors(trials: History, members: Sequence[int], units: int, count: int) -> list[int]:
     """The best `count` of the members at `units`, in order of their numbers; of equal ones the earlier. Failed and stopped ones never."""
-    alive = [id for id in members if trials[id].state in ("paused", "done") and len(trials.scores(id)) >= units]
+    broken = ("failed", "stopped")
+    alive = [id for id in members if trials[id].state not in broken and len(trials.scores(id)) >= units]
     return sorted(sorted(alive, key=lambda id: (best_within(trials, id, units), id))[:count])
 
 

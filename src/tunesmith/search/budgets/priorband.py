@@ -27,7 +27,7 @@ from tunesmith.search.samplers.observed import Observed, Tried, drawn, observe
 from tunesmith.search.space import Config, Space
 
 RATE, REACH = 0.5, 0.25  # appendix E.2: the chance that a parameter moves, and the deviation of the move
-CENTRED = 0.75  # appendix E: the prior around the best has deviation 1/4 of the range; here by `believed.width` of 0.5, a choice 3/4
+MEDIUM = 0.5  # confidence around the best of a parameter that the expert said nothing of: NePS's medium
 TRIES = 100  # assumption: draws until one is new, before one is drawn evenly
 
 
@@ -91,7 +91,7 @@ def shares(
         return by_chance, 1 - by_chance, 0.0
     seen = observe(space, trials, max(2, round(float(eta))))
     top = seen.order[: max(1, int(len(seen) / eta))]
-    centred = Prior(dict(best.change), dict.fromkeys(best.change, CENTRED))
+    centred = Prior(dict(best.change), {name: prior.confidence.get(name, MEDIUM) for name in best.change})
     by_prior, by_best = (_likely(space, seen, top, one) for one in (prior, centred))
     share = by_prior / (by_prior + by_best)
     return by_chance, (1 - by_chance) * share, (1 - by_chance) * (1 - share)
