@@ -92,9 +92,9 @@ def _improved(
 ) -> Config | None:
     """The best place found by drawing evenly, then ever closer around the best; None where nothing new was among them."""
     process = fitted(features(space, seen.names, seen.units), targets(seen.values))
-    best = float(process.values.min())
     if len(seen.running):
         process = process.believing(features(space, seen.names, seen.running))
+    best = float(process.values.min())
     tried = Tried(space, trials)
     fade = FADE / len(seen)
 

@@ -21,7 +21,7 @@ from tunesmith.search.proposal import Exhausted
 from tunesmith.search.space import Config, Space, values_of
 
 Mask = npt.NDArray[np.bool_]
-DRAWS = 200  # assumption: draws of something new before a finite space is gone through one by one
+DRAWS = 50  # assumption: draws of something new before a finite space is gone through one by one
 LISTED = 10_000  # assumption: spaces up to this size are gone through; larger ones are never exhausted in practice
 
 
@@ -219,13 +219,16 @@ def drawn(space: Space, trials: Sequence[Trial], rng: np.random.Generator) -> Co
     if math.isinf(space.size):
         return space.sample(rng)
     tried = Tried(space, trials)
-    for _ in range(DRAWS):
-        config = space.sample(rng)
-        if config not in tried:
-            return config
     if space.size > LISTED:
-        return config
+        config = space.sample(rng)
+        return config if config not in tried else space.sample(rng)
+    for _ in range(DRAWS):
+        config = space.from_units(dict(zip(space, rng.uniform(size=len(space)).tolist(), strict=True)))
+        if space.allows(config) and config not in tried:
+            return config
     left = list(tried.untried())
+    if not left and not len(trials):
+        return space.sample(rng)  # says that no configuration meets the constraints
     if not left:
         raise gone_through(space)
     return left[int(rng.integers(len(left)))]
