@@ -253,26 +253,33 @@ def text_of(study: "Study") -> str:
     )
     lines.append(f"best: trial {study.best.id}, {value}, as the search saw it")
     lines += [f"    {name} = {value!r}" for name, value in study.best_config.items()]
-    lines += confirmed(study.confirmation)
+    higher = "metric" in record and record["value"] == -study.best_score
+    lines += confirmed(study.confirmation, record.get("metric", "score"), -1 if higher else 1)
     if "metric" in record:
         lines.append(f"next: tunesmith fit … {' '.join(f'--set {pair}' for pair in shown(study.best_config).split())}")
     return "\n".join(lines) + "\n"
 
 
-def confirmed(told: "dict[str, Any] | None") -> list[str]:
-    """What fresh trainings gave, in words."""
+def confirmed(told: "dict[str, Any] | None", measure: str = "score", sign: int = 1) -> list[str]:
+    """What fresh trainings gave, in words; `sign`: -1 where the measure is better the higher it is."""
     from tunesmith.search.study import number
 
     if not told:
         return []
-    lines = [f"trained again on {told['seeds']} fresh seeds (lower is better):"]
+    lines = [f"{measure} of trainings on {told['seeds']} fresh seeds:"]
     for row in told["trials"]:
-        lines.append(f"    trial {row['trial']}: mean {number(row['mean'])}, seen {number(row['seen'])}")
+        lines.append(
+            f"    trial {row['trial']}: {number(sign * row['mean'])} (the search saw {number(sign * row['seen'])})"
+        )
         gain = row.get("gain")
         if gain and gain["low"] is not None:
-            lines[-1] += (
-                f", better than the default by {number(gain['mean'])} [{number(gain['low'])}, {number(gain['high'])}]"
-            )
+            if gain["low"] == gain["high"] == 0:
+                lines[-1] += ", the same as the default"
+                continue
+            way = "better" if gain["mean"] >= 0 else "worse"
+            ends = sorted((abs(gain["low"]), abs(gain["high"]))) if gain["low"] * gain["high"] > 0 else None
+            told_ends = f"{number(ends[0])} to {number(ends[1])}" if ends else "not beyond the noise"
+            lines[-1] += f", {number(abs(gain['mean']))} {way} than the default ({told_ends})"
     if told["default"] is not None:
-        lines.append(f"    default: mean {number(told['default']['mean'])}")
+        lines.append(f"    default: {number(sign * told['default']['mean'])}")
     return lines

@@ -29,7 +29,8 @@ from tunesmith.search.journal_book import Book, Out, Records, event_of
 from tunesmith.search.prior import read_prior
 from tunesmith.search.proposal import Exhausted, Proposal
 from tunesmith.search.samplers import SAMPLERS
-from tunesmith.search.space import Space, as_space
+from tunesmith.search.space import Space
+from tunesmith.search.spaces import space_from
 
 
 class Search:
@@ -64,7 +65,7 @@ class Search:
         about: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        self.space = as_space(space)
+        self.space = space_from(space)
         self.max_budget = _whole("max_budget", max_budget)
         self.total = None if total is None else _whole("total", total)
         self.max_trials = None if max_trials is None else _whole("max_trials", max_trials)

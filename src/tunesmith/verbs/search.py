@@ -11,7 +11,8 @@ from tunesmith.runs.files import write_json
 from tunesmith.search.ask import Search
 from tunesmith.search.driver import KEEP, drive
 from tunesmith.search.executors import EXECUTORS, Executor
-from tunesmith.search.space import Space, as_space
+from tunesmith.search.space import Space
+from tunesmith.search.spaces import space_from
 from tunesmith.search.study import CONFIRMED, Study
 from tunesmith.search.subject import Subject
 from tunesmith.search.subjects import Command, Function, subject_of
@@ -116,7 +117,7 @@ def _made(
         raise DataError(
             f"space = {space!r}; of a function nobody knows what to search: pass space={{'x': Real(-1, 1)}}"
         )
-    return subject_of(subject), as_space(space), prior, 1 if max_budget is None else max_budget, None
+    return subject_of(subject), space_from(space), prior, 1 if max_budget is None else max_budget, None
 
 
 def _of_task(
@@ -142,7 +143,7 @@ def _of_task(
         whole, believed = auto_space(settled, context)
         prior = believed if prior is None else prior
     else:
-        whole = as_space(space)
+        whole = space_from(space)
         revise(asked, {path: domain.from_unit(0.5) for path, domain in whole.items()})  # unknown fields are told now
     made = TaskSubject(task, asked_of_search(asked, epochs))
     return made, whole, prior, epochs, made.on_fresh_seeds()
