@@ -31,7 +31,7 @@ def test_every_command_and_program_prints_what_is_shown(tmp_path: Path) -> None:
 
     printed = [run(command, tmp_path) for command, _ in entries]
 
-    assert len(entries) == 16
+    assert len(entries) == 17
     assert [one.code for one in printed] == [0] * len(entries), printed
     differing = [difference(output.rstrip("\n"), one.text) for (_, output), one in zip(entries, printed, strict=True)]
     assert "".join(differing) == ""

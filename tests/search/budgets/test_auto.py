@@ -85,8 +85,8 @@ def test_a_good_expert_is_followed_and_a_bad_one_left():
 
 
 def test_what_fails_is_avoided():
-    def failing(config, upto):
-        return [{"score": math.nan}] if config["lr"] > 1e-3 else curve(config, upto, offset=1.0)
+    def failing(config, upto):  # the best lies two decades below
+        return [{"score": math.nan}] if config["lr"] > 1e-2 else curve(config, upto, offset=2.0)
 
     search = Search(SPACE, END, total=12 * END, seed=4)
     run(search, failing)

@@ -33,6 +33,9 @@ from tunesmith.search.proposal import Exhausted, Proposal
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 SWITCHES = ("expert", "guard", "curve", "promotion", "cause", "cost")
+DARING = (
+    0.1 / 300
+)  # of a configuration that is most like one that failed: one in ten proposals has such a choice; assumption
 THETA = "auto.theta"  # names of what is noted with a proposal
 FITTED = "auto.fitted"
 
@@ -158,6 +161,7 @@ class _Auto:
         expert = self.expert if self.trust else None
         reach = replace(self.manner.reach, expert=self.trust * self.manner.reach.expert)
         fresh = self._untried(candidates(self.encoding, best, expert, reach, rng))
+        fresh = self._sound(trials, seen, model, at_end, fresh, rng)
         if not len(fresh) and not resting.any():
             fresh = self._fresh(trials, rng)[None]
         horizon = max(1, round(self.end * rng.choice(self.manner.horizons)))
@@ -249,6 +253,17 @@ class _Auto:
         due = at_end.part(running).at(self._time(np.array(upto, dtype=np.float64)))
         expected, _ = model.predict(due)
         model.condition(points.with_(due), np.concatenate([values, expected]))
+
+    def _sound(
+        self, trials: History, seen: list[int], model: Surrogate, at_end: Points, rows: Floats, rng: np.random.Generator
+    ) -> Floats:
+        """Those of the rows that are most like a trial which did not fail; few of the others, and all where there is nothing else."""
+        bad = np.array([self._is_bad(trials, id) for id in seen], dtype=bool)
+        if not bad.any() or not len(rows):
+            return rows
+        nearest = model.alike(self.encoding.features(rows), at_end.features).argmax(1)
+        kept = ~bad[nearest] | (rng.uniform(size=len(rows)) < DARING)
+        return rows[kept] if kept.any() else rows
 
     def _price(self, trials: History, seen: list[int], units: Floats) -> Callable[[Floats, Whole], Floats]:
         """Of rows and the units they are to be trained, the logarithm of the seconds that takes.

@@ -119,6 +119,11 @@ class Surrogate:
         variance = self._variance(points) - (known * known).sum(0)
         return mean, np.sqrt(np.maximum(variance, 1e-8))
 
+    def alike(self, one: Floats, other: Floats) -> Floats:
+        """(N, M) how much configurations have in common, 1 for the same, by the fitted lengths; of features (N, F), (M, F)."""
+        scale = np.exp(-self.theta[: self.count])[self.group]
+        return matern(one * scale, other * scale)
+
     def _mean(self, points: Points) -> Floats:
         bump = self.beliefs.expert * points.bump * self._scale(points)
         return self.beliefs.level + self.beliefs.slope * points.left - bump
