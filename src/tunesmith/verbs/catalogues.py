@@ -11,6 +11,8 @@ from tunesmith.verbs.words import Words, arguments, words_of
 
 CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name of its catalogue
     "activation": ("tunesmith.blocks.layers.activations", "ACTIVATIONS"),
+    "budget": ("tunesmith.search.budgets", "BUDGETS"),
+    "executor": ("tunesmith.search.executors", "EXECUTORS"),
     "exporter": ("tunesmith.integrations", "EXPORTERS"),
     "init": ("tunesmith.blocks.layers.init", "INITS"),
     "loss": ("tunesmith.blocks.losses", "LOSSES"),
@@ -22,6 +24,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "sampler": ("tunesmith.data.samplers", "SAMPLERS"),
     "scaler": ("tunesmith.data.scalers", "SCALERS"),
     "schedule": ("tunesmith.blocks.schedules", "SCHEDULES"),
+    "search_sampler": ("tunesmith.search.samplers", "SAMPLERS"),
     "tokenizer": ("tunesmith.data.tokenizers", "TOKENIZERS"),
     "warmup": ("tunesmith.blocks.schedules.warmups", "WARMUPS"),
 }

@@ -1,15 +1,16 @@
-"""auto: the default search. Trials are begun for a ninth of a training, put to rest and gone on with as a model of configuration and curve says.
+"""auto: the default search. Trials are begun, put to rest and gone on with as a model of configuration and curve says.
 
-Does      begins with the expert's configuration (if there is one) and a few drawn evenly, each up to the first rung. From then on a Gaussian
-          process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every trial at rest and 300 new configurations
-          a drawn horizon ahead; what is likeliest to beat the best score by a drawn margin is trained up to its next rung. A trial
-          that failed, or was stopped for a cause, counts as bad at its end, so that its surroundings are avoided.
-When      always, if trainings give a score by epoch; with budgets of one unit it is a search by Gaussian process.
-Expert    the prior of a configuration is a bump of unknown height under the process: data that speak against it take it down.
-Options   `expert`, `guard`, `curve`, `promotion`, `cause`: False leaves the ingredient out, for ablations. `cost`: True weighs a chance against
-          the seconds it will take, learnt from the `seconds` of the records; proposals then depend on the clock.
-Limits    of long histories the model sees 120 trials: the best and the latest. Scores are minimised; the best epoch counts.
-Source    Swersky et al., arXiv:1406.3896; Rakotoarison et al., ifBO, arXiv:2404.16795; figures: benchmarks/search.md.
+It begins with the expert's configuration (if there is one) and a few drawn evenly, each for a ninth of a training. From then on a Gaussian
+process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every trial at rest and 300 new configurations a drawn
+horizon ahead; what is likeliest to beat the best score by a drawn margin is trained up to its next rung. A trial that failed, or was stopped
+for a cause, counts as bad at its end, and what is most like it is left out. The expert's prior is a bump of unknown height under the process, and is
+believed as far as his configuration beats those that were drawn.
+
+Use: always, if trainings give a score by epoch; with budgets of one unit it is a search by Gaussian process.
+Limits: of long histories the model sees 120 trials: the best and the latest. Scores are minimised; the best epoch counts.
+Options: `expert`, `guard`, `curve`, `promotion`, `cause`: False leaves the ingredient out, for ablations. `cost`: True weighs a chance
+against the seconds it will take, learnt from the `seconds` of the records; proposals then depend on the clock.
+Source: Swersky et al., arXiv:1406.3896; Rakotoarison et al., ifBO, arXiv:2404.16795; figures: benchmarks/search.md.
 """
 
 import math
