@@ -370,6 +370,17 @@ def test_normalisation_inserted():
     assert inside.max() < 10.0
 
 
+def test_normalisation_is_swapped_in_a_model_whose_one_input_is_a_tuple():
+    from tunesmith.testing.healthy import HEALTHY
+    from tunesmith.testing.sabotage import SABOTAGES
+
+    brought = SABOTAGES["one_row_a_batch"].plant(HEALTHY["adult_embedded_two_logits"](0), 3, 0)
+
+    made = carried_out("normalisation_swapped", brought)
+
+    assert not any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in made.model.modules())
+
+
 def test_normalisation_swapped():
     brought = program(nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 10)))
 
