@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 
 import pytest
 from typer.testing import CliRunner
@@ -77,9 +78,11 @@ def test_status_and_export_look_at_a_study(place, capsys):
 
 
 def test_resume_alone_goes_on_with_the_study_as_it_was_begun(place, capsys, monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is deaf to it
     (place / "train.sh").write_text("read line; kill -INT $PPID; sleep 5\n", encoding="utf-8")
     monkeypatch.setattr("sys.argv", ["tunesmith", *WORDS, "--folder", "s"])
     code, _, _ = told(capsys, [*WORDS, "--folder", "s"])
+    signal.signal(signal.SIGINT, before)
     (place / "train.sh").write_text("read line; echo '{\"score\": 0.25}'\n", encoding="utf-8")
 
     again, answer, _ = told(capsys, ["search", "--folder", "s", "--resume", "--json"])

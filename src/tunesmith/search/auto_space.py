@@ -30,8 +30,9 @@ def auto_space(recipe: Recipe, context: Mapping[str, Any]) -> tuple[Space, dict[
     `experience.KEYS`, and `depth`, `width`, `dropout` are searched where the recipe has numbers for them. Raises `DataError` where
     everything was said already.
 
-    >>> from tunesmith.records import revise
-    >>> space, prior = auto_space(revise(Recipe(), {"optim.lr": 1e-3}, {}), {"model": "mlp", "rows": 1000})
+    >>> from tunesmith.records import Source, revise
+    >>> recipe = revise(Recipe(), {"optim.lr": 1e-3}, Source("derived", "rules of thumb"))
+    >>> space, prior = auto_space(recipe, {"model": "mlp", "rows": 1000})
     >>> space["optim.lr"].low, prior["optim.lr"]
     (1e-05, 0.001)
     """
