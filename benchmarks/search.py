@@ -70,10 +70,7 @@ def case(bench: str, name: str, prior: str, seeds: Sequence[int], environment: s
 
 def measure(case: dict[str, Any]) -> dict[str, Any]:
     """Of each seed the trace of best scores by epochs spent, the trials begun, and the seconds of processor the search itself took."""
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = "1"
-    sys.path.insert(0, str(HARNESS))
-    library: Any = importlib.import_module("benchlib")
+    library = harness("benchlib")
     bench = library.get(case["bench"])
     low, median = library.reference(case["bench"])
     # a search without the prior gets the good one and does not look at it, but for ours, which would
@@ -90,10 +87,19 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     return {"runs": found, "reference": [low, median], "full": bench.max_fid}
 
 
+def harness(module: str) -> Any:
+    """A module of the harness, with one thread for everything."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = "1"
+    if str(HARNESS) not in sys.path:
+        sys.path.insert(0, str(HARNESS))
+    return importlib.import_module(module)
+
+
 def searcher(name: str) -> Callable[[Any, int], None]:
     if name.startswith("ours"):
         return lambda session, seed: ours(session, seed, name)
-    found: Callable[[Any, int], None] = importlib.import_module("optimizers").REG[name]
+    found: Callable[[Any, int], None] = harness("optimizers").REG[name]
     return found
 
 

@@ -6,18 +6,16 @@ median of 3.
 `megabytes` is the largest memory of the process. Wanted: 20, 50 and 200 milliseconds, or no more than the fastest model-based peer.
 """
 
-import importlib
 import json
 import math
-import os
 import resource
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-HARNESS = Path(os.environ.get("TUNESMITH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "bench_hpo"
+from search import harness
+
 COUNTS = (100, 1000, 10_000)
 OURS = ("ours", "ours tpe", "ours gp")
 PEERS = {"search-a": ("optuna_tpe", "optuna_gp", "hyperopt_tpe"), "search-b": ("neps_bo",)}
@@ -40,28 +38,24 @@ def cases() -> list[dict[str, Any]]:
 
 
 def measure(case: dict[str, Any]) -> dict[str, Any]:
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = "1"
-    sys.path.insert(0, str(HARNESS))
+    library = harness("realtasks" if case["search"].startswith("ours") else "overhead")
     if case["search"].startswith("ours"):
-        taken = ours(case["search"], case["trials"])
+        taken = ours(case["search"], case["trials"], library.SPACE)
     else:
-        overhead: Any = importlib.import_module("overhead")
-        taken = [overhead.run(case["search"], overhead.SP["real13"], case["trials"])]
+        taken = [library.run(case["search"], library.SP["real13"], case["trials"])]
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"median": statistics.median(taken), "mean": statistics.mean(taken), "megabytes": round(largest)}
 
 
-def ours(name: str, count: int) -> list[float]:
+def ours(name: str, count: int, space: dict[str, Any]) -> list[float]:
     """Three quarters of the trials at rest, the others at their end, as a search by rungs leaves them."""
     import numpy as np
-    from realtasks import SPACE
 
     from tunesmith.records import Trial
     from tunesmith.search.ask import Search
 
     sampler = name.removeprefix("ours").strip() or "auto"
-    search = Search(SPACE, EPOCHS, sampler=sampler, budget="auto" if sampler == "auto" else "full", seed=0)
+    search = Search(space, EPOCHS, sampler=sampler, budget="auto" if sampler == "auto" else "full", seed=0)
     rng = np.random.default_rng(0)
     for id in range(count):
         config = search.space.sample(rng)

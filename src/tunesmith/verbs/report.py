@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.records import RunError
 from tunesmith.runs import MemoryWriter, Run
+from tunesmith.search.study_settings import FILE as STUDY
 
 if TYPE_CHECKING:
     from tunesmith.search.study import Study
 
-STUDY = "study.json"  # what marks the folder of a search
+PAGE = "report.html"
 
 
 def report(
@@ -20,46 +21,42 @@ def report(
 
     Raises `RunError` for what is in memory alone, or no run and no search.
     """
-    from tunesmith.reports.page import page, runs_page
-
     if isinstance(runs, MemoryWriter):
         raise RunError(
             "a run in memory has no page: train with folder='runs/…', or read its scores, evaluations and signals"
         )
-    study = _study(runs)
-    if study is not None:
-        return _study_page(study, path)
     several: list[Any] = list(runs) if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    opened = [run if isinstance(run, Run) else Run(run) for run in several]
-    if len(opened) == 1:
-        place = Path(path) if path is not None else opened[0].folder / "report.html"
-        text = page(opened[0])
-    else:
-        place = Path(path) if path is not None else opened[0].folder.parent / "runs.html"
-        text = runs_page(opened)
+    study = _study(several[0]) if len(several) == 1 else None
+    usual, text = _of_runs(several) if study is None else _of_study(study)
+    if path is None and usual is None:
+        raise RunError("the search was in memory alone: say where the page goes, report(study, 'search.html')")
+    place = Path(path or usual or PAGE)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, encoding="utf-8")
     return place
 
 
-def _study(given: object) -> "Study | None":
-    """The search that is meant, where one is."""
-    from tunesmith.search.study import Study
+def _of_runs(given: Sequence[Any]) -> tuple[Path, str]:
+    """Where the page of runs goes, and what stands on it."""
+    from tunesmith.reports.page import page, runs_page
 
-    if isinstance(given, Study):
-        return given
-    one = given[0] if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 1 else given
-    if isinstance(one, str | Path) and (Path(one) / STUDY).is_file():
-        return Study(one)
-    return None
+    opened = [run if isinstance(run, Run) else Run(run) for run in given]
+    if len(opened) == 1:
+        return opened[0].folder / PAGE, page(opened[0])
+    return opened[0].folder.parent / "runs.html", runs_page(opened)
 
 
-def _study_page(study: "Study", path: str | Path | None) -> Path:
+def _of_study(study: "Study") -> tuple[Path | None, str]:
+    """The same of a search; no place where it was in memory alone."""
     from tunesmith.reports.study_page import study_page
 
-    if path is None and study.folder is None:
-        raise RunError("the search was in memory alone: say where the page goes, report(study, 'search.html')")
-    place = Path(path) if path is not None else Path(study.folder or ".") / "report.html"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(study_page(study), encoding="utf-8")
-    return place
+    return None if study.folder is None else study.folder / PAGE, study_page(study)
+
+
+def _study(given: Any) -> "Study | None":
+    """The search that is meant, where one is; of a run nothing of the search is read."""
+    from tunesmith.search.study import Study
+
+    if isinstance(given, str | Path):
+        return Study(given) if (Path(given) / STUDY).is_file() else None
+    return given if isinstance(given, Study) else None

@@ -413,9 +413,8 @@ class Mending:
             return
         again = self._fresh(state.bench, state.trials, state.whole) if math.isnan(state.fresh) else state.fresh
         after = state.score if again is None else again
-        if not told.learns and after <= scale.chance + BEYOND * scale.error(
-            scale.chance
-        ):  # no cure, whatever it was before
+        noise = BEYOND * scale.error(scale.chance)
+        if not told.learns and after <= scale.chance + noise:  # no cure, whatever it was before
             told.notices.append(
                 f"the changed program scored {after:.3f} on a fresh seed, as a constant answer does ({scale.chance:.3f}): "
                 "what was brought is returned"

@@ -26,7 +26,7 @@ from tunesmith.records import DataError, did_you_mean
 from tunesmith.search.budgets import BUDGETS, Next, Setting
 from tunesmith.search.freeze_thaw.candidates import Reach, anywhere, candidates
 from tunesmith.search.freeze_thaw.encoding import Encoding
-from tunesmith.search.freeze_thaw.scale import best_so_far, rungs, time_left, warp
+from tunesmith.search.freeze_thaw.scale import best_and_latest, best_so_far, rungs, time_left, warp
 from tunesmith.search.freeze_thaw.surrogate import STRANGER, Beliefs, Points, Surrogate
 from tunesmith.search.history import History
 from tunesmith.search.proposal import Exhausted, Proposal
@@ -34,9 +34,7 @@ from tunesmith.search.proposal import Exhausted, Proposal
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 SWITCHES = ("expert", "guard", "curve", "promotion", "cause", "cost")
-DARING = (
-    0.1 / 300
-)  # of a configuration that is most like one that failed: one in ten proposals has such a choice; assumption
+DARING = 0.1 / 300  # chance of one most like a failure to be chosen from: one in ten proposals has it; assumption
 THETA = "auto.theta"  # names of what is noted with a proposal
 FITTED = "auto.fitted"
 
@@ -153,7 +151,7 @@ class _Auto:
         return rows[kept]
 
     def _chosen(self, trials: History, rng: np.random.Generator) -> Proposal:
-        seen = self._looked_at(trials)
+        seen = best_and_latest(trials.values(), list(range(len(trials))), self.manner.seen)
         units = np.array([self.known[id] for id in seen])
         model, at_end, noted = self._model(trials, seen, units, rng)
         resting = np.array([trials[id].state == "paused" for id in seen], dtype=bool)
@@ -169,7 +167,7 @@ class _Auto:
         if self.setting.total is not None:
             horizon = max(1, min(horizon, self.setting.total - trials.spent - trials.promised_units))
         margin = -(10 ** rng.uniform(*self.manner.margins))
-        old = at_end if not resting.any() else at_end.part(resting)
+        old = at_end.part(resting)
         spent = np.array([len(trials.scores(id)) for id in seen])[resting]
         going_on = self._chance(model, old, spent + horizon, margin) if resting.any() else np.zeros(0)
         beginning = self._chance(model, self._points(fresh), np.full(len(fresh), horizon), margin)
@@ -186,14 +184,6 @@ class _Auto:
             return Proposal(trial=id, config=trials[id].change, start=start, upto=upto, because=because, memo=noted)
         chosen = fresh[int(np.argmax(beginning))]
         return replace(self._new(trials, chosen, "the likeliest of the new to beat the best"), memo=noted)
-
-    def _looked_at(self, trials: History) -> list[int]:
-        """The trials the model sees: all, or the best and the latest."""
-        if len(trials) <= self.manner.seen:
-            return list(range(len(trials)))
-        half = self.manner.seen // 2
-        best = np.argsort(trials.values(), kind="stable")[:half].tolist()
-        return sorted({*best, *range(len(trials) - half, len(trials))})
 
     def _model(
         self, trials: History, seen: list[int], units: Floats, rng: np.random.Generator

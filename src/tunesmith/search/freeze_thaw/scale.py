@@ -9,6 +9,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 LEAST = 1e-3  # the smallest distance from best to median that counts as one
 WORST = 1.3  # where a trial that failed is put: beyond the median, as far as those that learn nothing
+HUGE = 1e100  # from here on a score is as one that is infinite: sums of such overflow
 SLACK = 0.1  # of the median score, added before the logarithm; measured: benchmarks/search.md
 
 
@@ -21,7 +22,7 @@ def warp(lasts: Floats) -> Callable[[Floats], Floats]:
     >>> warp(np.array([0.01, 0.1, 1.0]))(np.array([0.01, 0.1, 1.0])).round(3).tolist()
     [0.0, 1.0, 1.3]
     """
-    finite = lasts[np.isfinite(lasts)]
+    finite = lasts[np.abs(lasts) < HUGE]
     if not len(finite):
         return lambda scores: np.full(len(scores), WORST)
     slack = SLACK * float(np.median(finite))
@@ -31,7 +32,7 @@ def warp(lasts: Floats) -> Callable[[Floats], Floats]:
     unit = max(middle - least, LEAST)
 
     def warped(scores: Floats) -> Floats:
-        known = np.isfinite(scores)
+        known = np.abs(scores) < HUGE
         place = (of(np.where(known, scores, finite.max())) - least) / unit
         place = np.where(place > 1, 1 + np.log(np.maximum(place, 1)), place)
         return np.where(known, np.minimum(place, WORST), WORST)
@@ -61,6 +62,19 @@ def rungs(end: int, shares: tuple[float, ...] = RUNGS) -> list[int]:
     ([3, 5, 9, 14, 19, 27], [1, 2])
     """
     return sorted({min(end, max(1, round(share * end))) for share in shares} | {end})
+
+
+def best_and_latest(values: Floats, ids: list[int], most: int) -> list[int]:
+    """Of the trials `ids`, rising, those a model looks at: all, or half of `most` with the lowest of `values`, and the latest half.
+
+    >>> best_and_latest(np.array([5.0, 1.0, 4.0, 3.0, 2.0, 6.0]), [0, 1, 2, 3, 4, 5], 2)
+    [1, 5]
+    """
+    if len(ids) <= most:
+        return ids
+    half = most // 2
+    best = np.argsort(values[ids], kind="stable")[:half]
+    return sorted({*(ids[place] for place in best), *ids[-half:]})
 
 
 def best_so_far(scores: Floats) -> Floats:

@@ -25,7 +25,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 
-Floats = npt.NDArray[np.float64]
+from tunesmith.search.distances import squared_distances
+from tunesmith.search.history import Floats
+
 Whole = npt.NDArray[np.int64]
 JITTER = 1e-5
 STRANGER = -1  # the number of a trial that has not begun
@@ -121,7 +123,10 @@ class Surrogate:
 
     def alike(self, one: Floats, other: Floats) -> Floats:
         """(N, M) how much configurations have in common, 1 for the same, by the fitted lengths; of features (N, F), (M, F)."""
-        scale = np.exp(-self.theta[: self.count])[self.group]
+        return self._alike(self.theta, one, other)
+
+    def _alike(self, theta: Floats, one: Floats, other: Floats) -> Floats:
+        scale = np.exp(-theta[: self.count])[self.group]
         return matern(one * scale, other * scale)
 
     def _mean(self, points: Points) -> Floats:
@@ -141,8 +146,7 @@ class Surrogate:
 
     def _kernel(self, theta: Floats, points: Points, others: Points) -> Floats:
         over, slope, curve, noise = np.exp(2 * theta[self.count :])
-        scale = np.exp(-theta[: self.count])[self.group]
-        alike = matern(points.features * scale, others.features * scale)
+        alike = self._alike(theta, points.features, others.features)
         both = points.left[:, None] * others.left[None]
         same = points.trial[:, None] == others.trial[None]
         least = np.minimum(points.left[:, None], others.left[None])
@@ -174,7 +178,6 @@ def matern(one: Floats, other: Floats) -> Floats:
     >>> matern(np.zeros((1, 1)), np.array([[0.0], [1.0]])).round(4).tolist()
     [[1.0, 0.524]]
     """
-    squared = (one * one).sum(1)[:, None] + (other * other).sum(1)[None] - 2 * one @ other.T
-    distance = np.sqrt(5 * np.maximum(squared, 0.0))
+    distance = np.sqrt(5 * squared_distances(one, other))
     alike: Floats = (1 + distance + distance * distance / 3) * np.exp(-distance)
     return alike

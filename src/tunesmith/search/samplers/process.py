@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tunesmith.search.distances import squared_distances
 from tunesmith.search.history import Floats
 from tunesmith.search.samplers.observed import is_unordered
 from tunesmith.search.space import Space
@@ -67,12 +68,6 @@ def _matern(squared: Floats) -> tuple[Floats, Floats]:
     return (1 + root + 5 / 3 * squared) * decay, -5 / 6 * (1 + root) * decay
 
 
-def _distances(one: Floats, other: Floats) -> Floats:
-    """(n, m) squared distances."""
-    squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    return np.asarray(np.maximum(squared, 0.0))
-
-
 @dataclass(frozen=True)
 class Process:
     """What is believed after (n,) `values` at `seen`: `theta` (d,), `scale` s², `noise`."""
@@ -85,7 +80,7 @@ class Process:
 
     def _kernel(self, one: Features, other: Features) -> Floats:
         root = np.sqrt(self.theta)[one.owner]
-        return self.scale * _matern(_distances(one.points * root, other.points * root))[0]
+        return self.scale * _matern(squared_distances(one.points * root, other.points * root))[0]
 
     @cached_property
     def _factor(self) -> tuple[Floats, Floats]:
@@ -117,7 +112,7 @@ def fitted(seen: Features, values: Floats) -> Process:
     """The process of the likeliest parameters, given values (n,) of mean 0 and deviation 1."""
     from scipy.optimize import minimize
 
-    parts = np.stack([_distances(*[seen.points[:, seen.owner == one]] * 2) for one in range(seen.count)])
+    parts = np.stack([squared_distances(*[seen.points[:, seen.owner == one]] * 2) for one in range(seen.count)])
     start = np.concatenate([np.zeros(seen.count), [0.0, math.log(0.01)]])
     found: Any = minimize(
         lambda logs: negative_posterior(logs, parts, values),

@@ -9,14 +9,14 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from tunesmith.records import DataError, Trial
+from tunesmith.search.budgets.auto import Manner
 from tunesmith.search.freeze_thaw.encoding import Encoding
-from tunesmith.search.freeze_thaw.scale import time_left, warp
+from tunesmith.search.freeze_thaw.scale import best_and_latest, time_left, warp
 from tunesmith.search.freeze_thaw.surrogate import STRANGER, Points, Surrogate
 from tunesmith.search.history import History, as_history
 from tunesmith.search.space import Space
 
 Floats = npt.NDArray[np.float64]
-SEEN = 120  # trials that the process looks at, the best and the latest: as the default search
 TRIES = 120  # of fitting its lengths: twice those of the default search, which fits anew on the way
 LEAST = 3  # trials with a score
 GRID = 2001  # points of the table by which its scale is turned around
@@ -45,9 +45,7 @@ def modelled(space: Space, trials: Sequence[Trial], *, max_budget: int | None = 
         raise DataError(
             f"{np.isfinite(values).sum()} trials have a score; expected {LEAST} or more for a model of them"
         )
-    if len(known) > SEEN:
-        order = sorted(known, key=lambda id: values[id])
-        known = sorted({*order[: SEEN // 2], *known[-SEEN // 2 :]})
+    known = best_and_latest(values, known, Manner().seen)
     encoding = Encoding(space)
     end = max_budget or max(len(history.scores(id)) for id in known)
     units = np.array([encoding.units(history[id].change) for id in known]).reshape(len(known), len(encoding))
