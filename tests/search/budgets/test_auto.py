@@ -135,6 +135,32 @@ def test_a_finite_space_is_gone_through_once():
     assert len(proposals) <= 6 * 3
 
 
+@pytest.mark.parametrize("space", [{"a": 3}, {"a": Choice(["x", "y"])}])
+def test_a_space_smaller_than_what_is_drawn_is_trained_to_the_end(space):
+    search = Search(space, 9, seed=7)
+
+    run(search, lambda config, upto: [{"score": 1 / epoch} for epoch in range(1, upto + 1)], most=100)
+
+    assert {trial.state for trial in search.trials} == {"done"}
+
+
+@pytest.mark.parametrize("scores", [(-1.0, -2.0), (0.0, 0.0), (0.5, 0.5), (1e308, 1e307), (1e12, 3e12)])
+def test_scores_of_any_size_and_sign_are_borne(scores):
+    search = Search(SPACE, 3, total=40, seed=8)
+
+    run(search, lambda config, upto: [{"score": scores[config["optimizer"] == "sgd"]}] * upto)
+
+    assert search.trials.spent == 40
+
+
+def test_more_workers_than_what_is_drawn_may_begin_before_the_first_score():
+    search = Search(SPACE, END, total=200, seed=9)
+
+    begun = [search.ask() for _ in range(12)]
+
+    assert len({one.trial for one in begun}) == 12
+
+
 def test_one_unit_is_enough():
     search = Search(SPACE, 1, total=30, seed=8)
 

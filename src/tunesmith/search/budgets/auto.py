@@ -98,8 +98,9 @@ class _Auto:
         if begun == 0 and self.expert is not None:
             return self._new(trials, self.expert, "what the expert said")
         self.trust = self._trust(trials)
-        if begun < self._drawn(trials):
-            return self._new(trials, self._fresh(trials, rng), "drawn evenly, to compare with")
+        drawn = self._fresh(rng) if begun < self._drawn(trials) else None
+        if drawn is not None:
+            return self._new(trials, drawn, "drawn evenly, to compare with")
         return self._chosen(trials, rng)
 
     def _drawn(self, trials: History) -> int:
@@ -131,14 +132,14 @@ class _Auto:
         config = self.encoding.config(units)
         return Proposal(trial=len(trials), config=config, upto=self.rungs[0], because=because)
 
-    def _fresh(self, trials: History, rng: np.random.Generator) -> Floats:
-        """A configuration nobody tried. Raises `Exhausted` where there is none."""
+    def _fresh(self, rng: np.random.Generator) -> Floats | None:
+        """A configuration nobody tried; None where there is none."""
         for count in (1, 100, 10_000):
             rows = self.encoding.snapped(anywhere(self.encoding, count, rng))
             rows = self._untried(rows[self.encoding.allowed(rows)])
             if len(rows):
                 return np.asarray(rows[0], dtype=np.float64)
-        raise Exhausted(f"the space has been gone through: {len(trials)} configurations")
+        return None
 
     def _untried(self, rows: Floats) -> Floats:
         """Those of the rows that no trial has, each once."""
@@ -162,7 +163,10 @@ class _Auto:
         fresh = self._untried(candidates(self.encoding, best, expert, reach, rng))
         fresh = self._sound(trials, seen, model, at_end, fresh, rng)
         if not len(fresh) and not resting.any():
-            fresh = self._fresh(trials, rng)[None]
+            last = self._fresh(rng)
+            if last is None:
+                raise Exhausted(f"the space has been gone through: {len(trials)} configurations")
+            fresh = last[None]
         horizon = max(1, round(self.end * rng.choice(self.manner.horizons)))
         if self.setting.total is not None:
             horizon = max(1, min(horizon, self.setting.total - trials.spent - trials.promised_units))
