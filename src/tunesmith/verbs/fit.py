@@ -134,7 +134,7 @@ def _carried_out(
     snapshot, mark = start if start is not None else (None, 0)
     record.begin_attempt(0 if snapshot is None else snapshot["step"], mark)
     if snapshot is None:
-        _write_down(writer, made, prepared)
+        write_down(writer, made, prepared)
     _tell(screen, made, prepared)
     observing = _observing(run, writer, record, screen, made, 0 if snapshot is None else snapshot["step"])
     try:
@@ -195,7 +195,7 @@ def _tell(screen: Display, made: "Made", prepared: "Prepared") -> None:
         screen.notice(notice)
 
 
-def _write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepared") -> None:
+def write_down(writer: RunWriter | MemoryWriter, made: "Made", prepared: "Prepared") -> None:
     """What a reader, a prediction and a resume need to know, before the first update."""
     import numpy as np
 

@@ -139,7 +139,7 @@ class _Trial:
     def writing(self, copy_from: Path | None, start: int) -> Iterator[None]:
         """Opens the folder and puts the state where the training goes on; inside, epochs can be trained."""
         from tunesmith.blocks.optim import without_compiler
-        from tunesmith.verbs.fit import _write_down, keeping, opened, starting_point
+        from tunesmith.verbs.fit import keeping, opened, starting_point, write_down
 
         plan = self.made.plan
         if copy_from is not None:
@@ -154,7 +154,7 @@ class _Trial:
         with self.run.writer() as self.writer:
             if found is None:
                 self.writer.begin_attempt(0, 0)
-                _write_down(self.writer, self.made, self.prepared)
+                write_down(self.writer, self.made, self.prepared)
             else:
                 snapshot, mark = found
                 with without_compiler():
