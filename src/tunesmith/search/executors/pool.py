@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from tunesmith.search.executors import EXECUTORS
 from tunesmith.search.executors.channel import packed, receive, send
+from tunesmith.search.executors.holding import taker
 from tunesmith.search.executors.local import timed_out
 from tunesmith.search.executors.work import Job, Report
 from tunesmith.search.subject import Subject
@@ -49,7 +50,6 @@ class Process:
     def give(self, job: Job) -> None:
         """Sends a job to the idle process."""
         self.job, self.heard = job, time.monotonic()
-        self.trained.add(job.trial)
         self._send(job)
 
     def _send(self, message: Any) -> None:
@@ -106,19 +106,7 @@ class Pool:
             self._log = (folder / "workers.log").open("ab")
 
     def submit(self, job: Job) -> None:
-        idle = [process for process in self._processes if process.job is None]
-        holding = [process for process in idle if job.trial in process.trained]
-        if holding:
-            chosen = holding[0]
-        elif len(self._processes) < self._workers:
-            chosen = Process(self._blob, self._news, self._log)
-            self._processes.append(chosen)
-        else:
-            chosen = min(idle, key=lambda process: len(process.trained))
-        for process in self._processes:
-            if process is not chosen:
-                process.trained.discard(job.trial)  # it falls behind
-        chosen.give(job)
+        taker(job, self._processes, self._workers, lambda: Process(self._blob, self._news, self._log)).give(job)
 
     def wait(self, seconds: float | None = None) -> list[Report]:
         until = None if seconds is None else time.monotonic() + seconds

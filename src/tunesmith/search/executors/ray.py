@@ -14,6 +14,7 @@ from typing import Any
 from tunesmith.records import MissingExtra
 from tunesmith.search.executors import EXECUTORS
 from tunesmith.search.executors.channel import packed
+from tunesmith.search.executors.holding import taker
 from tunesmith.search.executors.local import timed_out
 from tunesmith.search.executors.work import Job, Report, carried_out
 from tunesmith.search.subject import Subject
@@ -66,18 +67,7 @@ class Ray:
         self._made = ray.remote(**self.options)(Trainer)
 
     def submit(self, job: Job) -> None:
-        idle = [actor for actor in self._actors if actor.job is None]
-        holding = [actor for actor in idle if job.trial in actor.trained]
-        if holding:
-            chosen = holding[0]
-        elif len(self._actors) < self._workers:
-            chosen = _Actor(self._made.remote(self._blob))
-            self._actors.append(chosen)
-        else:
-            chosen = min(idle, key=lambda actor: len(actor.trained))
-        for actor in self._actors:
-            actor.trained.discard(job.trial)
-        chosen.trained.add(job.trial)
+        chosen = taker(job, self._actors, self._workers, lambda: _Actor(self._made.remote(self._blob)))
         chosen.job, chosen.heard = job, None
         chosen.stream = chosen.handle.train.options(num_returns="streaming").remote(job)
 
