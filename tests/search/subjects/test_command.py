@@ -3,6 +3,12 @@
 import json
 import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +83,40 @@ def test_a_program_left_alone_is_ended(tmp_path):
 
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_a_program_ends_with_the_search_that_is_killed_though_it_prints_nothing(tmp_path):
+    script = f"sleep 600 & echo $$ $! > {shlex.quote(str(tmp_path))}/pids; echo '{{\"score\": 1}}'; wait"
+    search = f"""
+import os, pathlib, signal
+from tunesmith.search.subjects import Command
+units = Command(["sh", "-c", {script!r}]).train(
+    {{}}, start=0, upto=2, folder=pathlib.Path({str(tmp_path)!r}), seed=0, copy_from=None)
+next(units)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+    ended = subprocess.run([sys.executable, "-c", search], check=False)
+
+    assert ended.returncode == -signal.SIGKILL
+    for pid in (tmp_path / "pids").read_text().split():
+        assert _gone(int(pid))
+
+
+def _gone(pid, patience=400):
+    """Within four seconds, that a kernel needs at most; one that nobody has waited for yet is gone too."""
+    for _ in range(patience):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        status = Path(f"/proc/{pid}/stat")
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if status.read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        time.sleep(0.01)
+    return False
 
 
 def test_a_search_over_a_program_goes_on_from_what_it_left(tmp_path):

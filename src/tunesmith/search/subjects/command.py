@@ -15,7 +15,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,7 +55,8 @@ class Command(TrainsFromScratch):
         with (folder / LOG).open("ab") as log:
             process = self._started(log)
             try:
-                yield from self._records(process, json.dumps(asked), upto - start, log)
+                with _ended_with_us(process):
+                    yield from self._records(process, json.dumps(asked), upto - start, log)
             finally:
                 _ended(process)
         if process.returncode:
@@ -113,6 +114,29 @@ def _parsed(line: bytes, said: str) -> Any:
         raise DataError(
             f'{said} printed {line[:80]!r}, which is no JSON ({error}); expected a line such as {{"score": 0.3}}'
         ) from None
+
+
+@contextmanager
+def _ended_with_us(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Inside, the command's group is killed when this process is, however that comes: a shell waits for a pipe of ours to end.
+
+    A worker of the pool ends its group by itself; on systems without process groups the command lives on until its next print.
+    """
+    if in_worker() or not hasattr(os, "killpg"):
+        yield
+        return
+    watcher = subprocess.Popen(
+        ["sh", "-c", 'read line; kill -s KILL -- "-$0"', str(process.pid)],
+        stdin=subprocess.PIPE,  # which no other child inherits
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in the terminal is ours
+    )
+    try:
+        yield
+    finally:
+        watcher.kill()
+        watcher.communicate()
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> None:
