@@ -2,13 +2,16 @@
 
 It begins with the expert's configuration (if there is one) and a few drawn evenly, each for a ninth of a training. From then on a Gaussian
 process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every trial at rest and 300 new configurations a drawn
-horizon ahead; what is likeliest to beat the best score by a drawn margin is trained up to its next rung. A trial that failed, or was stopped
-for a cause, counts as bad at its end, and what is most like it is left out. The expert's prior is a bump of unknown height under the process, and is
-believed as far as his configuration beats those that were drawn.
+horizon ahead; what is likeliest to beat the best score by a drawn margin is trained up to its next rung, while the first rungs of new trials
+take neither much less nor much more than half of all units. A trial that failed, or was stopped for a cause, counts as bad at its end, and what
+is most like it is left out. The expert's prior is a bump of unknown height under the process, and is believed as far as his configuration beats
+those that were drawn. Where a learning rate is searched, the process also sees the effective rate (`freeze_thaw/effective.py`), and where no expert
+is believed the bump lies at the usual one.
 
 Use: always, if trainings give a score by epoch; with budgets of one unit it is a search by Gaussian process.
 Limits: of long histories the model sees 120 trials: the best and the latest. Scores are minimised; the best epoch counts.
-Options: `expert`, `guard`, `curve`, `promotion`, `cause`: False leaves the ingredient out, for ablations. `cost`: True weighs a chance
+Options: `expert`, `experience` (of rates), `guard`, `curve`, `promotion`, `balance` (of new trials and old), `cause`: False leaves the
+ingredient out, for ablations. `cost`: True weighs a chance
 against the seconds it will take, learnt from the `seconds` of the records; proposals then depend on the clock.
 Source: Swersky et al., arXiv:1406.3896; Rakotoarison et al., ifBO, arXiv:2404.16795; figures: benchmarks/search.md.
 """
@@ -33,7 +36,7 @@ from tunesmith.search.proposal import Exhausted, Proposal
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
-SWITCHES = ("expert", "guard", "curve", "promotion", "cause", "cost")
+SWITCHES = ("expert", "experience", "guard", "curve", "promotion", "balance", "cause", "cost")
 DARING = 0.1 / 300  # chance of one most like a failure to be chosen from: one in ten proposals has it; assumption
 THETA = "auto.theta"  # names of what is noted with a proposal
 FITTED = "auto.fitted"
@@ -50,10 +53,13 @@ class Manner:
     seen: int = 120  # trials the model looks at
     near: int = 5  # best trials that candidates are near to
     horizons: tuple[float, ...] = (1 / 3, 1 / 2, 1.0)  # shares of a training
-    margins: tuple[float, float] = (-2.5, -0.7)  # powers of ten, of the distance from best to median
+    margins: tuple[float, float] = (-2.0, -0.5)  # powers of ten, of the distance from best to median
     tries: int = 60  # of fitting the model, each time the points have grown
     growth: float = 1.15
     bump: float = 0.5  # width of the expert's bump in sides of the unit cube
+    usual: float = 1.0  # width of the bump at the usual rate in decades
+    nearest_of: int = 3  # rows that each of the first trials is drawn from, by its rate, where no expert is believed
+    begin: tuple[float, float] = (0.35, 0.6)  # least and most share of all units that first rungs take
 
 
 @BUDGETS.add("auto")
@@ -75,7 +81,7 @@ class _Auto:
         if not self.on["guard"]:
             manner = replace(manner, beliefs=replace(manner.beliefs, expert_spread=0.0))
         self.setting, self.manner, self.end = setting, manner, setting.max_budget
-        self.encoding = Encoding(setting.space)
+        self.encoding = Encoding(setting.space, experience=bool(self.on["experience"]))
         self.rungs = rungs(self.end) if self.on["promotion"] else [self.end]
         self.expert, self.sure = self._expert()
         self.known: list[Floats] = []  # units of each trial
@@ -134,11 +140,14 @@ class _Auto:
 
     def _fresh(self, rng: np.random.Generator) -> Floats | None:
         """A configuration nobody tried; None where there is none."""
-        for count in (1, 100, 10_000):
+        effective = None if self.trust else self.encoding.effective
+        for count in (1 if effective is None else self.manner.nearest_of, 100, 10_000):
             rows = self.encoding.snapped(anywhere(self.encoding, count, rng))
             rows = self._untried(rows[self.encoding.allowed(rows)])
             if len(rows):
-                return np.asarray(rows[0], dtype=np.float64)
+                few = rows[: self.manner.nearest_of]
+                nearest = 0 if effective is None else int(np.argmin(np.abs(effective.decades(few))))
+                return np.asarray(few[nearest], dtype=np.float64)
         return None
 
     def _untried(self, rows: Floats) -> Floats:
@@ -180,7 +189,7 @@ class _Auto:
             ahead = np.array([next(rung for rung in self.rungs if rung > units_) - units_ for units_ in spent.tolist()])
             going_on = log_ndtr(going_on) - price(units[resting], ahead) if resting.any() else going_on
             beginning = log_ndtr(beginning) - price(fresh, np.full(len(fresh), self.rungs[0]))
-        if len(going_on) and (not len(beginning) or going_on.max() >= beginning.max()):
+        if self._goes_on(trials, going_on, beginning):
             id = seen[np.flatnonzero(resting)[int(np.argmax(going_on))]]
             start = len(trials.scores(id))
             upto = next(rung for rung in self.rungs if rung > start)
@@ -188,6 +197,14 @@ class _Auto:
             return Proposal(trial=id, config=trials[id].change, start=start, upto=upto, because=because, memo=noted)
         chosen = fresh[int(np.argmax(beginning))]
         return replace(self._new(trials, chosen, "the likeliest of the new to beat the best"), memo=noted)
+
+    def _goes_on(self, trials: History, going_on: Floats, beginning: Floats) -> bool:
+        """Whether a trial at rest is gone on with: the likelier goes first, as long as first rungs have their share of all units."""
+        if not len(going_on) or not len(beginning):
+            return bool(len(going_on))
+        first = sum(min(self.rungs[0], len(trials.scores(id))) for id in range(len(trials))) / max(1, trials.spent)
+        least, most = self.manner.begin if self.on["balance"] else (0.0, 1.0)
+        return bool(first > most or (first >= least and going_on.max() >= beginning.max()))
 
     def _model(
         self, trials: History, seen: list[int], units: Floats, rng: np.random.Generator
@@ -208,7 +225,8 @@ class _Auto:
         points = at_end.part(places).at(self._time(epochs))
         values = scaled(np.array([row[2] for row in rows]))
         beliefs = self.manner.beliefs
-        beliefs = replace(beliefs, expert=self.trust * beliefs.expert, expert_spread=self.trust * beliefs.expert_spread)
+        believed = self.trust or float(self.encoding.effective is not None)
+        beliefs = replace(beliefs, expert=believed * beliefs.expert, expert_spread=believed * beliefs.expert_spread)
         model = Surrogate(self.encoding.group, len(self.encoding), beliefs)
         noted = self._fit(model, points, values, trials, rng)
         model.condition(points, values)
@@ -288,9 +306,12 @@ class _Auto:
         return Points(self.encoding.features(units), np.zeros(len(units)), number, self._bump(units))
 
     def _bump(self, units: Floats) -> Floats:
-        """(N,) how near each row is to the expert's configuration, where the expert said anything."""
-        if self.expert is None:
-            return np.zeros(len(units))
+        """(N,) how near each row is to the expert's configuration; where none is believed, to the usual rate."""
+        if self.expert is None or not self.trust:
+            if self.encoding.effective is None:
+                return np.zeros(len(units))
+            usual: Floats = np.exp(-0.5 * (self.encoding.effective.decades(units) / self.manner.usual) ** 2)
+            return usual
         apart = units - self.expert
         apart = np.where(self.encoding.is_choice, np.where(np.abs(apart) > 1e-9, math.sqrt(0.5), 0.0), apart)
         apart = np.nan_to_num(np.where(np.isnan(units) | np.isnan(self.expert), 0.0, apart))

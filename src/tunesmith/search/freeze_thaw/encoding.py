@@ -2,7 +2,8 @@
 
 A row of *units* has a place in [0, 1] for each searched parameter, not a number where the parameter is not in force. *Features* are what
 distances are taken of: numbers by their place, of a choice a column for each value, one over the square root of two where it is chosen, so that
-two values are one apart; a parameter that is not in force stands in the middle.
+two values are one apart; a parameter that is not in force stands in the middle. Where a learning rate is searched the last column is the
+effective rate, in decades.
 """
 
 import math
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.search.domains import Choice, Domain, Int, Ordinal, Real
+from tunesmith.search.freeze_thaw.effective import effective_rate
 from tunesmith.search.space import Config, Space, meets, values_of
 
 Floats = npt.NDArray[np.float64]
@@ -21,9 +23,12 @@ CLOSE = 1e-9
 
 
 class Encoding:
-    """The searched parameters of a space, in its order; D of them, in F columns of features."""
+    """The searched parameters of a space, in its order; D of them, in F columns of features.
 
-    def __init__(self, space: Space) -> None:
+    `experience`: whether a parameter that is called as a learning rate is known for one.
+    """
+
+    def __init__(self, space: Space, *, experience: bool = True) -> None:
         self.space = space
         self.names = space.searched
         self.is_choice = np.array([isinstance(space[name], Choice) for name in self.names], dtype=bool)
@@ -31,6 +36,9 @@ class Encoding:
         self._rules = [(place, self._rule(name)) for place, name in enumerate(self.names)]
         self._counts = [len(d.choices) if isinstance(d := space[name], Choice) else 1 for name in self.names]
         self.group = np.repeat(np.arange(len(self.names)), self._counts)  # (F,) the parameter of each feature
+        self.effective = effective_rate(space, list(self.names)) if experience else None
+        if self.effective is not None:
+            self.group = np.append(self.group, len(self.names))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -70,6 +78,8 @@ class Encoding:
             chosen = np.minimum(count - 1, np.nan_to_num(column * count)).astype(int)
             hot = (chosen[:, None] == np.arange(count)) / math.sqrt(2)
             columns.append(np.where(np.isnan(column)[:, None], 0.0, hot))
+        if self.effective is not None:
+            columns.append(self.effective.decades(units)[:, None])
         return np.hstack(columns) if columns else np.zeros((len(units), 0))
 
     def allowed(self, units: Floats) -> Bools:

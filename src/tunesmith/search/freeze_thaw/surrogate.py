@@ -12,6 +12,7 @@ Let p = 1 - log(e) / log(E) be what is left at epoch e of E, in logarithms: 1 at
 * n: what two seeds of one configuration differ by
 * psi: a bump at the expert's configuration, its weight w unknown, N(w0, w_sd^2): where what was seen speaks against the expert, w falls
 * m, d: level and slope with wide normal priors
+* the effective rate, where there is one, has a length of its own, in decades
 
 Lengths and amplitudes maximise the posterior under log-normal priors. Points are (N, F) features, (N,) p, (N,) number of the trial,
 (N,) psi. Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1.
@@ -70,6 +71,7 @@ class Beliefs:
     narrow: float = 0.8  # k
     length: float = 1.0  # sides of the unit cube
     length_spread: float = 1.0  # of its logarithm
+    rate_length: float = 1.8  # decades, of the effective rate; measured: benchmarks/search.md
     amplitudes: tuple[float, float, float, float] = (0.35, 0.2, 0.3, 0.04)  # of g, h, c, n
     spreads: tuple[float, float, float, float] = (0.4, 0.5, 0.3, 0.5)
     expert: float = 0.5  # w0
@@ -78,15 +80,18 @@ class Beliefs:
 
 @dataclass
 class Surrogate:
-    """The process; `theta` are the logarithms of lengths (D,) and of the amplitudes of g, h, c, n."""
+    """The process; `theta` are the logarithms of lengths (D,), or (D + 1,) with an effective rate, and of the amplitudes of g, h, c, n."""
 
-    group: Whole  # (F,) the parameter of each feature
-    count: int  # D
+    group: Whole  # (F,) the parameter of each feature; D for the effective rate
+    parameters: int  # D
     beliefs: Beliefs = field(default_factory=Beliefs)
 
     def __post_init__(self) -> None:
         beliefs = self.beliefs
-        self.center = np.log(np.array([beliefs.length] * self.count + list(beliefs.amplitudes)))
+        derived = int((self.group == self.parameters).any())
+        self.count = self.parameters + derived
+        lengths = [beliefs.length] * self.parameters + [beliefs.rate_length] * derived
+        self.center = np.log(np.array([*lengths, *beliefs.amplitudes]))
         self.spread = np.array([beliefs.length_spread] * self.count + list(beliefs.spreads))
         self.theta = self.center.copy()
 
