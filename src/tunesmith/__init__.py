@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tunesmith.search.study import Study
     from tunesmith.search.subjects import Command
     from tunesmith.verbs.audit import audit
+    from tunesmith.verbs.batched_subject import BatchedSubject
     from tunesmith.verbs.decompose import error_parts, learning_curve
     from tunesmith.verbs.diagnose import diagnose
     from tunesmith.verbs.explain import explain
@@ -76,6 +77,7 @@ _PLACES = {
     **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
     **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
     **dict.fromkeys(("Choice", "Exhausted", "Int", "Ordinal", "Proposal", "Real", "Space"), "tunesmith.search"),
+    "BatchedSubject": "tunesmith.verbs.batched_subject",
     "Command": "tunesmith.search.subjects",
     "Run": "tunesmith.runs",
     "Search": "tunesmith.search.ask",
@@ -102,6 +104,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "BatchedSubject",
     "Choice",
     "Command",
     "Evidence",

@@ -2,13 +2,16 @@
 
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tunesmith.records import DataError
 from tunesmith.records.plain import plain
 from tunesmith.search.history import SCORE, score_of
+
+if TYPE_CHECKING:
+    from tunesmith.search.executors.work import Job
 
 Record = Mapping[str, Any]
 KEPT = (".txt", ".log")  # what stays of a trial whose checkpoints are removed
@@ -41,6 +44,24 @@ class Subject(Protocol):
 
     def discard(self, folder: Path) -> None:
         """Deletes what is only needed for going on; the trial is over, and not among the best."""
+        ...
+
+
+@runtime_checkable
+class TrainsTogether(Protocol):
+    """What a subject has besides, that can train several trials at once in one process: the executor `batched` asks for it."""
+
+    def kind(self, config: Mapping[str, Any]) -> Hashable:
+        """What trials must have alike to be trained together; None for one that is trained alone."""
+        ...
+
+    def train_together(self, jobs: "Sequence[Job]") -> Iterator[Mapping[int, Record | None]]:
+        """Trains jobs of one kind, whatever units they stand at, and gives what each `train` would: in rounds, records by job number.
+
+        A round has at most one unit of each job, and none is owed one in every round; None is a sign of life. A job is over at its
+        last unit, or at a record that ends it. The iterator may be closed between rounds, and the jobs that are left taken up again
+        by another, from the units that were told. It raises only what is nobody's fault alone: the jobs are then trained one by one.
+        """
         ...
 
 
