@@ -39,11 +39,11 @@ SPLIT = tomllib.loads((TABLES / "split.toml").read_text(encoding="utf-8"))
 SUR = ("sur:diamonds300_mlp", "sur:digits300_mlp", "sur:digits_gru")
 OWN = tuple(f"own:{task}" for task in (*SPLIT["open"], *SPLIT["held"]))
 LIVE = ("live:diamonds300_mlp", "live:digits300_mlp")
-YAHPO = tuple(
-    f"yahpo:{task}"
-    for task in "126025 126029 167104 167152 167168 167184 167190 167201 168330 168335 168908 189354 189865 189873 189906 "
-    "189909 3945".split()
-)
+YAHPO_TASKS = (
+    126025, 126029, 167104, 167152, 167168, 167184, 167190, 167201, 168330,
+    168335, 168908, 189354, 189865, 189873, 189906, 189909, 3945,
+)  # fmt: skip
+YAHPO = tuple(f"yahpo:{task}" for task in YAHPO_TASKS)
 PARTS = ("expert", "experience", "guard", "curve", "promotion", "balance", "cause")
 OURS = "search-own"
 FIRST = (
@@ -129,10 +129,9 @@ def bench_of(name: str, library: Any) -> tuple[Any, tuple[float, float]]:
     if not name.startswith("own:"):
         return library.get(name), library.reference(name)
     import numpy as np
-
     from sklearn.ensemble import ExtraTreesRegressor
 
-    class Table(library.Surrogate):  # type: ignore[misc,name-defined]
+    class Table(library.Surrogate):  # type: ignore[misc]
         """As its base, of a table that lies elsewhere."""
 
         def __init__(self, task: str) -> None:

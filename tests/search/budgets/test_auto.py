@@ -188,3 +188,42 @@ def _with_causes(config, upto):
 def test_unknown_options_are_refused():
     with pytest.raises(DataError, match=r"no option 'curves'; did you mean 'curve'"):
         Search(SPACE, END, curves=False)
+
+
+def test_new_trials_and_old_ones_both_have_their_share():
+    shares = {}
+    for balance in (True, False):
+        search = Search(SPACE, 27, total=20 * 27, seed=11, balance=balance)
+        run(search)
+        first = sum(min(3, len(trial.records)) for trial in search.trials)
+        shares[balance] = first / search.trials.spent
+
+    assert 0.33 < shares[True] < 0.63
+    assert shares[True] != shares[False]
+
+
+def test_without_an_expert_the_usual_rate_is_where_the_search_begins():
+    usual, plain = [], []
+    for seed in range(12):
+        for found, options in ((usual, {}), (plain, {"experience": False})):
+            search = Search(
+                {"lr": Real(1e-6, 1e2, log=True), "x": Real(0, 1)}, END, total=2 * END, seed=seed, **options
+            )
+            run(search, lambda config, upto: [{"score": config["x"]}] * upto, most=5)
+            found += [abs(math.log10(trial.change["lr"]) + 3) for trial in search.trials]
+
+    assert np.median(usual) < np.median(plain) / 1.5
+
+
+def test_a_usual_rate_that_misleads_is_left():
+    """The best rate lies three decades off."""
+
+    def far(config, upto):
+        return [
+            {"score": 0.02 + (math.log10(config["lr"])) ** 2 / 8 + math.exp(-epoch / 3)} for epoch in range(1, upto + 1)
+        ]
+
+    search = Search({"lr": Real(1e-6, 1e2, log=True), "x": Real(0, 1)}, END, total=15 * END, seed=12)
+    run(search, far)
+
+    assert abs(math.log10(search.best.change["lr"])) < 0.5
