@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         revise,
     )
     from tunesmith.runs import Run
-    from tunesmith.search import Choice, Exhausted, Int, Ordinal, Proposal, Real, Space
+    from tunesmith.search import Choice, Distributed, Exhausted, Fixed, Int, Ordinal, Proposal, Real, Space, space_from
     from tunesmith.search.ask import Search
     from tunesmith.search.search_cv import SearchCV
     from tunesmith.search.study import Study
@@ -76,7 +76,10 @@ _PLACES = {
     ),
     **dict.fromkeys(("initialise", "lsuv", "norm_for", "output_bias_from", "swap_norm"), "tunesmith.blocks.layers"),
     **dict.fromkeys(("from_torch", "to_torch"), "tunesmith.blocks.schedules"),
-    **dict.fromkeys(("Choice", "Exhausted", "Int", "Ordinal", "Proposal", "Real", "Space"), "tunesmith.search"),
+    **dict.fromkeys(
+        ("Choice", "Distributed", "Exhausted", "Fixed", "Int", "Ordinal", "Proposal", "Real", "Space", "space_from"),
+        "tunesmith.search",
+    ),
     "BatchedSubject": "tunesmith.verbs.batched_subject",
     "Command": "tunesmith.search.subjects",
     "Run": "tunesmith.runs",
@@ -107,10 +110,12 @@ __all__ = [
     "BatchedSubject",
     "Choice",
     "Command",
+    "Distributed",
     "Evidence",
     "Exhausted",
     "Finding",
     "Findings",
+    "Fixed",
     "Int",
     "Ordinal",
     "Program",
@@ -153,6 +158,7 @@ __all__ = [
     "same_function",
     "schedule",
     "search",
+    "space_from",
     "swap_norm",
     "to_torch",
     "watch",

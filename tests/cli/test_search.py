@@ -170,3 +170,16 @@ def test_a_terminal_has_a_table_of_best_running_and_reasons():
 
 def test_durations():
     assert [duration(seconds) for seconds in (0, 89, 90, 5399, 7200)] == ["0 s", "89 s", "2 min", "90 min", "2.0 h"]
+
+
+def test_a_search_learns_from_an_earlier_one(place, capsys):
+    told(capsys, [*WORDS, "--folder", "first", "--json"])
+
+    code, answer, _ = told(capsys, [*WORDS, "--folder", "second", "--warm", "first", "--seed", "1", "--json"])
+    _, status, _ = told(capsys, ["search", "status", "second"])
+
+    assert (code, answer["trials"]) == (0, 3)
+    assert "begun with 3 trials of earlier studies" in status
+    code, _, error = told(capsys, [*WORDS, "--folder", "third", "--warm", "nowhere"])
+    assert code == 2
+    assert "no search in nowhere" in error

@@ -209,7 +209,7 @@ class TestWarm:
 
         assert [trial.id for trial in found] == [0, 1, 2]
         assert [trial.change for trial in found] == [{"x": x, "f": 3} for x in (0.5, 0.1, 0.2)]
-        assert [trial.state for trial in found] == ["stopped", "done", "failed"]
+        assert [trial.state for trial in found] == ["paused", "done", "failed"]
         assert found[0].records == ({"score": 1.0},)
         assert found[0].checkpoint is None
 

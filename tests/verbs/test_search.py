@@ -280,3 +280,10 @@ def test_a_search_has_a_page_an_importance_and_constraints_that_can_be_sent(tmp_
     importance = Study(tmp_path / "study").importance()
     assert importance["x"] > importance["y"]
     assert place.read_text().startswith("<!")
+
+
+def test_a_stack_of_what_cannot_be_stacked_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(DataError, match="the executor batched trains a BatchedSubject, and here is function"):
+        ts.search(lambda config: 0.0, {"x": ts.Real(0, 1)}, executor="batched", folder=tmp_path / "s")
+
+    assert not (tmp_path / "s").exists()

@@ -66,6 +66,9 @@ def search(
     epochs: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Of a full training; units for --command.")
     ] = None,
+    warm: Annotated[
+        list[Path] | None, typer.Option(metavar="STUDY", help="Folder of an earlier search to learn from; several.")
+    ] = None,
     command: Annotated[Text, typer.Option(metavar="'WORDS'", help="Program that trains; it speaks JSON lines.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="That one epoch may take.")] = None,
     confirm: Annotated[
@@ -110,6 +113,7 @@ def search(
         "scheme": scheme,
     }
     given |= {"budget": budget, "max_budget": epochs, "timeout": timeout, "confirm": confirm, "resume": resume}
+    given["warm"] = list(warm) if warm else None
     if command is not None:
         subject = of_command(command, data, task)
     else:
@@ -244,6 +248,8 @@ def text_of(study: "Study") -> str:
     )
     total = "" if study.total is None else f" of {study.total}"
     lines = [f"{study.folder}: {status['trials']} trials ({states or 'none'}), {status['spent']}{total} units"]
+    if study.trials.earlier:
+        lines.append(f"  begun with {len(study.trials.earlier)} trials of earlier studies")
     lines += [f"  {count} ended: {reason}" for reason, count in list(status["reasons"].items())[:5]]
     if study.best is None:
         return "\n".join([*lines, "no trial has a score yet"]) + "\n"

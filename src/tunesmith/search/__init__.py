@@ -4,6 +4,7 @@ from tunesmith.search.distributed import Distributed
 from tunesmith.search.domains import Choice, Domain, Fixed, Int, Ordinal, Real
 from tunesmith.search.proposal import Exhausted, Proposal
 from tunesmith.search.space import Space, as_space
+from tunesmith.search.spaces import space_from
 
 __all__ = [
     "Choice",
@@ -17,4 +18,5 @@ __all__ = [
     "Real",
     "Space",
     "as_space",
+    "space_from",
 ]

@@ -25,12 +25,13 @@ from tunesmith.search import study_settings
 from tunesmith.search.budgets import BUDGETS, Setting
 from tunesmith.search.history import History
 from tunesmith.search.journal import Event, Journal, replay
-from tunesmith.search.journal_book import Book, Out, Records, event_of
+from tunesmith.search.journal_book import Book, Out, Records, event_of, warm_event
 from tunesmith.search.prior import read_prior
 from tunesmith.search.proposal import Exhausted, Proposal
 from tunesmith.search.samplers import SAMPLERS
 from tunesmith.search.space import Space
 from tunesmith.search.spaces import space_from
+from tunesmith.search.warm import earlier_trials
 
 
 class Search:
@@ -39,6 +40,9 @@ class Search:
     `max_budget`: units (epochs, steps, rows …) of one full training. `total`: units for everything; None for no end; `max_trials`
     configurations at most. `prior`: a value believed good of each parameter, or `(value, confidence)`. `sampler`, `budget`: names of
     the catalogues, or functions of their kind; both "auto": the default search. `options`: settings of the budget, such as `eta=4`.
+
+    `warm`: earlier studies to learn from (`search/warm.py`): a folder, a `Study`, an Optuna study, trials, or a list of these. Their trials are
+    copied into the new study; they count no units, and a resume needs them no more.
 
     `folder`: every proposal and every record stands there, on the disk, before it counts. With `resume` a search goes on that was
     begun there: the same proposals come as if it had not been interrupted, first those that were out at its end. Only `total` may be
@@ -63,6 +67,7 @@ class Search:
         workers: int = 1,
         max_trials: int | None = None,
         about: Mapping[str, Any] | None = None,
+        warm: Any = None,
         **options: Any,
     ) -> None:
         self.space = space_from(space)
@@ -92,6 +97,13 @@ class Search:
             settings |= {"prior": prior, "sampler": _name(sampler), "budget": _name(budget), "seed": seed}
             settings |= {"workers": workers, "max_trials": self.max_trials, "options": options, **(about or {})}
             self._open(self.folder, settings, resume)
+        if warm is not None and self.asked and not self.trials.earlier:
+            self.close()
+            raise DataError(
+                f"the search in {self.folder} was begun without earlier trials; leave warm out, or choose another folder"
+            )
+        if warm is not None and not self.trials.earlier:
+            self._take(warm_event(earlier_trials(warm, self.space, self.max_budget)))
 
     def _open(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
         standing = study_settings.begin(folder, settings, resume=resume)

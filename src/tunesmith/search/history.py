@@ -33,6 +33,7 @@ class History(Sequence[Trial]):
         self.promised: dict[int, int] = {}
         self.memo: dict[str, Any] = {}  # what the budget noted with its proposals, the latest of each name
         self.events = 0  # begun and told, in all
+        self.earlier: tuple[Trial, ...] = ()  # of other studies: known to those that learn, and not of this search
         for trial in trials:
             self.put(trial)
 
@@ -97,6 +98,12 @@ class History(Sequence[Trial]):
         self.promised[id] = upto
         self._trials[id] = replace(self._trials[id], state="running")
         self.events += 1
+
+
+def with_earlier(trials: Sequence[Trial]) -> History:
+    """The history with the trials of earlier studies before its own, all numbered anew; itself where there are none."""
+    history = as_history(trials)
+    return as_history([*history.earlier, *history]) if history.earlier else history
 
 
 def score_of(record: Mapping[str, Any]) -> float:

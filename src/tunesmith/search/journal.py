@@ -1,5 +1,6 @@
 """The journal of a study: one line of JSON an event, on the disk before it counts.
 
+    {"event": "warm", "trials": [{"change": {…}, "records": […], "state": "done"}]} what earlier studies found, first of all
     {"event": "begun", "trial": 3, "config": {…}, "start": 0, "upto": 3, …}       a proposal was handed out
     {"event": "checkpoint", "trial": 3, "records": […]}                            units trained of it, not yet told to the search
     {"event": "told", "trial": 3, "records": […], "state": "paused", …}            the units after those, and the end of the proposal
@@ -22,7 +23,7 @@ from tunesmith.runs.files import plain, storing
 from tunesmith.runs.lock import FolderLock
 
 FILE = "trials.jsonl"
-EVENTS = ("begun", "checkpoint", "told", "removed")
+EVENTS = ("warm", "begun", "checkpoint", "told", "removed")
 Event = dict[str, Any]
 
 

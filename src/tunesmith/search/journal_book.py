@@ -50,8 +50,11 @@ class Book:
 
     def apply(self, event: Event) -> None:
         """Takes the next event. Raises `DataError` where it cannot follow those before."""
-        trial = event["trial"]
         kind = event["event"]
+        if kind == "warm":
+            self.trials.earlier = tuple(_earlier(self.space, id, told) for id, told in enumerate(event["trials"]))
+            return
+        trial = event["trial"]
         if kind == "begun":
             self._begun(event)
             return
@@ -125,6 +128,34 @@ class Book:
                 f"trial {trial} came with {had + len(found)} records; it was to be trained up to {upto} units"
             )
         return found
+
+
+def _earlier(space: Space, id: int, told: Mapping[str, Any]) -> Trial:
+    """A trial of another study, as the event has it."""
+    records = tuple(dict(record) for record in told["records"])
+    config = config_of(told["change"], space)
+    return Trial(
+        id=id,
+        change=config,
+        records=records,
+        state=told["state"],
+        reason=told.get("reason", ""),
+        spent=float(len(records)),
+    )
+
+
+def warm_event(trials: Sequence[Trial]) -> Event:
+    """The event with which a search learns of trials of other studies."""
+    told = [
+        {
+            "change": dict(trial.change),
+            "records": [plain(dict(record)) for record in trial.records],
+            "state": trial.state,
+        }
+        | ({"reason": trial.reason} if trial.reason else {})
+        for trial in trials
+    ]
+    return {"event": "warm", "trials": told}
 
 
 def event_of(proposal: Proposal, *, worker: int, at: float) -> Event:

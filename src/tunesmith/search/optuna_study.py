@@ -92,8 +92,8 @@ def warm(space: Space | Mapping[str, Domain], trials: Iterable[Trial], max_budge
     """Trials of an earlier search as a new one may begin with them: those that fit the space and are over, numbered from 0.
 
     What the space has more than theirs must be fixed, or they are left out, as are values outside of it and trials without a score; what
-    it has less is dropped. Paused trials cannot go on without their checkpoints: they are stopped ones here. With `max_budget` records
-    beyond it are dropped.
+    it has less is dropped. Trials that were at rest are so here, though nothing is left to go on with. With `max_budget` records beyond it are
+    dropped.
 
     >>> old = [Trial(id=7, change={"x": 0.5, "old": 1}, records=({"score": 1.0},), state="done"), Trial(id=8, change={"x": 9.0}, state="done")]
     >>> [(trial.id, trial.change) for trial in warm({"x": Real(0, 1)}, old)]
@@ -109,16 +109,17 @@ def warm(space: Space | Mapping[str, Domain], trials: Iterable[Trial], max_budge
         failed = trial.state == "failed"
         if not failed and not any(math.isfinite(score_of(record)) for record in records):
             continue
-        over = {"done": "done", "failed": "failed"}.get(trial.state, "stopped")
-        reason = trial.reason or ("not gone on with in the search before" if over == "stopped" else "")
+        state = trial.state if trial.state in ("done", "failed", "stopped") else "paused"
+        if state == "done" and max_budget is not None and len(records) < max_budget:
+            state = "paused"
         kept.append(
             replace(
                 trial,
                 id=len(kept),
                 change=config,
                 records=records,
-                state=over,  # type: ignore[arg-type]
-                reason=reason,
+                state=state,
+                reason=trial.reason,
                 spent=float(len(records)),
                 checkpoint=None,
                 parent=None,

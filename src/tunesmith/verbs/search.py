@@ -14,7 +14,7 @@ from tunesmith.search.executors import EXECUTORS, Executor
 from tunesmith.search.space import Space
 from tunesmith.search.spaces import space_from
 from tunesmith.search.study import CONFIRMED, Study
-from tunesmith.search.subject import Subject
+from tunesmith.search.subject import Subject, TrainsTogether
 from tunesmith.search.subjects import Command, Function, subject_of
 from tunesmith.verbs.search_budget import amount_of
 
@@ -44,6 +44,7 @@ def search(
     show: Callable[[Search], None] = lambda search: None,
     options: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
+    warm: Any = None,
     **task: Any,
 ) -> Study:
     """Searches until the budget is spent, and gives the study.
@@ -55,12 +56,18 @@ def search(
     `max_budget`: units of a full training; the epochs of the recipe, 1 for functions. `sampler`, `scheme`: which configurations, and how
     the units are divided among them, by name. With `folder` everything is kept there, and `resume=True` goes on with it. `timeout`: seconds
     that one unit may take. `confirm`: fresh seeds on which the best are trained again beside the default, beyond a budget of trainings and
-    inside one of seconds; 3 for a task, 0 for others.
+    inside one of seconds; 3 for a task, 0 for others. `keep`: best trials whose checkpoints stay. `warm`: earlier studies to learn from: a folder,
+    a `Study`, an Optuna study, trials, or a list of these, with the same score.
 
     Raises `TunesmithError`s: wrong input (exit code 2), `TrainingFailed` where the first trials all fail, `StorageError` (3).
     """
     amount = amount_of(budget)
     made, space, prior, units, fresh = _made(subject, space, prior, recipe, task, max_budget)
+    if executor == "batched" and not isinstance(made, TrainsTogether):
+        raise DataError(
+            f"the executor batched trains a BatchedSubject, and here is {_said(made)}; wrap your model in tunesmith.BatchedSubject, or take "
+            "executor='pool'"
+        )
     if folder is None and executor == "slurm":
         raise DataError("the executor slurm needs a folder that all machines see; pass folder='…'")
     asked = Search(
@@ -75,6 +82,7 @@ def search(
         folder=folder,
         resume=resume,
         workers=workers,
+        warm=warm,
         about={**(about or {}), "subject": _said(made)},
         **(options or {}),
     )
@@ -117,7 +125,8 @@ def _made(
         raise DataError(
             f"space = {space!r}; of a function nobody knows what to search: pass space={{'x': Real(-1, 1)}}"
         )
-    return subject_of(subject), space_from(space), prior, 1 if max_budget is None else max_budget, None
+    units = getattr(subject, "epochs", 1) if max_budget is None else max_budget
+    return subject_of(subject), space_from(space), prior, units, None
 
 
 def _of_task(

@@ -1,12 +1,14 @@
 """auto: the default search. Trials are begun, put to rest and gone on with as a model of configuration and curve says.
 
-It begins with the expert's configuration (if there is one) and a few drawn evenly, each for a ninth of a training. From then on a Gaussian
-process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every trial at rest and 300 new configurations a drawn
-horizon ahead; what is likeliest to beat the best score by a drawn margin is trained up to its next rung, while the first rungs of new trials
-take neither much less nor much more than half of all units. A trial that failed, or was stopped for a cause, counts as bad at its end, and what
-is most like it is left out. The expert's prior is a bump of unknown height under the process, and is believed as far as his configuration beats
-those that were drawn. Where a learning rate is searched, the process also sees the effective rate (`freeze_thaw/effective.py`), and where no expert
-is believed the bump lies at the usual one.
+It begins with the expert's configuration (if there is one) and a few drawn evenly, each for a ninth of a training.
+From then on a Gaussian process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every
+trial at rest and 300 new configurations a drawn horizon ahead; what is likeliest to beat the best score by a drawn
+margin is trained up to its next rung, while the first rungs of new trials take neither much less nor much more than
+half of all units. A trial that failed, or was stopped for a cause, counts as bad at its end, and what is most like it
+is left out. The expert's prior is a bump of unknown height under the process, and is believed as far as his
+configuration beats those that were drawn. Trials of earlier studies are points of a process that correlates with this
+one as far as the scores say. Where a learning rate is searched, the process also sees the effective rate
+(`freeze_thaw/effective.py`), and where no expert is believed the bump lies at the usual one.
 
 Use: always, if trainings give a score by epoch; with budgets of one unit it is a search by Gaussian process.
 Limits: of long histories the model sees 120 trials: the best and the latest. Scores are minimised; the best epoch counts.
@@ -25,13 +27,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr
 
-from tunesmith.records import DataError, did_you_mean
+from tunesmith.records import DataError, Trial, did_you_mean
 from tunesmith.search.budgets import BUDGETS, Next, Setting
 from tunesmith.search.freeze_thaw.candidates import Reach, anywhere, candidates
 from tunesmith.search.freeze_thaw.encoding import Encoding
 from tunesmith.search.freeze_thaw.scale import best_and_latest, best_so_far, rungs, time_left, warp
-from tunesmith.search.freeze_thaw.surrogate import STRANGER, Beliefs, Points, Surrogate
-from tunesmith.search.history import History
+from tunesmith.search.freeze_thaw.surrogate import EARLIER, STRANGER, Beliefs, Points, Surrogate
+from tunesmith.search.history import History, as_history
 from tunesmith.search.proposal import Exhausted, Proposal
 
 Floats = npt.NDArray[np.float64]
@@ -87,6 +89,7 @@ class _Auto:
         self.known: list[Floats] = []  # units of each trial
         self.met: set[bytes] = set()
         self.trust = 1.0
+        self.others: _Earlier | None = None
 
     def _expert(self) -> tuple[Floats | None, Floats]:
         prior = self.setting.prior
@@ -103,6 +106,8 @@ class _Auto:
         begun = len(trials)
         if begun == 0 and self.expert is not None:
             return self._new(trials, self.expert, "what the expert said")
+        if begun == 0 and (best := _best_of(trials.earlier)) is not None:
+            return self._new(trials, self.encoding.units(best.change), "the best of the earlier studies")
         self.trust = self._trust(trials)
         drawn = self._fresh(rng) if begun < self._drawn(trials) else None
         if drawn is not None:
@@ -112,7 +117,7 @@ class _Auto:
     def _drawn(self, trials: History) -> int:
         """How many trials come before the model is asked."""
         if self.expert is None:
-            return self.manner.drawn
+            return 1 + self.manner.drawn_beside if trials.earlier else self.manner.drawn
         if not self.on["guard"]:
             return 1
         return 1 + (self.manner.drawn_beside if self.trust == 1 else self.manner.drawn)
@@ -163,10 +168,10 @@ class _Auto:
     def _chosen(self, trials: History, rng: np.random.Generator) -> Proposal:
         seen = best_and_latest(trials.values(), list(range(len(trials))), self.manner.seen)
         units = np.array([self.known[id] for id in seen])
-        model, at_end, noted = self._model(trials, seen, units, rng)
+        model, at_end, noted, others = self._model(trials, seen, units, rng)
         resting = np.array([trials[id].state == "paused" for id in seen], dtype=bool)
-        predicted, _ = model.predict(at_end)
-        best = units[np.argsort(predicted, kind="stable")[: self.manner.near]]
+        predicted, _ = model.predict(at_end.with_(self._points(others.units)))
+        best = np.vstack([units, others.units])[np.argsort(predicted, kind="stable")[: self.manner.near]]
         expert = self.expert if self.trust else None
         reach = replace(self.manner.reach, expert=self.trust * self.manner.reach.expert)
         fresh = self._untried(candidates(self.encoding, best, expert, reach, rng))
@@ -208,10 +213,11 @@ class _Auto:
 
     def _model(
         self, trials: History, seen: list[int], units: Floats, rng: np.random.Generator
-    ) -> tuple[Surrogate, Points, dict[str, object]]:
-        """The process, taught; the trials at their ends; and what is to be noted."""
-        curves = [best_so_far(trials.scores(id)) for id in seen]
-        bad = [self._is_bad(trials, id) for id in seen]
+    ) -> tuple[Surrogate, Points, dict[str, object], "_Earlier"]:
+        """The process, taught; the trials at their ends; what is to be noted; and the trials of earlier studies."""
+        others = self._earlier(trials)
+        curves = [best_so_far(trials.scores(id)) for id in seen] + others.curves
+        bad = [self._is_bad(trials, id) for id in seen] + others.bad
         scaled = warp(np.array([curve[-1] if len(curve) else math.inf for curve in curves]))
         rows: list[tuple[int, int, float]] = []  # place, epoch, score
         for place, curve in enumerate(curves):
@@ -220,18 +226,36 @@ class _Auto:
             else:
                 rows += [(place, epoch, float(curve[epoch - 1])) for epoch in self._epochs(len(curve))]
         at_end = self._points(units, np.array(seen))
+        everything = at_end.with_(others.points)
         places = np.array([row[0] for row in rows], dtype=np.int64)
         epochs = np.array([row[1] for row in rows], dtype=np.float64)
-        points = at_end.part(places).at(self._time(epochs))
+        points = everything.part(places).at(self._time(epochs))
         values = scaled(np.array([row[2] for row in rows]))
         beliefs = self.manner.beliefs
         believed = self.trust or float(self.encoding.effective is not None)
         beliefs = replace(beliefs, expert=believed * beliefs.expert, expert_spread=believed * beliefs.expert_spread)
         model = Surrogate(self.encoding.group, len(self.encoding), beliefs)
         noted = self._fit(model, points, values, trials, rng)
+        model.relate(points, values)
         model.condition(points, values)
         self._expect(model, trials, seen, at_end, points, values)
-        return model, at_end, noted
+        return model, at_end, noted, others
+
+    def _earlier(self, trials: History) -> "_Earlier":
+        """Those of earlier studies that the model looks at; they are the same all along, so they are read once."""
+        if self.others is None or self.others.of is not trials.earlier:
+            history = History(trials.earlier)
+            ids = best_and_latest(history.values(), list(range(len(history))), self.manner.seen // 2)
+            units = np.array([self.encoding.units(history[id].change) for id in ids]).reshape(
+                len(ids), len(self.encoding)
+            )
+            curves = [best_so_far(history.scores(id)) for id in ids]
+            bad = [self._is_bad(history, id) for id in ids]
+            self.others = _Earlier(trials.earlier, units, curves, bad, self._points(units))
+        number = EARLIER + np.arange(len(self.others.units))
+        points = self._points(self.others.units, number)  # the bump moves with the trust
+        self.others = replace(self.others, points=points)
+        return self.others
 
     def _is_bad(self, trials: History, id: int) -> bool:
         """Whether a trial is over without having come to its end."""
@@ -329,6 +353,22 @@ class _Auto:
         mean, deviation = model.predict(points.at(at))
         chance: Floats = (margin - mean) / deviation
         return chance
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """Trials of earlier studies, K of them."""
+
+    of: tuple[Trial, ...]
+    units: Floats  # (K, D)
+    curves: list[Floats]
+    bad: list[bool]
+    points: Points
+
+
+def _best_of(earlier: tuple[Trial, ...]) -> Trial | None:
+    """The best of earlier trials that came to no bad end."""
+    return as_history([trial for trial in earlier if trial.state not in ("failed", "stopped")]).best()
 
 
 def _first(trials: History, id: int, units: int) -> float | None:

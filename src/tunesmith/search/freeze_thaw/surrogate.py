@@ -12,6 +12,8 @@ Let p = 1 - log(e) / log(E) be what is left at epoch e of E, in logarithms: 1 at
 * n: what two seeds of one configuration differ by
 * psi: a bump at the expert's configuration, its weight w unknown, N(w0, w_sd^2): where what was seen speaks against the expert, w falls
 * m, d: level and slope with wide normal priors
+* trials of earlier studies are of a function that correlates with this one by a factor in [0, 1], the likeliest of five (Bonilla et al.,
+  Multi-task Gaussian Process Prediction, NeurIPS 2007, equation 1, for two tasks)
 * the effective rate, where there is one, has a length of its own, in decades
 
 Lengths and amplitudes maximise the posterior under log-normal priors. Points are (N, F) features, (N,) p, (N,) number of the trial,
@@ -32,6 +34,8 @@ from tunesmith.search.history import Floats
 Whole = npt.NDArray[np.int64]
 JITTER = 1e-5
 STRANGER = -1  # the number of a trial that has not begun
+EARLIER = 10**9  # numbers of trials of earlier studies begin here
+KINSHIPS = (1.0, 0.95, 0.8, 0.5, 0.0)  # of earlier studies with this one; assumption
 
 
 class Points(NamedTuple):
@@ -94,6 +98,7 @@ class Surrogate:
         self.center = np.log(np.array([*lengths, *beliefs.amplitudes]))
         self.spread = np.array([beliefs.length_spread] * self.count + list(beliefs.spreads))
         self.theta = self.center.copy()
+        self.kinship = 1.0
 
     def fit(self, points: Points, seen: Floats, rng: np.random.Generator, tries: int) -> None:
         """Moves `theta` uphill: `tries` steps along one axis or a random direction, each taken if the posterior rises."""
@@ -111,6 +116,16 @@ class Surrogate:
                 if cost < best:
                     best, self.theta, step = cost, moved, min(1.0, step * 1.3)
                     break
+
+    def relate(self, points: Points, seen: Floats) -> None:
+        """Chooses how far earlier studies tell of this one; 1 where there are no points of both."""
+        earlier = points.trial >= EARLIER
+        self.kinship = 1.0
+        if earlier.any() and not earlier.all():
+            costs = []
+            for self.kinship in KINSHIPS:
+                costs.append(self._cost(self.theta, points, seen))
+            self.kinship = KINSHIPS[int(np.argmin(costs))]
 
     def condition(self, points: Points, seen: Floats) -> None:
         """Takes in what was seen, (N,)."""
@@ -159,6 +174,10 @@ class Surrogate:
         bump = self.beliefs.expert_spread**2 * points.bump[:, None] * others.bump[None]
         own = bump + alike * (over + slope * both) + same * (noise + curve * least * least)
         whole: Floats = shared + own * self._scale(points)[:, None] * self._scale(others)[None]
+        if self.kinship < 1:
+            whole = np.where(
+                (points.trial >= EARLIER)[:, None] == (others.trial >= EARLIER)[None], whole, self.kinship * whole
+            )
         return whole
 
     def _damped(self, theta: Floats, points: Points) -> Floats:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tunesmith.records import Trial
 from tunesmith.search.distributed import Distributed
 from tunesmith.search.domains import Choice, Domain, Int, Real
-from tunesmith.search.history import Floats, History, as_history
+from tunesmith.search.history import Floats, History, as_history, with_earlier
 from tunesmith.search.proposal import Exhausted
 from tunesmith.search.space import Config, Space, values_of
 
@@ -50,13 +50,13 @@ class Observed:
         return np.argsort(self.ranks, kind="stable")
 
 
-def observe(space: Space, trials: Sequence[Trial], enough: int = 1) -> Observed:
+def observe(space: Space, trials: Sequence[Trial], enough: int = 1, *, earlier: bool = True) -> Observed:
     """What there is to learn from `trials` at the largest budget that `enough` of them have reached.
 
     With fewer than `enough` at every budget, that with most trials counts. Failed trials count at every budget; stopped ones too, since
-    they were stopped for being bad; paused ones only where they have reached it.
+    they were stopped for being bad; paused ones only where they have reached it. Trials of earlier studies count as well, with `earlier`.
     """
-    history = as_history(trials)
+    history = with_earlier(trials) if earlier else as_history(trials)
     names = tuple(space.searched)
     states = np.array([trial.state for trial in history], dtype=object)
     lengths = np.array([len(history.scores(id)) for id in range(len(history))], dtype=np.int64)

@@ -15,7 +15,7 @@ def compared(space: Space, trials: Sequence[Trial], enough: int | None = None) -
     """All trials, and those that can be compared: at the largest budget that `enough` of them have reached; half, where not said."""
     history = as_history(trials)
     begun = sum(1 for trial in history if trial.records)
-    return history, observe(space, history, max(1, math.ceil(begun / 2)) if enough is None else enough)
+    return history, observe(space, history, max(1, math.ceil(begun / 2)) if enough is None else enough, earlier=False)
 
 
 def ranked(history: History) -> list[int]:
