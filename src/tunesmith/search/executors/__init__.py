@@ -3,8 +3,8 @@
 A member has four methods: `start` with the subject and the number of workers, `submit` a job, `wait` for reports of those under way,
 `stop` everything.
 
->>> sorted(EXECUTORS)[:2]
-['local', 'pool']
+>>> sorted(EXECUTORS)[:3]
+['batched', 'local', 'pool']
 """
 
 from collections.abc import Callable
