@@ -11,7 +11,8 @@ import pytest
 
 from tunesmith.records import DataError, MissingExtra, Trial
 from tunesmith.search import Choice, Distributed, Int, Ordinal, Real, Space
-from tunesmith.search.optuna_study import from_optuna, optuna_of, to_optuna, warm
+from tunesmith.search.optuna_study import from_optuna, optuna_of, to_optuna
+from tunesmith.search.warm import warm
 
 SPACE = Space(
     {

@@ -145,7 +145,8 @@ def test_what_is_no_source_or_does_not_fit_is_told(tmp_path):
     with pytest.raises(DataError, match="warm has a int; expected the folder of a study"):
         Search(SPACE, END, warm=3)
     with pytest.raises(RunError, match="no search in"):
-        Search(SPACE, END, warm=tmp_path / "nowhere")
+        Search(SPACE, END, warm=tmp_path / "nowhere", folder=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
     with pytest.raises(
         DataError, match=r"none of the 1 earlier trials fits the space: they have z, the space has a, b, c, kind"
     ):

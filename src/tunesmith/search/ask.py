@@ -87,6 +87,8 @@ class Search:
         )
         made = BUDGETS[budget] if isinstance(budget, str) else budget
         self._next = made(self.setting)
+        # before a folder is made, so that a wrong source leaves none behind
+        earlier = None if warm is None or resume else earlier_trials(warm, self.space, self.max_budget)
         self._again: list[Out] = []
         self._journal: Journal | None = None
         self.folder = None if folder is None else Path(folder)
@@ -97,13 +99,15 @@ class Search:
             settings |= {"prior": prior, "sampler": _name(sampler), "budget": _name(budget), "seed": seed}
             settings |= {"workers": workers, "max_trials": self.max_trials, "options": options, **(about or {})}
             self._open(self.folder, settings, resume)
-        if warm is not None and self.asked and not self.trials.earlier:
-            self.close()
-            raise DataError(
-                f"the search in {self.folder} was begun without earlier trials; leave warm out, or choose another folder"
-            )
         if warm is not None and not self.trials.earlier:
-            self._take(warm_event(earlier_trials(warm, self.space, self.max_budget)))
+            if self.asked:
+                self.close()
+                raise DataError(
+                    f"the search in {self.folder} was begun without earlier trials; leave warm out, or choose another folder"
+                )
+            if earlier is None:  # killed before it had taken them in
+                earlier = earlier_trials(warm, self.space, self.max_budget)
+            self._take(warm_event(earlier))
 
     def _open(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
         standing = study_settings.begin(folder, settings, resume=resume)

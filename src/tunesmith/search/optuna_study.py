@@ -1,7 +1,7 @@
 """To Optuna and from it: a search as an Optuna study, so that `optuna-dashboard` opens it, and an Optuna study as trials of ours.
 
     to_optuna(space, trials, "sqlite:///studies.db", "first")          # optuna-dashboard sqlite:///studies.db
-    space, trials = from_optuna("sqlite:///studies.db", "first")       # warm(space, trials) gives them to a new search
+    space, trials = from_optuna("sqlite:///studies.db", "first")       # Search(…, warm=trials) begins with them
 
 Scores by budget unit are intermediate values (steps count from 1), the best of them is the value. What Optuna has no word for (stopped,
 paused, the reason, other measurements) stands in user attributes, from which it comes back as it was. Both ways there is one insertion
@@ -11,7 +11,6 @@ for all trials: ten thousand take seconds.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
@@ -22,7 +21,7 @@ from tunesmith.records import DataError, MissingExtra, Trial
 from tunesmith.records.plain import plain
 from tunesmith.search.distributed import Distributed
 from tunesmith.search.domains import Choice, Domain, Fixed, Int, Ordinal, Real, _same
-from tunesmith.search.history import SCORE, History, as_history, score_of
+from tunesmith.search.history import SCORE, History, as_history
 from tunesmith.search.space import Config, Space, as_space, values_of
 
 MARK = "tunesmith"  # the user attribute with what Optuna has no word for
@@ -86,46 +85,6 @@ def from_optuna(storage: Any, name: str | None = None) -> tuple[Space, list[Tria
     found = study.get_trials(deepcopy=False)
     space = Space.from_json(ours["space"]) if ours else _space_of(optuna, found)
     return space, [_trial(space, id, one, sign) for id, one in enumerate(found)]
-
-
-def warm(space: Space | Mapping[str, Domain], trials: Iterable[Trial], max_budget: int | None = None) -> list[Trial]:
-    """Trials of an earlier search as a new one may begin with them: those that fit the space and are over, numbered from 0.
-
-    What the space has more than theirs must be fixed, or they are left out, as are values outside of it and trials without a score; what
-    it has less is dropped. Trials that were at rest are so here, though nothing is left to go on with. With `max_budget` records beyond it are
-    dropped.
-
-    >>> old = [Trial(id=7, change={"x": 0.5, "old": 1}, records=({"score": 1.0},), state="done"), Trial(id=8, change={"x": 9.0}, state="done")]
-    >>> [(trial.id, trial.change) for trial in warm({"x": Real(0, 1)}, old)]
-    [(0, {'x': 0.5})]
-    """
-    whole = as_space(space)
-    kept: list[Trial] = []
-    for trial in trials:
-        config = whole.active({name: value for name, value in trial.change.items() if name in whole})
-        if not whole.holds(config):
-            continue
-        records = trial.records[:max_budget]
-        failed = trial.state == "failed"
-        if not failed and not any(math.isfinite(score_of(record)) for record in records):
-            continue
-        state = trial.state if trial.state in ("done", "failed", "stopped") else "paused"
-        if state == "done" and max_budget is not None and len(records) < max_budget:
-            state = "paused"
-        kept.append(
-            replace(
-                trial,
-                id=len(kept),
-                change=config,
-                records=records,
-                state=state,
-                reason=trial.reason,
-                spent=float(len(records)),
-                checkpoint=None,
-                parent=None,
-            )
-        )
-    return kept
 
 
 def _storage(optuna: Any, storage: Any) -> Any:
