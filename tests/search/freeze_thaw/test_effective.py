@@ -75,3 +75,20 @@ def test_the_effective_rate_is_a_column_of_its_own_unless_it_is_left_out():
 def test_an_optimizer_without_a_rule_is_taken_for_adamw():
     assert usual_rate("Lion") == usual_rate("adamw") == 1e-3
     assert usual_rate("SGD") == 0.02
+
+
+def test_a_rate_for_each_optimizer_counts_where_it_is_in_force():
+    space = Space(
+        {
+            "optimizer": Choice(["sgd", "adamw", "none"]),
+            "sgd.lr": Real(1e-4, 1.0, log=True, when=("optimizer", "sgd")),
+            "adamw.lr": Real(1e-5, 1e-1, log=True, when=("optimizer", "adamw")),
+        }
+    )
+    encoding = Encoding(space)
+
+    assert decades(space, optimizer="adamw", **{"adamw.lr": 1e-2}) == pytest.approx(1.0)
+    assert decades(space, optimizer="sgd", **{"sgd.lr": 0.02}) == pytest.approx(0.0)
+    assert decades(space, optimizer="none") == 0.0
+    rows = encoding.snapped(np.random.default_rng(0).uniform(size=(50, 3)))
+    assert np.isfinite(encoding.features(rows)).all()

@@ -226,7 +226,7 @@ class _Auto:
             else:
                 rows += [(place, epoch, float(curve[epoch - 1])) for epoch in self._epochs(len(curve))]
         at_end = self._points(units, np.array(seen))
-        everything = at_end.with_(others.points)
+        everything = at_end.with_(self._points(others.units, EARLIER + np.arange(len(others.units))))
         places = np.array([row[0] for row in rows], dtype=np.int64)
         epochs = np.array([row[1] for row in rows], dtype=np.float64)
         points = everything.part(places).at(self._time(epochs))
@@ -251,10 +251,7 @@ class _Auto:
             )
             curves = [best_so_far(history.scores(id)) for id in ids]
             bad = [self._is_bad(history, id) for id in ids]
-            self.others = _Earlier(trials.earlier, units, curves, bad, self._points(units))
-        number = EARLIER + np.arange(len(self.others.units))
-        points = self._points(self.others.units, number)  # the bump moves with the trust
-        self.others = replace(self.others, points=points)
+            self.others = _Earlier(trials.earlier, units, curves, bad)
         return self.others
 
     def _is_bad(self, trials: History, id: int) -> bool:
@@ -327,14 +324,15 @@ class _Auto:
     def _points(self, units: Floats, trial: Whole | None = None) -> Points:
         """Rows of units at their end."""
         number = np.full(len(units), STRANGER) if trial is None else trial
-        return Points(self.encoding.features(units), np.zeros(len(units)), number, self._bump(units))
+        features = self.encoding.features(units)
+        return Points(features, np.zeros(len(units)), number, self._bump(units, features))
 
-    def _bump(self, units: Floats) -> Floats:
+    def _bump(self, units: Floats, features: Floats) -> Floats:
         """(N,) how near each row is to the expert's configuration; where none is believed, to the usual rate."""
         if self.expert is None or not self.trust:
             if self.encoding.effective is None:
                 return np.zeros(len(units))
-            usual: Floats = np.exp(-0.5 * (self.encoding.effective.decades(units) / self.manner.usual) ** 2)
+            usual: Floats = np.exp(-0.5 * (features[:, -1] / self.manner.usual) ** 2)
             return usual
         apart = units - self.expert
         apart = np.where(self.encoding.is_choice, np.where(np.abs(apart) > 1e-9, math.sqrt(0.5), 0.0), apart)
@@ -363,7 +361,6 @@ class _Earlier:
     units: Floats  # (K, D)
     curves: list[Floats]
     bad: list[bool]
-    points: Points
 
 
 def _best_of(earlier: tuple[Trial, ...]) -> Trial | None:

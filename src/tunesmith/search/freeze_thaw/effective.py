@@ -2,10 +2,12 @@
 
 Of all that is searched the rate matters most, and no parameter shows it alone: 0.02 is usual for SGD with momentum and wild for Adam, and
 momentum m multiplies the rate of SGD by 1 / (1 - m). Counted in decades from what is usual for the optimizer (the rules of thumb), rates of
-several optimizers lie on one line, near 0 where training works.
+several optimizers lie on one line, near 0 where training works. Where a space has a rate for each optimizer, the one that is in force counts; where
+none is, the effective rate stands at 0.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -27,28 +29,32 @@ MOVED_BY_MOMENTUM = ("sgd",)
 class EffectiveRate:
     """Of rows of units (N, D), the columns named `names`: the decades from the usual rate."""
 
-    def __init__(self, space: Space, names: list[str]) -> None:
-        rate = _called(space, RATES)
-        if rate is None or rate not in names or not isinstance(space[rate], Real | Int):
-            raise ValueError("no rate is searched")
-        self.rate = (names.index(rate), space[rate])
-        momentum = _called(space, MOMENTA)
+    def __init__(self, space: Space, names: list[str], rates: list[str]) -> None:
+        self.rates = [(names.index(name), space[name]) for name in rates]
+        momentum = next(_called(space, MOMENTA), None)
         self.momentum = None if momentum is None else (_place(names, momentum), space[momentum])
-        optimizer = _called(space, OPTIMIZERS)
-        self.optimizer = None if optimizer is None or optimizer not in names else names.index(optimizer)
+        optimizer = next(_called(space, OPTIMIZERS), None)
+        self.optimizer = _place(names, optimizer)
         values = _values(space, optimizer) or ["sgd" if momentum else "adamw"]
         self.usual = np.array([usual_rate(str(value)) for value in values])
         self.moved = np.array([_name(str(value)) in MOVED_BY_MOMENTUM for value in values])
 
     def decades(self, units: Floats) -> Floats:
         """(N,) of (N, D)."""
-        place, domain = self.rate
         which = self._which(units)
-        found = np.log10(np.maximum(numbers(domain, units[:, place]), TINY)) - np.log10(self.usual[which])
+        found = np.log10(np.maximum(self._rate(units), TINY)) - np.log10(self.usual[which])
         if self.momentum is not None:
             held = np.maximum(1 - self._held(units), LEAST)
             found = found - np.where(self.moved[which], np.log10(held / (1 - USUAL)), 0.0)
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(np.nan_to_num(found), dtype=np.float64)
+
+    def _rate(self, units: Floats) -> Floats:
+        """(N,) the rate, that of the first which is in force; not a number where none is."""
+        found = np.full(len(units), np.nan)
+        for place, domain in self.rates:
+            here = np.isnan(found) & ~np.isnan(units[:, place])
+            found[here] = numbers(domain, units[here, place])
+        return found
 
     def _which(self, units: Floats) -> npt.NDArray[np.int64]:
         if self.optimizer is None:
@@ -74,10 +80,8 @@ def effective_rate(space: Space, names: list[str]) -> EffectiveRate | None:
     >>> found.decades(np.array([[0.5, 0.0], [0.5, 0.9 / 0.99]])).round(3).tolist()  # 0.01; SGD's usual is 0.02 beside 0.9
     [-1.301, -0.301]
     """
-    try:
-        return EffectiveRate(space, names)
-    except ValueError:
-        return None
+    rates = [name for name in _called(space, RATES) if name in names and isinstance(space[name], Real | Int)]
+    return EffectiveRate(space, names, rates) if rates else None
 
 
 def numbers(domain: Domain, units: Floats) -> Floats:
@@ -104,12 +108,12 @@ def _name(optimizer: str) -> str:
     return experience.optimizer_of(optimizer.lower())
 
 
-def _called(space: Space, names: tuple[str, ...]) -> str | None:
-    """The first parameter that is called so, whole or by what stands behind its last point."""
-    return next((one for one in space if one.lower() in names or one.lower().rsplit(".", 1)[-1] in names), None)
+def _called(space: Space, names: tuple[str, ...]) -> Iterator[str]:
+    """The parameters that are called so, whole or by what stands behind their last point."""
+    return (one for one in space if one.lower() in names or one.lower().rsplit(".", 1)[-1] in names)
 
 
-def _place(names: list[str], name: str) -> int | None:
+def _place(names: list[str], name: str | None) -> int | None:
     return names.index(name) if name in names else None
 
 

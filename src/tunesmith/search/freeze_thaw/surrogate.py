@@ -122,10 +122,11 @@ class Surrogate:
         earlier = points.trial >= EARLIER
         self.kinship = 1.0
         if earlier.any() and not earlier.all():
-            costs = []
-            for self.kinship in KINSHIPS:
-                costs.append(self._cost(self.theta, points, seen))
-            self.kinship = KINSHIPS[int(np.argmin(costs))]
+            costs = {}
+            for kinship in KINSHIPS:
+                self.kinship = kinship
+                costs[kinship] = self._cost(self.theta, points, seen)
+            self.kinship = min(costs, key=costs.__getitem__)
 
     def condition(self, points: Points, seen: Floats) -> None:
         """Takes in what was seen, (N,)."""
