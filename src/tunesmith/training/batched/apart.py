@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.records import DataError, RecipeError, RunError, UnknownName
 from tunesmith.training.batched.batches import Data, held, orders, sizes
-from tunesmith.training.batched.losses import module_of
+from tunesmith.training.batched.group import EVALUATED_ROWS
+from tunesmith.training.batched.losses import module_of, right_labels, right_sides
 from tunesmith.training.batched.rows import constants, counters, trainable
 from tunesmith.training.batched.sequential import Alone
 from tunesmith.training.batched.trial import BatchedTrial, EpochRecord, check_ids
 
-EVALUATED_ROWS = 4096  # at once; assumption: keeps activations small
 MOMENTS = {  # a group's names of what an optimizer keeps, and torch's
     "sgd": {"momentum": "momentum_buffer"},
     "nesterov": {"momentum": "momentum_buffer"},
@@ -232,14 +232,14 @@ def _fill(values: Sequence[Tensor], flat: Tensor) -> None:
 
 
 def accuracy_of(loss: nn.Module, z: Tensor, y: Tensor) -> float | None:
-    """The share of rows that are right: of cross entropy, and of binary cross entropy of logits; None for other losses.
+    """The share that is right: of labels for cross entropy, of rows for binary cross entropy of logits; None for other losses, and where
+    targets are shares of classes.
 
     >>> accuracy_of(nn.CrossEntropyLoss(), torch.eye(3), torch.tensor([0, 1, 0])).__round__(2)
     0.67
     """
-    if isinstance(loss, nn.CrossEntropyLoss):
-        return float((z.argmax(-1) == y).double().mean())
+    if isinstance(loss, nn.CrossEntropyLoss) and not y.is_floating_point():
+        return float(right_labels(z.movedim(1, -1)[None], y[None]).sum()) / y.numel()
     if isinstance(loss, nn.BCEWithLogitsLoss):
-        right = (z > 0) == (y > 0.5)
-        return float(right.flatten(1).all(-1).double().mean())
+        return float(right_sides(z[None], y[None])) / len(y)
     return None

@@ -107,7 +107,7 @@ class CrossEntropy(StackedLoss):
         return loss, gradient.mul_(1 / label.shape[1])
 
     def right(self, z: Tensor, y: Tensor) -> Tensor:
-        return (z.argmax(-1) == y).sum(1)
+        return right_labels(z, y)
 
 
 class Elementwise(StackedLoss):
@@ -126,8 +126,18 @@ class Elementwise(StackedLoss):
         return self.each(z, y).flatten(1).mean(1), self.slope(z, y) / z[0].numel()
 
     def right(self, z: Tensor, y: Tensor) -> Tensor:
-        """Rows all of whose entries lie on the right side of probability 0.5."""
-        return ((z > 0) == (y > 0.5)).flatten(2).all(-1).sum(1) if z.dim() > 2 else ((z > 0) == (y > 0.5)).sum(1)
+        return right_sides(z, y)
+
+
+def right_labels(z: Tensor, y: Tensor) -> Tensor:
+    """(K,) how many of the labels y (K, N) have the largest of the outputs z (K, N, C); (K, L) of (K, N, L) and (K, N, L, C)."""
+    return (z.argmax(-1) == y).sum(1)
+
+
+def right_sides(z: Tensor, y: Tensor) -> Tensor:
+    """(K,) rows all of whose entries lie on the right side of probability 0.5, of z and y (K, N, …)."""
+    right = (z > 0) == (y > 0.5)
+    return right.flatten(2).all(-1).sum(1) if right.dim() > 2 else right.sum(1)
 
 
 def binary(of: nn.BCEWithLogitsLoss) -> StackedLoss:
