@@ -330,6 +330,22 @@ def test_when_the_first_trials_all_fail_the_search_ends():
         searched(broken)
 
 
+def test_trials_that_fail_for_nothing_do_not_go_on_for_ever():
+    begun = []
+
+    def breaking(config):
+        begun.append(config)
+        if len(begun) > 5:
+            raise OSError("the data are gone")
+        yield from curve(config)
+
+    with pytest.raises(
+        TrainingFailed, match="the last 100 trials all failed without a unit, the last with OSError: the data"
+    ):
+        searched(breaking, total=10_000)
+    assert len(begun) < 200
+
+
 class Kept(TrainsFromScratch):
     """Leaves its state in the folder of the trial."""
 

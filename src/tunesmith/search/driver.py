@@ -30,6 +30,7 @@ from tunesmith.search.subject import Subject, ends
 
 RETRIES = 2  # times that a proposal is run again whose worker died; assumption: a third death is the trial's own doing
 KEEP = 3  # best trials whose checkpoints stay; assumption: enough to confirm and to average
+STUCK = 100  # trials in a row that fail without a unit, which costs no budget and so would never end; assumption
 HOPELESS = 10  # trials that fail, and none that does not, after which nothing better is expected; assumption
 FOLDERS = "trials"
 
@@ -64,7 +65,7 @@ def drive(
     died is run `retries` times more. `show` is called after every change.
 
     Ctrl-C and SIGTERM raise `KeyboardInterrupt` when everything is stopped; the search can then be resumed. Raises `StorageError` where a
-    disk is full, `TrainingFailed` where the first trials all fail.
+    disk is full, `TrainingFailed` where the first trials all fail, or a hundred in a row without a unit.
     """
     if workers < 1:
         raise DataError(f"workers is {workers}; expected 1 or more")
@@ -219,6 +220,11 @@ class _Drive:
 
     def _look_at_failures(self) -> None:
         trials = self.search.trials
+        latest = [trial for trial in trials[-STUCK - self.workers :] if trial.id not in self.search.book.out][-STUCK:]
+        if len(latest) == STUCK and all(trial.state == "failed" and not trial.records for trial in latest):
+            raise TrainingFailed(
+                f"the last {STUCK} trials all failed without a unit, the last with {latest[-1].reason}; mend that, then resume"
+            )
         if HOPELESS <= len(trials) < 2 * HOPELESS + self.workers and all(
             trial.state == "failed" or trial.id in self.search.book.out for trial in trials
         ):

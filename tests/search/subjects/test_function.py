@@ -149,3 +149,26 @@ def test_texts_of_a_removed_trial_stay(tmp_path):
         discard_all(tmp_path / name)
 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "command.log", "notes.txt"]
+
+
+def test_a_generator_that_pauses_without_gradients_leaves_the_others_theirs():
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    def curve(config):
+        weight = torch.ones(1, requires_grad=True)
+        while True:
+            (weight * 2).sum().backward()
+            seen.append(torch.is_grad_enabled())
+            with torch.no_grad():
+                yield float(weight)
+                seen.append(torch.is_grad_enabled())  # its own mode goes on
+
+    subject = Function(curve)
+    trained(subject, 0, 1, {"x": 1.0})
+    assert torch.is_grad_enabled()
+    trained(subject, 0, 1, {"x": 2.0})
+    trained(subject, 1, 2, {"x": 1.0})
+
+    assert torch.is_grad_enabled()
+    assert seen == [True, True, False, True]

@@ -8,10 +8,11 @@
             yield score
 
 Lower is better. Parameters called `seed`, `folder` and `start` are given what they say. A generator that was lost with its process is
-run again from its beginning; the units it had done are not counted twice.
+run again from its beginning; the units it had done are not counted twice. One that yields inside `torch.no_grad()` leaves the others their gradients.
 """
 
 import inspect
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ class Function(TrainsFromScratch):
             if not isinstance(value, Iterator):
                 yield from self._returned(value, start, upto)
                 return
-            generator = value
+            generator = _in_own_mode(value)
         for value in generator:
             done += 1
             if done == upto:
@@ -93,6 +94,30 @@ class Function(TrainsFromScratch):
         self._alive[key] = alive
         while len(self._alive) > ALIVE:
             self._alive.popitem(last=False)
+
+
+def _in_own_mode(generator: Iterator[Any]) -> Iterator[Any]:
+    """The same values; whether torch keeps track of gradients is inside as the generator left it, and outside as it was."""
+    within: bool | None = None
+    while True:
+        outside = _tracks()
+        if within is not None:
+            sys.modules["torch"].set_grad_enabled(within)
+        try:
+            value = next(generator)
+        except StopIteration:
+            return
+        finally:
+            within = _tracks()
+            if within is not None:
+                sys.modules["torch"].set_grad_enabled(True if outside is None else outside)
+        yield value
+
+
+def _tracks() -> bool | None:
+    """Whether torch keeps track of gradients; None where nobody has loaded it."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else bool(torch.is_grad_enabled())
 
 
 def _parameters(function: Callable[..., Any], name: str) -> tuple[str, frozenset[str]]:
