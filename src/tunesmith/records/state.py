@@ -5,6 +5,7 @@ resume use nothing else.
 """
 
 import random
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -163,25 +164,26 @@ def _copied(tree: Any, host: bool) -> Any:
 
 
 def random_state() -> Snapshot:
-    """The state of every global generator: Python, NumPy, torch on the CPU and on each device."""
+    """The state of every global generator: Python, NumPy, and torch where it is loaded, on the CPU and on the devices in use."""
     import numpy
-    import torch
 
-    return {
-        "python": random.getstate(),
-        "numpy": numpy.random.get_state(legacy=False),
-        "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
-    }
+    state: Snapshot = {"python": random.getstate(), "numpy": numpy.random.get_state(legacy=False)}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch"] = torch.get_rng_state()
+        state["cuda"] = list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else []
+    return state
 
 
 def set_random_state(state: Snapshot) -> None:
     """Puts every global generator back."""
     import numpy
-    import torch
 
     random.setstate(state["python"])
     numpy.random.set_state(state["numpy"])
+    torch = sys.modules.get("torch")
+    if torch is None or "torch" not in state:
+        return
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,9 +1,12 @@
 """Functions as the thing that is searched."""
 
 import pickle
+import random
 from functools import partial
 
+import numpy as np
 import pytest
+import torch
 
 from tunesmith.records import DataError
 from tunesmith.search.subject import discard_all, record_of
@@ -172,3 +175,39 @@ def test_a_generator_that_pauses_without_gradients_leaves_the_others_theirs():
 
     assert torch.is_grad_enabled()
     assert seen == [True, True, False, True]
+
+
+def _drawn(config):
+    for _ in range(9):
+        yield random.random() + float(np.random.uniform()) + float(torch.rand(()))
+
+
+def test_what_a_trial_draws_from_the_global_random_numbers_is_its_own():
+    alone = trained(Function(_drawn), 0, 6, seed=3)
+    subject = Function(_drawn)
+
+    first = trained(subject, 0, 2, seed=3)
+    other = trained(subject, 0, 4, seed=4)
+    random.seed(0)
+    torch.rand(3)
+    rest = trained(subject, 2, 6, seed=3)
+
+    assert first + rest == alone
+    assert other != alone[:4]
+
+
+def test_the_global_random_numbers_of_the_caller_go_on_as_if_nothing_was_trained():
+    random.seed(7), np.random.seed(7), torch.manual_seed(7)
+    expected = random.random(), np.random.uniform(), torch.rand(()).item()
+    random.seed(7), np.random.seed(7), torch.manual_seed(7)
+
+    trained(Function(_drawn), 0, 3)
+    trained(Function(lambda config: float(torch.rand(()) + np.random.uniform() + random.random())), 0, 1)
+
+    assert (random.random(), np.random.uniform(), torch.rand(()).item()) == expected
+
+
+def test_a_function_that_draws_gives_a_trial_the_same_score_each_time():
+    subject = Function(lambda config: float(torch.rand(()) + np.random.uniform() + random.random()))
+
+    assert trained(subject, 0, 1, seed=1) == trained(subject, 0, 1, seed=1) != trained(subject, 0, 1, seed=2)

@@ -8,11 +8,14 @@
             yield score
 
 Lower is better. Parameters called `seed`, `folder` and `start` are given what they say. A generator that was lost with its process is
-run again from its beginning; the units it had done are not counted twice. One that yields inside `torch.no_grad()` leaves the others their gradients.
+run again from its beginning; the units it had done are not counted twice.
+
+What a trial draws from the global random numbers of `random`, NumPy and torch begins at its seed and is its own, whichever trials are trained
+in between and in which process (torch has to be loaded before the first trial, as by an import at the top of the file). So is whether torch
+keeps track of gradients: a generator that yields inside `torch.no_grad()` leaves the others theirs.
 """
 
 import inspect
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Any
 
 from tunesmith.records import DataError
 from tunesmith.search.subject import Record, TrainsFromScratch, record_of
+from tunesmith.search.subjects.surroundings import Surroundings
 
 ALIVE = 64  # generators that are kept at most; assumption: each may hold a small model
 OFFERED = ("seed", "folder", "start")
@@ -60,11 +64,13 @@ class Function(TrainsFromScratch):
             done, generator = 0, None
             offered = {"seed": seed, "folder": folder, "start": start}
             told = {name: value for name, value in offered.items() if name in self.offered}
-            value = self.function(dict(config), **({self.budget: upto} if self.budget else {}), **told)
+            surroundings = Surroundings(seed)
+            with surroundings:
+                value = self.function(dict(config), **({self.budget: upto} if self.budget else {}), **told)
             if not isinstance(value, Iterator):
                 yield from self._returned(value, start, upto)
                 return
-            generator = _in_own_mode(value)
+            generator = _in(surroundings, value)
         for value in generator:
             done += 1
             if done == upto:
@@ -96,28 +102,15 @@ class Function(TrainsFromScratch):
             self._alive.popitem(last=False)
 
 
-def _in_own_mode(generator: Iterator[Any]) -> Iterator[Any]:
-    """The same values; whether torch keeps track of gradients is inside as the generator left it, and outside as it was."""
-    within: bool | None = None
+def _in(surroundings: Surroundings, generator: Iterator[Any]) -> Iterator[Any]:
+    """The same values, each made in these surroundings."""
     while True:
-        outside = _tracks()
-        if within is not None:
-            sys.modules["torch"].set_grad_enabled(within)
-        try:
-            value = next(generator)
-        except StopIteration:
-            return
-        finally:
-            within = _tracks()
-            if within is not None:
-                sys.modules["torch"].set_grad_enabled(True if outside is None else outside)
+        with surroundings:
+            try:
+                value = next(generator)
+            except StopIteration:
+                return
         yield value
-
-
-def _tracks() -> bool | None:
-    """Whether torch keeps track of gradients; None where nobody has loaded it."""
-    torch = sys.modules.get("torch")
-    return None if torch is None else bool(torch.is_grad_enabled())
 
 
 def _parameters(function: Callable[..., Any], name: str) -> tuple[str, frozenset[str]]:
