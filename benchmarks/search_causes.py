@@ -47,7 +47,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     import tunesmith as ts
-    from tunesmith.records import Recipe, Source, revise
+    from tunesmith.records import Recipe, Source, TrainingFailed, revise
     from tunesmith.search.freeze_thaw.scale import rungs
     from tunesmith.search.spaces import space_from
     from tunesmith.verbs.search_task import TaskSubject, resolved
@@ -75,7 +75,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
                             scores.append(float(record["score"]))
                             if record.get("cause") and not cause:
                                 cause, at = str(record["cause"]), len(scores)
-            except ts.TrainingFailed as error:
+            except TrainingFailed as error:
                 failed = f"{type(error).__name__}: {error}".splitlines()[0]
         found.append({"config": config, "scores": scores, "cause": cause, "at": at, "failed": failed})
     place.cleanup()

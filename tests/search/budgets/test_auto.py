@@ -14,6 +14,7 @@ SPACE = {
     "momentum": Real(0, 0.99, when=("optimizer", "sgd")),
 }
 END = 9
+EXPERT = {"lr": 1e-2, "width": 64, "optimizer": "adam"}
 
 
 def curve(config, upto, offset=0.0):
@@ -73,7 +74,7 @@ def test_a_new_object_goes_on_from_a_history_as_the_old_one_would():
 
 
 def test_a_good_expert_is_followed_and_a_bad_one_left():
-    good = Search(SPACE, END, total=6 * END, prior={"lr": 1e-2, "width": 64, "optimizer": "adam"}, seed=3)
+    good = Search(SPACE, END, total=6 * END, prior=EXPERT, seed=3)
     bad = Search(SPACE, END, total=6 * END, prior={"lr": 9.0, "width": 8, "optimizer": "sgd"}, seed=3)
     none = Search(SPACE, END, total=6 * END, seed=3)
     for search in (good, bad, none):
@@ -82,6 +83,37 @@ def test_a_good_expert_is_followed_and_a_bad_one_left():
     assert good.trials.value(good.best.id) <= none.trials.value(none.best.id) + 0.01
     assert bad.best.change["lr"] < 1
     assert len(bad.trials.scores(0)) < END
+
+
+def test_around_a_believed_expert_some_are_drawn_before_the_model_is_asked():
+    proposals = run(Search(SPACE, END, total=20 * END, prior=EXPERT, seed=3), most=12)
+
+    near = [one.config for one in proposals if one.because == "drawn around what the expert said"]
+
+    assert [one.because for one in proposals[3:11]] == ["drawn around what the expert said"] * 8
+    assert proposals[11].because != "drawn around what the expert said"
+    assert len({str(config) for config in near}) == 8
+    assert np.median([abs(math.log10(config["lr"]) + 2) for config in near]) < 1  # drawn evenly it would be 1.5
+
+
+def test_a_surer_expert_has_them_nearer():
+    apart = []
+    for confidence in (0.1, 0.95):
+        prior = {name: (value, confidence) for name, value in EXPERT.items()}
+        proposals = [run(Search(SPACE, END, total=20 * END, prior=prior, seed=seed), most=11) for seed in range(4)]
+        near = [one.config for run_ in proposals for one in run_ if "around" in one.because]
+        apart.append(np.mean([abs(math.log10(config["lr"]) + 2) for config in near]))
+
+    assert apart[1] < 0.5 * apart[0]
+
+
+def test_a_small_budget_has_fewer_of_them_and_an_expert_who_is_not_believed_none():
+    small = run(Search(SPACE, END, total=2 * END, prior=EXPERT, seed=3))
+    wrong = run(Search(SPACE, END, total=20 * END, prior={"lr": 9.0, "width": 8, "optimizer": "sgd"}, seed=3))
+    without = run(Search(SPACE, END, total=20 * END, prior=EXPERT, seed=3, expert=False), most=12)
+
+    assert sum("around" in one.because for one in small) == 1
+    assert not any("around" in one.because for one in (*wrong, *without))
 
 
 def test_what_fails_is_avoided():

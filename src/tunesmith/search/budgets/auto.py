@@ -1,6 +1,7 @@
 """auto: the default search. Trials are begun, put to rest and gone on with as a model of configuration and curve says.
 
-It begins with the expert's configuration (if there is one) and a few drawn evenly, each for a ninth of a training.
+It begins with the expert's configuration (if there is one), a few drawn evenly and, where he is believed, more drawn around his, each for
+a ninth of a training.
 From then on a Gaussian process over configurations and learning curves (`freeze_thaw/surrogate.py`) predicts every
 trial at rest and 300 new configurations a drawn horizon ahead; what is likeliest to beat the best score by a drawn
 margin is trained up to its next rung, while the first rungs of new trials take neither much less nor much more than
@@ -35,6 +36,7 @@ from tunesmith.search.freeze_thaw.scale import best_and_latest, best_so_far, run
 from tunesmith.search.freeze_thaw.surrogate import EARLIER, STRANGER, Beliefs, Points, Surrogate
 from tunesmith.search.history import History, as_history
 from tunesmith.search.proposal import Exhausted, Proposal
+from tunesmith.search.samplers.believed import draw
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -52,6 +54,9 @@ class Manner:
     reach: Reach = field(default_factory=Reach)
     drawn: int = 5  # configurations drawn evenly at the start; 2 beside an expert's
     drawn_beside: int = 2
+    around: int = 8  # configurations drawn around a believed expert's before the model is asked
+    surer: float = 0.4  # of the way from the confidence he was given to 1, for those
+    opening: float = 0.25  # share of all units that first rungs take at most before the model is asked, with those
     seen: int = 120  # trials the model looks at
     near: int = 5  # best trials that candidates are near to
     horizons: tuple[float, ...] = (1 / 3, 1 / 2, 1.0)  # shares of a training
@@ -112,6 +117,9 @@ class _Auto:
         drawn = self._fresh(rng) if begun < self._drawn(trials) else None
         if drawn is not None:
             return self._new(trials, drawn, "drawn evenly, to compare with")
+        drawn = self._around(rng) if begun < self._drawn_around(trials) else None
+        if drawn is not None:
+            return self._new(trials, drawn, "drawn around what the expert said")
         return self._chosen(trials, rng)
 
     def _drawn(self, trials: History) -> int:
@@ -121,6 +129,22 @@ class _Auto:
         if not self.on["guard"]:
             return 1
         return 1 + (self.manner.drawn_beside if self.trust == 1 else self.manner.drawn)
+
+    def _drawn_around(self, trials: History) -> int:
+        """How many trials come before the model is asked, those around a believed expert's configuration among them."""
+        if self.expert is None or not self.trust:
+            return 0
+        most = math.inf if self.setting.total is None else self.manner.opening * self.setting.total / self.rungs[0]
+        return int(min(self._drawn(trials) + self.manner.around, most))
+
+    def _around(self, rng: np.random.Generator) -> Floats | None:
+        """A configuration nobody tried, drawn as the expert believes it, but surer; None where ten draws bring nothing new."""
+        prior = self.setting.prior
+        assert prior is not None
+        surer = {name: sure + self.manner.surer * (1 - sure) for name, sure in prior.confidence.items()}
+        drawn = [draw(self.setting.space, replace(prior, confidence=surer), rng) for _ in range(10)]
+        fresh = self._untried(self.encoding.snapped(np.array([self.encoding.units(config) for config in drawn])))
+        return fresh[0] if len(fresh) else None
 
     def _trust(self, trials: History) -> float:
         """How far the expert is believed: 1 where his configuration beats all that were drawn beside it, 0 from half of them down.
