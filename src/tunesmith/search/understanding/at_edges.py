@@ -6,6 +6,7 @@ search space, expand it".
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,18 +96,36 @@ def _finding(name: str, domain: Domain, high: bool, count: int, needed: int) -> 
     )
 
 
+def widened(domain: Domain, side: str) -> Domain:
+    """The domain with its `low` or `high` end moved outwards by a third of its range; as it is where its values are a list.
+
+    >>> widened(Real(1e-3, 1.0, log=True), "low")
+    Real(0.0001, 1.0, log=True)
+    """
+    if not isinstance(domain, Real | Int):
+        return domain
+    bound: Any = _bound(domain, side == "high")
+    return replace(domain, high=bound) if side == "high" else replace(domain, low=bound)
+
+
+def _bound(domain: Real | Int, high: bool) -> float | int:
+    """Where an end is moved to."""
+    low, top = float(domain.low), float(domain.high)
+    if domain.log:
+        factor = (top / low) ** WIDER
+        bound = top * factor if high else low / factor
+    else:
+        bound = top + WIDER * (top - low) if high else low - WIDER * (top - low)
+    if isinstance(domain, Int):
+        bound = math.ceil(bound) if high else max(1 if domain.log else -math.inf, math.floor(bound))
+    if not high and domain.low >= 0:
+        bound = max(bound, 0)
+    return float(f"{bound:.12g}") if isinstance(domain, Real) else int(bound)
+
+
 def _wider(name: str, domain: Domain, high: bool) -> Remedy:
     if isinstance(domain, Real | Int):
-        low, top = float(domain.low), float(domain.high)
-        if domain.log:
-            factor = (top / low) ** WIDER
-            bound = top * factor if high else low / factor
-        else:
-            bound = top + WIDER * (top - low) if high else low - WIDER * (top - low)
-        if isinstance(domain, Int):
-            bound = math.ceil(bound) if high else max(1 if domain.log else -math.inf, math.floor(bound))
-        if not high and domain.low >= 0:
-            bound = max(bound, 0.0)
+        bound = _bound(domain, high)
         return Remedy(title="search.widen", safety=Safety.ADVICE, values={"name": name, "bound": _short(bound)})
     return Remedy(title="search.more_values", safety=Safety.ADVICE, values={"name": name})
 

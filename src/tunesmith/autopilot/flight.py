@@ -1,0 +1,103 @@
+"""What the stages share: the task and its data, the budget, the ledger, the candidates so far, and the hands of other rooms."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.autopilot.decision import Decision
+from tunesmith.autopilot.judging import Scorer
+from tunesmith.autopilot.ledger import Ledger
+from tunesmith.autopilot.nets import Nets, TrainsEpochs, best_of
+from tunesmith.autopilot.purse import Purse
+from tunesmith.data.spec import Array, Prepared
+from tunesmith.records import Findings, Recipe, Task
+
+JUDGEMENT = 0.02  # of the seconds, kept for the last judgement; assumption
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hands:
+    """What rooms below the autopilot do for it."""
+
+    audit: Callable[..., Findings]
+    preflight: Callable[..., Findings]
+    repair: Callable[..., Any]
+    search: Callable[..., Any]
+    subject: Callable[[Task, Recipe], TrainsEpochs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model that might be handed over: a net's run, or a simple model in a file, and what it says of the validation rows."""
+
+    name: str
+    kind: str  # net, linear, boosted, constant
+    place: str  # below the folder of the tuning: a run, or an .npz; "" for the constant
+    said: Array  # (N, C), or values in the target's unit
+    score: float
+    recipe: Recipe | None = None
+
+
+@dataclass
+class Flight:
+    """One tuning under way."""
+
+    task: Task
+    recipe: Recipe  # settled: what the net is trained with, as far as it is decided
+    prepared: Prepared
+    purse: Purse
+    ledger: Ledger
+    hands: Hands
+    nets: Nets
+    scorer: Scorer
+    seed: int
+    context: Mapping[str, Any]  # what is known of the training, as the rules of thumb call it
+    epochs: int = 0  # of a full training
+    pace: float = 0.0  # seconds an epoch
+    candidates: list[Candidate] = field(default_factory=list)
+    net: Candidate | None = None  # the best net so far
+    found: dict[str, Any] = field(default_factory=dict)  # what a stage leaves for later ones, by the name of the stage
+
+    @property
+    def folder(self) -> Any:
+        """Where everything lies."""
+        return self.ledger.folder
+
+    def decide(self, stage: str, title: str, because: str, **about: Any) -> None:
+        """Writes a decision down."""
+        self.ledger.decide(Decision(stage=stage, title=title, because=because, **about))
+
+    def add(self, candidate: Candidate) -> Candidate:
+        """Takes in a candidate."""
+        self.candidates.append(candidate)
+        return candidate
+
+    def called(self, name: str) -> Candidate | None:
+        """The candidate of that name."""
+        return next((one for one in self.candidates if one.name == name), None)
+
+    def net_of(
+        self, name: str, title: str, recipe: Recipe, epochs: int | None = None
+    ) -> tuple[Candidate | None, dict[str, Any]]:
+        """Trains a net as the step `name`; the candidate `title`, None where the training broke."""
+        length = self.epochs if epochs is None else epochs
+        found = self.nets.trained(name, recipe, length, self._over)
+        if best_of(found) is None:
+            return None, found
+        said, _, _ = self.nets.said(found["run"], self.prepared.val)
+        made = Candidate(
+            name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
+        )
+        return self.add(made), found
+
+    def _over(self) -> bool:
+        """Whether the whole budget is spent but for the judgement: a training is cut for that alone."""
+        return self.purse.timed and self.purse.left() <= JUDGEMENT * self.purse.total
+
+    def affords(self, epochs: float, keep: float = 0.05) -> bool:
+        """Whether a training of so many epochs can be paid, and a share of the budget is left."""
+        return self.purse.price(epochs, self.pace) <= self.purse.left() - keep * self.purse.total
+
+    def shown(self, score: float) -> str:
+        """A score with the name of its metric."""
+        return f"{self.scorer.name} {score:.4f}"

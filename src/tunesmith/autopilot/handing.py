@@ -1,0 +1,105 @@
+"""What is handed over: one net, one simple model, or an ensemble; kept in a folder, and ready to predict from raw data."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.autopilot.simple.storing import unstored
+from tunesmith.data.spec import Array, Part, Prepared, spec_from_json
+from tunesmith.records import DataError, RunError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunesmith.training.predicting import Predictions
+
+HANDED = "handed.json"
+DATA = "data.json"  # how the inputs are made, for the simple models
+
+
+def raw(folder: Path, kind: str, place: str, part: Part, prepared: Prepared) -> Array:
+    """What a simple model of a folder says of a part: probabilities, or values in the target's unit."""
+    from tunesmith.training.judgement import in_units
+
+    model = unstored(folder / place, prepared.spec, prepared.kind)
+    classes = len(prepared.classes or ()) or max(prepared.outputs, 2)
+    return in_units(model.predict(part, classes), prepared)
+
+
+class Handed:
+    """Predicts with the members of a tuning, averaged by their weights.
+
+    `model`: an instance of your own net, where it is not a built-in one. Raises `RunError` for a folder where nothing was handed over yet.
+    """
+
+    def __init__(self, folder: str | Path, *, model: "nn.Module | None" = None, device: str = "cpu") -> None:
+        from tunesmith.data import Pipeline
+
+        self.folder = Path(folder)
+        file = self.folder / HANDED
+        if not file.is_file():
+            raise RunError(
+                f"{self.folder} has handed nothing over yet; go on with it: tunesmith tune --folder {self.folder} --resume"
+            )
+        self.plain: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads((self.folder / DATA).read_text(encoding="utf-8"))
+        self.spec = spec_from_json(data["spec"])
+        self.pipeline = None if data["pipeline"] is None else Pipeline.from_json(data["pipeline"])
+        self.kind: str = self.plain["kind"]
+        self.classes: tuple[Any, ...] | None = None if self.plain["classes"] is None else tuple(self.plain["classes"])
+        self.members = [(one, self._member(one, model, device)) for one in self.plain["members"]]
+
+    def _member(self, one: dict[str, Any], model: "nn.Module | None", device: str) -> Any:
+        import copy
+
+        from tunesmith.training import predicting
+
+        if one["kind"] == "net":
+            return predicting.load(self.folder / one["place"], model=copy.deepcopy(model), device=device)
+        return unstored(self.folder / one["place"], self.spec, self.kind)
+
+    def predict(self, data: Any) -> "Predictions":
+        """Labels with calibrated probabilities, or values in the target's unit; of a data file, a frame or arrays."""
+        from tunesmith.autopilot.stages.judge import joined, softened
+        from tunesmith.training.predicting import Predictions, chosen_classes
+
+        said, rows, notices = self._said(data)
+        whole = joined([(one, weight) for one, weight in said])
+        if self.kind in ("regression", "multi_regression"):
+            return Predictions(classes=None, values=whole, rows=rows, notices=notices)
+        chances = softened(whole, self.plain["temperature"]) if self.kind != "multilabel" else whole
+        classes = self.classes if self.classes is not None else tuple(range(chances.shape[1]))
+        if self.kind == "multilabel":
+            labels: list[Any] = [[classes[place] for place in np.flatnonzero(row >= 0.5)] for row in chances]
+        else:
+            labels = [
+                classes[place] for place in chosen_classes(chances, self.plain["positive"], self.plain["threshold"])
+            ]
+        return Predictions(classes=classes, labels=labels, probabilities=chances, rows=rows, notices=notices)
+
+    __call__ = predict
+
+    def _said(self, data: Any) -> tuple[list[tuple[Array, float]], Array | None, tuple[str, ...]]:
+        found: list[tuple[Array, float]] = []
+        rows: Array | None = None
+        notices: tuple[str, ...] = ()
+        for one, member in self.members:
+            if one["kind"] == "net":
+                member.temperature = 1.0  # the average is calibrated, not its members
+                told = member.predict(data)
+                rows, notices = told.rows, told.notices
+                found.append((told.values if told.probabilities is None else told.probabilities, one["weight"]))
+                continue
+            if self.pipeline is None:
+                raise DataError("a simple model of arrays of your own needs the pipeline, which this folder has not")
+            part = self.pipeline.transform(data)
+            rows, notices = part.rows, tuple(self.pipeline.told)
+            said = member.predict(part, len(self.classes or ()) or 2)
+            found.append((said if self.classes is not None else np.asarray(self.pipeline.decode(said)), one["weight"]))
+        return found, rows, notices
+
+    def __repr__(self) -> str:
+        members = ", ".join(f"{one['name']} {one['weight']:.2f}" for one, _ in self.members)
+        return f"<handed over in {self.folder}: {members}>"

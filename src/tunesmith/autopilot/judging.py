@@ -1,0 +1,90 @@
+"""Scores of predictions on held rows, and whether one set of predictions is better than another beyond the choice of the rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tunesmith.blocks import metrics
+from tunesmith.blocks.metrics.judged import Judged
+
+Array = np.ndarray[Any, Any]
+RESAMPLES = 400  # assumption: a chance of .9 is known to .015
+SURE = 0.9  # chance of being better from which on a change is kept; assumption
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better the new predictions are than the old, in the unit of the metric, above 0 for better; with a 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+    chance: float  # share of the resamples in which the new are better; ties count half
+
+    @property
+    def sure(self) -> bool:
+        """Whether it counts as evidence."""
+        return self.value > 0 and self.chance >= SURE
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain data."""
+        return {"gain": self.value, "low": self.low, "high": self.high, "chance": self.chance}
+
+
+class Scorer:
+    """Judges predictions of the same N rows by one metric.
+
+    Predictions are probabilities (N, C) or (N, K), or values (N,) or (N, K) in the target's own unit; `target` likewise.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        target: Array,
+        *,
+        classes: Sequence[Any] | None = None,
+        positive: int | None = None,
+        weight: Array | None = None,
+    ) -> None:
+        self.kind, self.name, self.target = kind, name, target
+        self.classes, self.positive, self.weight = classes, positive, weight
+        self.metric = metrics.metric(name, kind=kind, classes=classes)
+        self.better = self.metric.better
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def score(self, prediction: Array) -> float:
+        """The metric."""
+        about: dict[str, Any] = {"classes": self.classes, "positive": self.positive, "weight": self.weight}
+        found = metrics.scores(self.kind, self.target, prediction, names=(self.name,), **about)
+        return found[self.name]
+
+    def better_than(self, one: float, other: float) -> bool:
+        """Whether a score is better than another; one that is no number never is."""
+        if one != one:
+            return False
+        return other != other or (one > other if self.better == "max" else one < other)
+
+    def gain(self, new: Array, old: Array, seed: int = 0) -> Gain:
+        """New against old by a paired bootstrap over the rows (Efron & Tibshirani 1993, chapter 13; both see the same resamples)."""
+        sign = 1.0 if self.better == "max" else -1.0
+        judged = [
+            Judged(self.kind, self.target, one, 1 if self.positive is None else self.positive) for one in (new, old)
+        ]
+        each = judged[0].weights(self.weight)
+        value = sign * (self.metric(judged[0], each) - self.metric(judged[1], each))
+        drawn = np.random.default_rng(seed)
+        found = []
+        for _ in range(RESAMPLES):
+            rows = each * np.bincount(drawn.integers(0, len(self), len(self)), minlength=len(self))
+            found.append(sign * (self.metric(judged[0], rows) - self.metric(judged[1], rows)))
+        known = np.array([one for one in found if one == one])
+        if not len(known) or value != value:
+            return Gain(float("nan"), float("nan"), float("nan"), 0.0)
+        low, high = np.quantile(known, [0.05, 0.95])
+        chance = float((known > 0).mean() + 0.5 * (known == 0).mean())
+        return Gain(float(value), float(low), float(high), chance)

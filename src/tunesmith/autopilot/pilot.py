@@ -1,0 +1,163 @@
+"""The stages in their order, on one task, inside one budget."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.autopilot.decision import Decision
+from tunesmith.autopilot.flight import Flight, Hands
+from tunesmith.autopilot.handing import DATA
+from tunesmith.autopilot.judging import Scorer
+from tunesmith.autopilot.ledger import Ledger
+from tunesmith.autopilot.nets import Nets
+from tunesmith.autopilot.purse import Purse
+from tunesmith.autopilot.stages.baselines import baselines
+from tunesmith.autopilot.stages.judge import judge
+from tunesmith.autopilot.stages.longer import longer
+from tunesmith.autopilot.stages.look import look
+from tunesmith.autopilot.stages.mend import mend
+from tunesmith.autopilot.stages.plain import plain
+from tunesmith.autopilot.stages.prove import prove
+from tunesmith.autopilot.stages.regularise import regularise
+from tunesmith.autopilot.stages.search import search
+from tunesmith.autopilot.stages.squeeze import squeeze
+from tunesmith.data.spec import Part, Prepared, spec_to_json
+from tunesmith.records import DataError, Recipe, RunError, Task
+from tunesmith.runs.files import write_json
+from tunesmith.runs.lock import FolderLock
+
+FILE = "tune.json"
+LAYOUT = 1
+STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
+    "look": (look, "audit the data: leaks, duplicates, broken columns and labels"),
+    "prove": (prove, "check the pipeline on a copy; a small sample must be learnt by heart"),
+    "baselines": (baselines, "a constant answer, a linear model, gradient boosting"),
+    "plain": (plain, "time an epoch, choose the length of a training, train the default net"),
+    "mend": (mend, "where a check or the curve names an error: repair on twins"),
+    "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
+    "regularise": (regularise, "one change at a time against the validation gap, each kept only with evidence"),
+    "longer": (longer, "twice the epochs, where the best epoch came late"),
+    "squeeze": (squeeze, "an ensemble of what is trained already, judged on rows it was not chosen on"),
+    "judge": (judge, "once on the test rows, with intervals, beside the baselines"),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a tuning was asked for."""
+
+    task: Task
+    recipe: Recipe  # settled
+    context: Mapping[str, Any]
+    prepared: Prepared
+    unit: str  # seconds or epochs
+    total: float
+    seed: int
+    about: Mapping[str, Any]  # the command and such, for tune.json
+
+
+def fly(asked: Asked, folder: Path, hands: Hands, *, resume: bool, tell: Callable[[Decision], None]) -> Flight:
+    """Carries out all stages. A folder whose tuning was stopped is gone on with under `resume`.
+
+    Raises `RunError` for a folder that is not empty, or holds another tuning, and what the stages raise.
+    """
+    _open(asked, folder, resume)
+    lock = FolderLock(folder)
+    try:
+        return _flown(asked, folder, hands, tell)
+    finally:
+        lock.release()
+
+
+def _flown(asked: Asked, folder: Path, hands: Hands, tell: Callable[[Decision], None]) -> Flight:
+    ledger = Ledger(folder, tell)
+    nets = Nets(asked.task, asked.prepared, ledger, hands.subject)
+    flight = Flight(
+        task=asked.task,
+        recipe=asked.recipe,
+        prepared=asked.prepared,
+        purse=Purse(asked.unit, asked.total, ledger),
+        ledger=ledger,
+        hands=hands,
+        nets=nets,
+        scorer=scorer_of(asked.prepared, asked.recipe),
+        seed=asked.seed,
+        context=asked.context,
+    )
+    pipeline = asked.prepared.pipeline
+    write_json(
+        folder / DATA,
+        {"spec": spec_to_json(asked.prepared.spec), "pipeline": None if pipeline is None else pipeline.to_json()},
+    )
+    for stage, _ in STAGES.values():
+        stage(flight)
+    return flight
+
+
+def scorer_of(prepared: Prepared, recipe: Recipe) -> Scorer:
+    """Judges on the validation rows. Raises `DataError` where there are none, or the metric is no metric of the project."""
+    from tunesmith.training.judgement import in_units
+
+    if prepared.val is None:
+        raise DataError("tune chooses on validation rows, and there are none; give some (--val, or data.val above 0)")
+    part = prepared.val
+    if not isinstance(part, Part) or part.target is None:
+        raise DataError(
+            "tune needs validation rows it can read at once: arrays, a frame or a data file, and no loader; give val=(X, y)"
+        )
+    target = in_units(np.asarray(part.target), prepared)
+    if prepared.kind in ("binary", "multiclass"):
+        target = target.reshape(-1).astype(np.int64)
+    return Scorer(
+        prepared.kind,
+        recipe.eval.metric,
+        target,
+        classes=prepared.classes,
+        positive=prepared.positive,
+        weight=part.weight,
+    )
+
+
+def _open(asked: Asked, folder: Path, resume: bool) -> None:
+    file = folder / FILE
+    if not resume:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise RunError(f"{folder} is not empty; give another folder, or go on with what is there: --resume")
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"layout": LAYOUT, "unit": asked.unit, "total": asked.total, "seed": asked.seed}
+        write_json(
+            file, about | {"fingerprint": asked.prepared.fingerprint, "kind": asked.prepared.kind, **asked.about}
+        )
+        return
+    told = settings_of(folder)
+    if told.get("fingerprint") != asked.prepared.fingerprint:
+        raise DataError(
+            f"the data differ from those of {folder}; give the same files, or start a new tuning in another folder"
+        )
+    differing = [
+        f"{name} = {getattr(asked, name)} here, {told[name]} there"
+        for name in ("unit", "total", "seed")
+        if getattr(asked, name) != told[name]
+    ]
+    if differing:
+        raise RunError(
+            f"a tuning goes on as it was asked for, but {'; '.join(differing)}; leave the budget and the seed out"
+        )
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """tune.json of a folder. Raises `RunError` where there is none, or a damaged one."""
+    file = folder / FILE
+    if not file.is_file():
+        raise RunError(
+            f"{folder} holds no tuning: there is no {FILE} in it; start one: tunesmith tune DATA --folder {folder}"
+        )
+    try:
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{file} is damaged ({error}); restore it from a copy, or start a new tuning") from error
+    return told

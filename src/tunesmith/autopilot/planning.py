@@ -1,0 +1,64 @@
+"""How what is left is divided among the stages to come: by what each can be expected to bring, from what was seen so far."""
+
+import math
+from collections.abc import Mapping
+
+from tunesmith.autopilot.flight import JUDGEMENT, Flight
+
+USUAL: Mapping[str, float] = {
+    "search": 1.0,
+    "regularise": 0.4,
+    "longer": 0.25,
+}  # weights where nothing speaks; assumption
+KEEP = 2 * JUDGEMENT  # for the ensemble and the last judgement
+
+
+def planned(flight: Flight, stage: str) -> float:
+    """Seconds or epochs of a stage; noted as a step, so that a plan made by the clock is the same after a kill."""
+    found = flight.ledger.once(f"plan/{stage}", lambda: _planned(flight, stage))
+    if found.get("said"):
+        flight.decide(
+            "plan",
+            f"{found['amount']:.0f} {flight.purse.unit} for '{stage}'",
+            found["said"],
+            evidence={"left": found["left"], "shares": found["shares"]},
+        )
+    return float(found["amount"])
+
+
+def weights(flight: Flight) -> dict[str, float]:
+    """The weight of each stage to come.
+
+    Regularising counts more the further the held-out loss rose above its lowest, a longer training the later the best epoch came, a
+    search where the net lies behind a simple model.
+    """
+    about = flight.found.get("plain", {})
+    found = dict(USUAL)
+    rising, late = about.get("rising"), about.get("late")
+    if rising is not None and math.isfinite(rising):
+        found["regularise"] *= 0.5 + min(2.0, 4 * max(0.0, rising))
+    if late is not None:
+        found["longer"] *= 2.0 if late > 0.75 else 0.4
+    best = max(
+        (_worth(flight, one.score) for one in flight.candidates if one.kind in ("linear", "boosted")), default=None
+    )
+    if flight.net is not None and best is not None and best > _worth(flight, flight.net.score):
+        found["search"] *= 1.5
+    return found
+
+
+def _worth(flight: Flight, score: float) -> float:
+    return -math.inf if score != score else score if flight.scorer.better == "max" else -score
+
+
+def _planned(flight: Flight, stage: str) -> dict[str, object]:
+    order = list(USUAL)
+    coming = order[order.index(stage) :]
+    each = weights(flight)
+    whole = sum(each[name] for name in coming)
+    left = max(0.0, flight.purse.left() - KEEP * flight.purse.total)
+    shares = {name: round(each[name] / whole, 3) for name in coming}
+    said = f"of {left:.0f} left, by expected gain: " + ", ".join(
+        f"{name} {share:.0%}" for name, share in shares.items()
+    )
+    return {"amount": left * shares[stage], "left": left, "shares": shares, "said": said}

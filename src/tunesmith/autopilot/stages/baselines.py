@@ -1,0 +1,127 @@
+"""A dumb baseline and strong simple ones: what a net has to beat."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tunesmith.autopilot.flight import Candidate, Flight
+from tunesmith.autopilot.simple.boosted import SETTINGS, Boosted
+from tunesmith.autopilot.simple.linear import STRENGTHS, Linear
+from tunesmith.autopilot.simple.storing import stored, unstored
+from tunesmith.data.spec import Array, Part
+from tunesmith.records.check import Inapplicable
+
+SHARE = 0.12  # of the seconds; assumption
+PARTS = {"linear": 0.3, "boosted": 0.7}  # of these; assumption: trees need more
+
+
+def baselines(flight: Flight) -> None:
+    """The constant answer, a linear model and gradient boosting, each as a candidate."""
+    from tunesmith.training.judgement import baseline
+
+    constant = baseline(flight.prepared, flight.scorer.target)
+    dumb = flight.add(
+        Candidate(name="constant answer", kind="constant", place="", said=constant, score=flight.scorer.score(constant))
+    )
+    told = [f"the constant answer reaches {flight.shown(dumb.score)}"]
+    evidence: dict[str, Any] = {dumb.name: dumb.score}
+    for kind in ("linear", "boosted"):
+        found = flight.ledger.once(f"baselines/{kind}", lambda kind=kind: _fitted(flight, kind))  # type: ignore[misc]
+        if "left_out" in found:
+            told.append(f"no {found['name']}: {found['left_out']}")
+            continue
+        made = simple_candidate(flight, found)
+        told.append(f"the {made.name} {made.score:.4f}")
+        evidence |= {made.name: made.score, f"settings of {made.name}": found["setting"]}
+    flight.decide("baselines", "what a net has to beat", ", ".join(told), evidence=evidence)
+
+
+def simple_candidate(flight: Flight, found: Mapping[str, Any]) -> Candidate:
+    """The candidate of a fitted simple model."""
+    model = unstored(flight.folder / found["file"], flight.prepared.spec, flight.prepared.kind)
+    said = in_target_units(flight, model.predict(flight.prepared.val, width(flight)))
+    return flight.add(
+        Candidate(
+            name=found["name"], kind=found["kind"], place=found["file"], said=said, score=flight.scorer.score(said)
+        )
+    )
+
+
+def width(flight: Flight) -> int:
+    """Classes of the task, 1 for values."""
+    return len(flight.prepared.classes or ()) or max(flight.prepared.outputs, 2)
+
+
+def in_target_units(flight: Flight, said: Array) -> Array:
+    """Values in the target's unit; probabilities as they are."""
+    from tunesmith.training.judgement import in_units
+
+    return in_units(said, flight.prepared)
+
+
+def _fitted(flight: Flight, kind: str) -> dict[str, Any]:
+    """Fits a simple model at a few settings; the one best on the validation rows is kept in a file."""
+    name = Linear.name if kind == "linear" else Boosted.name
+    try:
+        if not isinstance(flight.prepared.train, Part):
+            raise Inapplicable("the data come from a loader of your own")
+        tries = list(_linear(flight) if kind == "linear" else _boosted(flight))
+    except Inapplicable as error:
+        return {"name": name, "kind": kind, "left_out": str(error)}
+    score, setting, model = min(tries, key=lambda one: one[0])
+    file = f"steps/{kind}.npz"
+    stored(flight.folder / file, model)
+    return {"name": name, "kind": kind, "file": file, "setting": setting, "tried": len(tries), "loss": score}
+
+
+def _loss(flight: Flight) -> Callable[[Array], float]:
+    sign = -1.0 if flight.scorer.better == "max" else 1.0
+
+    def loss(said: Array) -> float:
+        found = sign * flight.scorer.score(in_target_units(flight, said))
+        return found if found == found else float("inf")
+
+    return loss
+
+
+def _over(flight: Flight, kind: str) -> Callable[[], bool]:
+    from tunesmith.records import Clock
+
+    clock = Clock(flight.purse.seconds(SHARE * PARTS[kind], 600.0) if flight.purse.timed else None)
+    return lambda: clock.spent_up
+
+
+def _linear(flight: Flight) -> Any:
+    from tunesmith.doctor.audits.threads import one_thread
+
+    over, loss = _over(flight, "linear"), _loss(flight)
+    for strength in STRENGTHS:
+        with one_thread():
+            made = Linear.fitted(
+                flight.prepared.train, flight.prepared.spec, flight.prepared.kind, strength, flight.seed
+            )
+        yield loss(made.predict(flight.prepared.val, width(flight))), {"C": strength}, made
+        if over():
+            return
+
+
+def _boosted(flight: Flight) -> Any:
+    from tunesmith.doctor.audits.threads import one_thread
+
+    over, loss = _over(flight, "boosted"), _loss(flight)
+    prepared = flight.prepared
+    for setting in SETTINGS:
+        with one_thread():
+            made = Boosted.fitted(
+                prepared.train,
+                prepared.val,
+                prepared.spec,
+                prepared.kind,
+                setting,
+                loss,
+                over,
+                flight.seed,
+                width(flight),
+            )
+        yield loss(made.predict(prepared.val, width(flight))), dict(setting), made
+        if over():
+            return

@@ -1,0 +1,182 @@
+"""Judge once on the test rows: what is handed over, beside the plain net and the simple models, each with an interval."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tunesmith.autopilot.flight import Candidate, Flight
+from tunesmith.autopilot.handing import HANDED, raw
+from tunesmith.autopilot.stages.squeeze import best_single
+from tunesmith.blocks import metrics
+from tunesmith.data.spec import Array, Part
+from tunesmith.records import TrainingFailed
+from tunesmith.runs.files import write_json
+from tunesmith.training.judgement import CLASSES, RARE
+
+RESAMPLES = 1000
+SCORES = "scores.json"
+
+
+def judge(flight: Flight) -> dict[str, Any]:
+    """Chooses what is handed over, judges it and its rivals, and writes `handed.json` and `scores.json`."""
+    single = best_single(flight)
+    members: Mapping[str, float] = flight.found.get("members") or ({} if single is None else {single.name: 1.0})
+    if not members:
+        raise TrainingFailed(
+            "nothing could be trained: every net and every simple model broke; see decisions.json for why"
+        )
+    chosen = [(_called(flight, name), weight) for name, weight in members.items()]
+    settled = _settled(flight, chosen)
+    write_json(flight.folder / HANDED, settled)
+    found = flight.ledger.once("judge", lambda: _judged(flight, chosen, settled))
+    write_json(flight.folder / SCORES, found)
+    part = found["part"]
+    told = found["rows"]["handed over"]
+    name, value = found["metric"], told["scores"][found["metric"]]
+    low, high = told["intervals"][name]
+    beside = ", ".join(
+        f"{other} {one['scores'][name]:.4f}" for other, one in found["rows"].items() if other != "handed over"
+    )
+    kinds = {one.kind for one, _ in chosen}
+    plain = "" if "net" in kinds else ": no net is as good here"
+    flight.decide(
+        "judge",
+        f"handed over: {' + '.join(one.name for one, _ in chosen)}{plain}",
+        f"{name} {value:.4f} [{low:.4f}, {high:.4f}] on {told['count']} {part} rows"
+        + (
+            " that nothing was chosen on"
+            if part == "test"
+            else ", the same that everything was chosen on: there is no test part"
+        )
+        + f", beside {beside}",
+        evidence={other: one["scores"][name] for other, one in found["rows"].items()},
+    )
+    return found
+
+
+def _called(flight: Flight, name: str) -> Candidate:
+    found = flight.called(name)
+    assert found is not None
+    return found
+
+
+def joined(parts: list[tuple[Array, float]]) -> Array:
+    """The weighted average of predictions."""
+    whole = sum(weight for _, weight in parts)
+    return np.asarray(sum(np.asarray(said, np.float64) * (weight / whole) for said, weight in parts))
+
+
+def _settled(flight: Flight, chosen: list[tuple[Candidate, float]]) -> dict[str, Any]:
+    """Temperature and threshold, from the validation rows; with the members, what a prediction needs."""
+    prepared, scorer = flight.prepared, flight.scorer
+    said = joined([(one.said, weight) for one, weight in chosen])
+    temperature, threshold, rule = 1.0, None, ""
+    if prepared.kind in CLASSES:
+        if flight.recipe.eval.calibrate:
+            logits = np.log(np.clip(said, 1e-12, 1.0))
+            temperature = metrics.fit_temperature(prepared.kind, logits, scorer.target, scorer.weight).value
+        if prepared.kind == "binary" and prepared.positive is not None:
+            threshold, rule = _threshold(flight, softened(said, temperature))
+    return {
+        "kind": prepared.kind,
+        "classes": None if prepared.classes is None else list(prepared.classes),
+        "positive": prepared.positive,
+        "outputs": prepared.outputs,
+        "temperature": temperature,
+        "threshold": threshold,
+        "rule": rule,
+        "members": [
+            {"name": one.name, "kind": one.kind, "place": one.place, "weight": weight} for one, weight in chosen
+        ],
+    }
+
+
+def softened(said: Array, temperature: float) -> Array:
+    """Probabilities whose logarithms are divided by a temperature. Guo et al., arXiv:1706.04599, equation 9."""
+    if temperature == 1.0:
+        return said
+    logits = np.log(np.clip(said, 1e-12, 1.0)) / temperature
+    found = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def _threshold(flight: Flight, chances: Array) -> tuple[float, str]:
+    """As `fit` settles it: one half, or the best F1 where the positive class is rare; a number or a rule of the recipe goes before."""
+    wanted, scorer = flight.recipe.eval.threshold, flight.scorer
+    if isinstance(wanted, float):
+        return wanted, "given"
+    truth = scorer.target == flight.prepared.positive
+    share = float(np.average(truth, weights=scorer.weight))
+    rule = wanted if wanted != "auto" else ("f1" if share < RARE else "")
+    if not rule:
+        return 0.5, "one half"
+    return float(
+        metrics.best_threshold(rule, truth, chances[:, flight.prepared.positive], scorer.weight)[0]
+    ), f"highest {rule}"
+
+
+def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapping[str, Any]) -> dict[str, Any]:
+    prepared = flight.prepared
+    name = "test" if prepared.test is not None else "validation"
+    part = prepared.test if prepared.test is not None else prepared.val
+    rivals = {
+        one.name: one
+        for one in flight.candidates
+        if one.name in ("constant answer", "linear model", "gradient boosting", "plain net")
+    }
+    if flight.net is not None:
+        rivals["best net"] = flight.net
+    truth, weight, said = _said(
+        flight, part, {one.name: one for one, _ in chosen} | {one.name: one for one in rivals.values()}
+    )
+    rows = {}
+    whole = softened(joined([(said[one.name], share) for one, share in chosen]), settled["temperature"])
+    for title, prediction, threshold in (
+        ("handed over", whole, settled["threshold"]),
+        *((other, said[one.name], None) for other, one in rivals.items()),
+    ):
+        about: dict[str, Any] = {
+            "classes": prepared.classes,
+            "positive": prepared.positive,
+            "weight": weight,
+            "threshold": threshold,
+        }
+        rows[title] = {
+            "scores": metrics.scores(prepared.kind, truth, prediction, **about),
+            "intervals": metrics.intervals(
+                prepared.kind,
+                truth,
+                prediction,
+                names=(flight.scorer.name,),
+                count=RESAMPLES,
+                seed=flight.seed,
+                **about,
+            ),
+            "count": len(truth),
+        }
+    numbers = part.rows if isinstance(part, Part) else np.arange(len(truth))
+    kind = "probabilities" if prepared.kind not in ("regression", "multi_regression") else "values"
+    np.savez_compressed(flight.folder / f"predictions-{name}.npz", rows=numbers, target=truth, allow_pickle=False, **{kind: whole})
+    return {"part": name, "metric": flight.scorer.name, "better": flight.scorer.better, "rows": rows}
+
+
+def _said(flight: Flight, part: Any, wanted: Mapping[str, Candidate]) -> tuple[Array, Array | None, dict[str, Array]]:
+    """The truth, the weights of the rows, and what each candidate says of a part."""
+    from tunesmith.training.judgement import baseline, in_units
+
+    truth: Array | None = None
+    weight: Array | None = None
+    found: dict[str, Array] = {}
+    for name, one in wanted.items():
+        if one.kind == "net":
+            found[name], truth, weight = flight.nets.said(one.place, part)
+        elif one.kind != "constant":
+            found[name] = raw(flight.folder, one.kind, one.place, part, flight.prepared)
+    if truth is None:
+        truth = in_units(np.asarray(part.target), flight.prepared)
+        weight = part.weight
+    for name, one in wanted.items():
+        if one.kind == "constant":
+            found[name] = baseline(flight.prepared, truth)
+    return truth, weight, found

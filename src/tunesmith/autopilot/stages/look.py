@@ -1,0 +1,44 @@
+"""Look at the data before anything is trained."""
+
+from typing import Any
+
+from tunesmith.autopilot.flight import Flight
+
+SHARE, MOST = 0.06, 30.0  # of the seconds; assumption: the audits that are reached find most
+NAMED = 3
+
+
+def look(flight: Flight) -> None:
+    """Audits the data, and writes down what they say."""
+    found = flight.ledger.once("look", lambda: _looked(flight))
+    flight.found["look"] = found["findings"]
+    said = found["findings"]
+    evidence = {"rows": found["rows"], "findings": len(said), "seconds": found["took"]}
+    serious = [one for one in said if one["severity"] in ("error", "warning")]
+    if not serious:
+        flight.decide(
+            "look",
+            "the data are taken as they are",
+            f"{found['audits']} audits found nothing above a note",
+            evidence=evidence,
+        )
+        return
+    told = "; ".join(one["because"] for one in serious[:NAMED])
+    more = f", and {len(serious) - NAMED} more" if len(serious) > NAMED else ""
+    flight.decide(
+        "look",
+        "the data are used, with a reservation",
+        f"{told}{more}: nothing of the data is changed without you; scores are to be read with this",
+        evidence=evidence | {"faults": [one["fault"] for one in serious]},
+    )
+
+
+def _looked(flight: Flight) -> dict[str, Any]:
+    found = flight.hands.audit(flight.task, recipe=flight.recipe, seconds=flight.purse.seconds(SHARE, MOST))
+    return {
+        "findings": [one.as_dict() for one in found],
+        "audits": len(found.seconds),
+        "unreached": list(found.unreached),
+        "took": round(sum(found.seconds.values()), 1),
+        "rows": len(flight.prepared.train) if hasattr(flight.prepared.train, "__len__") else None,
+    }

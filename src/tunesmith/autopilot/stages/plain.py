@@ -1,0 +1,118 @@
+"""The net with its defaults, as long as the budget allows: what everything later is measured against. Its curve says where it stands."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.autopilot.flight import Flight
+from tunesmith.autopilot.nets import best_of
+from tunesmith.records import DataError, Source, TrainingFailed, revise
+
+SHARE = 0.55  # of the seconds that trainings in the length chosen here shall fill
+TRAININGS = 8  # full trainings that the search and what follows want at least; assumption: fewer tell little
+FEWEST = 2  # epochs
+WHY = Source("derived", "autopilot")
+
+
+def plain(flight: Flight) -> None:
+    """Times an epoch, chooses the length of a full training, and trains the default recipe that long."""
+    settled = int(flight.recipe.train.epochs)
+    if flight.purse.timed:
+        timed = flight.ledger.once("plain/timing", lambda: _timed(flight))
+        if timed.get("failed"):
+            raise TrainingFailed(f"the first epoch broke: {timed['failed']}")
+        flight.pace = timed["seconds"]
+        affordable = flight.ledger.once("plain/length", lambda: {"epochs_affordable": _affordable(flight)})
+        flight.epochs = max(FEWEST, min(settled, affordable["epochs_affordable"]))
+    else:
+        flight.epochs = max(1, min(settled, int(flight.purse.total / 4)))
+    if flight.epochs != settled:
+        flight.recipe = revise(flight.recipe, {"train.epochs": flight.epochs}, WHY)
+        flight.decide(
+            "plain",
+            f"a full training has {flight.epochs} epochs",
+            f"{settled} are usual here; so that {TRAININGS} trainings fit into the budget"
+            + (f", at {flight.pace:.3g} s an epoch" if flight.purse.timed else ""),
+            evidence={"seconds an epoch": flight.pace or None, "usual epochs": settled},
+            instead={"way": f"{settled} epochs", "trainings that would fit": _fit(flight, settled)},
+        )
+    made, found = flight.net_of("plain/net", "plain net", flight.recipe)
+    if made is None:
+        flight.decide("plain", "the default net broke", str(found.get("failed", "no epoch was scored")), evidence={})
+        return
+    flight.net = made
+    about = standing(found)
+    flight.found["plain"] = about
+    others = [one for one in flight.candidates if one is not made]
+    best = max(others, key=lambda one: _order(flight, one.score), default=None)
+    beside = "" if best is None else f", beside {best.score:.4f} of the {best.name}"
+    flight.decide(
+        "plain",
+        "the default net is trained",
+        f"it reaches {flight.shown(made.score)}{beside}; {about['said']}",
+        evidence={"score": made.score, **about},
+    )
+
+
+def _order(flight: Flight, score: float) -> float:
+    return -math.inf if score != score else score if flight.scorer.better == "max" else -score
+
+
+def _timed(flight: Flight) -> dict[str, Any]:
+    """One epoch, on a recipe of its own; the seconds of what is repeated in each epoch."""
+    import time
+
+    begun = time.perf_counter()
+    place = flight.ledger.place("plain/timing")
+    place.mkdir(parents=True, exist_ok=True)
+    subject = flight.hands.subject(flight.task, flight.recipe)
+    try:
+        told = [
+            one
+            for one in subject.train({}, start=0, upto=1, folder=place, seed=flight.seed, copy_from=None)
+            if one is not None
+        ]
+    except (TrainingFailed, DataError) as error:
+        return {"seconds": time.perf_counter() - begun, "epochs": 0, "failed": str(error).splitlines()[0]}
+    return {
+        "seconds": max(1e-3, time.perf_counter() - begun),
+        "epochs": len(told),
+        "record": dict(told[-1]) if told else {},
+    }
+
+
+def _affordable(flight: Flight) -> int:
+    return int(SHARE * flight.purse.left() / (TRAININGS * flight.pace))
+
+
+def _fit(flight: Flight, epochs: int) -> float:
+    pace = flight.pace if flight.purse.timed else 1.0
+    return round(flight.purse.left() / (epochs * pace), 1)
+
+
+def standing(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a training stands at its end: whether it still improves, and how far the validation loss lies above the training loss.
+
+    `late`: share of the training after which the best epoch came. `gap`: (validation - training loss) / |training loss| at the end.
+    `rising`: how far the validation loss rose from its lowest, as a share of it.
+    """
+    best = best_of(found)
+    records = found["records"]
+    held = [
+        (one["train_loss"], one["val_loss"])
+        for one in records
+        if one.get("val_loss") is not None and one.get("train_loss") is not None
+    ]
+    late = 0.0 if best is None else best[0] / len(records)
+    if not held:
+        return {
+            "late": late,
+            "gap": None,
+            "rising": None,
+            "said": f"its best epoch is {best[0] if best else 0} of {len(records)}",
+        }
+    train, val = held[-1]
+    lowest = min(one for _, one in held)
+    gap, rising = (val - train) / max(abs(train), 1e-12), (val - lowest) / max(abs(lowest), 1e-12)
+    said = f"its best epoch is {best[0] if best else 0} of {len(records)}, the losses at the end are {train:.4g} in training and {val:.4g} held out"
+    return {"late": late, "gap": gap, "rising": rising, "train loss": train, "validation loss": val, "said": said}

@@ -1,0 +1,36 @@
+"""Prove the pipeline: the checks before a long run, on a copy; one small sample must be learnt by heart."""
+
+from typing import Any
+
+from tunesmith.autopilot.flight import Flight
+
+SHARE, MOST = 0.1, 40.0  # of the seconds; assumption
+
+
+def prove(flight: Flight) -> None:
+    """Runs preflight without the audits, which `look` has made."""
+    found = flight.ledger.once("prove", lambda: _proved(flight))
+    flight.found["prove"] = found["findings"]
+    serious = [one for one in found["findings"] if one["severity"] == "error" and one["status"] != "refuted"]
+    evidence = {"checks": found["checks"], "not reached": len(found["unreached"]), "seconds": found["took"]}
+    if serious:
+        flight.decide(
+            "prove",
+            "something is wrong before any training",
+            "; ".join(one["because"] for one in serious[:3]),
+            evidence=evidence | {"faults": [one["fault"] for one in serious]},
+        )
+        return
+    flight.decide(
+        "prove", "the pipeline is sound", f"{found['checks']} checks on a copy found no error", evidence=evidence
+    )
+
+
+def _proved(flight: Flight) -> dict[str, Any]:
+    found = flight.hands.preflight(flight.task, flight.recipe, seconds=flight.purse.seconds(SHARE, MOST), audits=False)
+    return {
+        "findings": [one.as_dict() for one in found],
+        "checks": len(found.seconds),
+        "unreached": list(found.unreached),
+        "took": round(sum(found.seconds.values()), 1),
+    }

@@ -1,0 +1,116 @@
+"""Regularise against the validation gap: one change at a time on the best net, each kept only with evidence."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunesmith.autopilot.flight import Flight
+from tunesmith.autopilot.planning import planned
+from tunesmith.autopilot.stages.plain import standing
+from tunesmith.autopilot.stages.search import compare
+from tunesmith.records import Recipe, RecipeError, Source, revise
+
+GAP = 0.1  # (validation - training loss) / training loss, above which a net is said to know its rows better than others; assumption
+WHY = Source("revised", "autopilot, regularise")
+
+
+def regularise(flight: Flight) -> None:
+    """Tries what narrows the gap, in the order of its price, while the stage has budget; or a larger net where there is no gap."""
+    amount = planned(flight, "regularise")
+    if flight.net is None:
+        return
+    about = standing(flight.found["net"]) if "net" in flight.found else flight.found.get("plain", {})
+    gap = about.get("gap")
+    over = gap is None or gap > GAP or (about.get("rising") or 0) > GAP / 2
+    price = flight.purse.price(flight.epochs, flight.pace)
+    tried = 0
+    for title, change in changes(flight, over):
+        if amount < price or not flight.affords(flight.epochs):
+            flight.decide(
+                "regularise",
+                f"{title} is not tried",
+                "the budget of this stage is spent",
+                taken=False,
+                evidence={"change": dict(change)},
+            )
+            break
+        try:
+            recipe = revise(flight.recipe, change, WHY)
+        except RecipeError:
+            continue
+        tried += 1
+        amount -= price
+        made, found = flight.net_of(f"regularise/{tried}", f"net with {title}", recipe)
+        if made is None:
+            flight.decide(
+                "regularise", f"{title} is left", f"the training broke: {found.get('failed', '')}", taken=False
+            )
+            continue
+        compare(flight, "regularise", made, recipe, title, found, demanding=True)
+    if not tried:
+        flight.decide(
+            "regularise",
+            "nothing is regularised",
+            "there was no budget for a whole training, or no change that fits this net",
+            taken=False,
+        )
+
+
+def changes(flight: Flight, over: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What is tried, from the recipe as it stands then; read anew after each, for one that was kept is built upon."""
+    names = (_averaged, _augmented, _dropout, _decay, _smoothed, _smaller) if over else (_averaged, _larger, _augmented)
+    for make in names:
+        found = make(flight.recipe, flight)
+        if found is not None:
+            yield found
+
+
+Offer = tuple[str, Mapping[str, Any]] | None
+
+
+def _averaged(recipe: Recipe, flight: Flight) -> Offer:
+    if recipe.train.swa is not None or recipe.train.ema is not None:
+        return None
+    return "an average of the weights over the last quarter", {"train.swa": 0.75}
+
+
+def _augmented(recipe: Recipe, flight: Flight) -> Offer:
+    if "pictures" not in flight.prepared.spec or flight.prepared.kind not in ("binary", "multiclass", "multilabel"):
+        return None
+    if recipe.data.augment in ("flip", "flip_shift"):
+        return None
+    return "mirrored pictures", {"data.augment": "flip_shift"}
+
+
+def _dropout(recipe: Recipe, flight: Flight) -> Offer:
+    if recipe.model.dropout == "auto" or not isinstance(flight.task.model, str):
+        return None
+    rate = min(0.6, round(float(recipe.model.dropout) + 0.2, 3))
+    return f"dropout {rate:g}", {"model.dropout": rate}
+
+
+def _decay(recipe: Recipe, flight: Flight) -> Offer:
+    if recipe.optim.weight_decay == "auto":
+        return None
+    decay = min(1.0, max(1e-3, 10 * float(recipe.optim.weight_decay)))
+    return f"weight decay {decay:.3g}", {"optim.weight_decay": decay}
+
+
+def _smoothed(recipe: Recipe, flight: Flight) -> Offer:
+    named = flight.task.loss if flight.task.loss != "auto" else recipe.loss.name
+    if flight.prepared.kind != "multiclass" or named not in ("auto", "cross_entropy") or recipe.loss.label_smoothing:
+        return None
+    return "labels smoothed by 0.1", {"loss.label_smoothing": 0.1}
+
+
+def _smaller(recipe: Recipe, flight: Flight) -> Offer:
+    if recipe.model.width == "auto" or not isinstance(flight.task.model, str):
+        return None
+    heads = 1 if recipe.model.heads == "auto" else int(recipe.model.heads)
+    width = max(heads, int(recipe.model.width) // 2 // heads * heads)
+    return None if width < 8 else (f"half the width, {width}", {"model.width": width})
+
+
+def _larger(recipe: Recipe, flight: Flight) -> Offer:
+    if recipe.model.width == "auto" or not isinstance(flight.task.model, str):
+        return None
+    return f"twice the width, {2 * int(recipe.model.width)}", {"model.width": 2 * int(recipe.model.width)}

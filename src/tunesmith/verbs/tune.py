@@ -1,0 +1,192 @@
+"""`tune`: the autopilot, from data to a tuned, judged and explained model."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.records import DataError, Recipe, RunError, Source, revise
+from tunesmith.verbs.search_budget import Amount, amount_of
+
+if TYPE_CHECKING:
+    from tunesmith.autopilot.decision import Decision
+    from tunesmith.autopilot.flight import Hands
+    from tunesmith.autopilot.pilot import Asked
+    from tunesmith.search.study import Study
+
+WHY = Source("revised", "tune")
+MEASURES = {"run.watch": False, "eval.bootstrap": 0}  # trials are measured by the autopilot
+
+
+class Tuned:
+    """What a tuning gave: of a folder, while it goes on or long after.
+
+    `model` predicts from raw data, `recipe` is that of the best net, `decisions` tell what was done and why, `scores` are those on rows
+    that nothing was chosen on, by metric. Raises `RunError` for a folder that holds no tuning.
+    """
+
+    def __init__(self, folder: str | Path, *, model: Any = None) -> None:
+        from tunesmith.autopilot.pilot import settings_of
+
+        self.folder = Path(folder)
+        self.settings = settings_of(self.folder)
+        self._own = model
+
+    @property
+    def decisions(self) -> "list[Decision]":
+        """In the order they were made."""
+        from tunesmith.autopilot.ledger import read_decisions
+
+        return read_decisions(self.folder)
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """The last judgement: metric, part, and scores with intervals of what was handed over and of its rivals; empty before it."""
+        from tunesmith.runs.reading import read_json
+
+        file = self.folder / "scores.json"
+        return read_json(file) if file.is_file() else {}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The scores of what was handed over, by metric; empty before the judgement."""
+        found: dict[str, float] = self.judged.get("rows", {}).get("handed over", {}).get("scores", {})
+        return found
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the best net. Raises `RunError` where no net was trained."""
+        from tunesmith.records import read_recipe
+
+        file = self.folder / "recipe.toml"
+        if not file.is_file():
+            raise RunError(
+                f"{self.folder} has no recipe yet: the tuning has not come to its end, or no net could be trained"
+            )
+        return read_recipe(file)
+
+    @property
+    def model(self) -> Any:
+        """Ready to predict: `.predict(data)`."""
+        from tunesmith.autopilot.handing import Handed
+
+        return Handed(self.folder, model=self._own)
+
+    def predict(self, data: Any) -> Any:
+        """Predictions for new data, as `predict` gives them."""
+        return self.model.predict(data)
+
+    def __repr__(self) -> str:
+        metric = self.judged.get("metric")
+        said = f"{metric} {self.scores[metric]:.4f}" if metric else "not judged yet"
+        return f"<tuned in {self.folder}: {said}, {len(self.decisions)} decisions>"
+
+
+def tune(
+    task_or_data: Any,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
+    *,
+    target: str | Sequence[str] | None = None,
+    budget: int | float | str = "10m",
+    folder: str | Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    tell: "Callable[[Decision], None]" = lambda decision: None,
+    command: Sequence[str] = (),
+    **about: Any,
+) -> Tuned:
+    """From a `Task`, or data with the task's fields as keywords, to a model, inside a budget.
+
+    `budget`: "10m" (or s, h), "300 epochs", "20 trials" or a number of full trainings. Under epochs and trials the result depends on nothing but the
+    seed; under a budget in time what the clock chose is written down and kept, so that a killed tuning goes on as it began:
+    `resume=True` with its folder. Without a folder everything lies in a temporary one, which is told by `.folder`.
+
+    Stages: look, prove, baselines, plain net, mend, search, regularise, longer, squeeze, judge (`plan` shows them). Validation rows choose, test
+    rows judge once. Where gradient boosting or a linear model is better than every net, that is handed over, and said.
+
+    Raises `TunesmithError`s: bad input and settings (exit code 2), `TrainingFailed` and `StorageError` (3).
+    """
+    from tunesmith.autopilot.pilot import fly
+
+    asked = asked_for(task_or_data, recipe, target=target, budget=budget, seed=seed, command=command, about=about)
+    place = Path(tempfile.mkdtemp(prefix="tunesmith-tune-")) if folder is None else Path(folder)
+    flight = fly(asked, place, hands(), resume=resume, tell=tell)
+    if flight.net is not None:
+        from tunesmith.runs.recipe_text import write_recipe
+
+        assert flight.net.recipe is not None
+        write_recipe(place, flight.net.recipe)
+    return Tuned(place, model=None if isinstance(asked.task.model, str) else asked.task.model)
+
+
+def asked_for(
+    task_or_data: Any,
+    recipe: Any,
+    *,
+    target: str | Sequence[str] | None,
+    budget: int | float | str,
+    seed: int,
+    command: Sequence[str],
+    about: Mapping[str, Any],
+) -> "Asked":
+    """The task, read and settled, and the budget in seconds or epochs. Raises as `tune`."""
+    from tunesmith.autopilot.pilot import Asked
+    from tunesmith.data import prepare
+    from tunesmith.data.sources import is_live
+    from tunesmith.records import Program
+    from tunesmith.verbs.fit import as_recipe, as_task, title
+    from tunesmith.verbs.search_task import resolved
+
+    amount = amount_of(budget)
+    if isinstance(task_or_data, Program):
+        raise DataError(
+            "tune takes a Task or data; a Program is looked at by preflight and diagnose, and mended by repair"
+        )
+    task = as_task(task_or_data, target, about)
+    if callable(task.metric):
+        raise DataError("tune compares models by a metric of its own catalogue; name one: metric='accuracy'")
+    if is_live(task.train):
+        raise DataError(
+            "tune needs rows it can read more than once and in parts; give arrays, a frame or a data file, and no loader"
+        )
+    given = as_recipe(recipe)
+    if given.source("train.seed").kind == "default":
+        given = revise(given, {"train.seed": seed}, WHY)
+    settled, context = resolved(task, given)
+    settled = revise(settled, {name: value for name, value in MEASURES.items() if settled.get(name) != value}, WHY)
+    unit, total = _budget(amount, int(settled.train.epochs))
+    told = {"title": title(task), "command": list(command), "budget": str(budget)}
+    return Asked(task, settled, context, prepare(task, settled), unit, total, seed, told)
+
+
+def _budget(amount: Amount, epochs: int) -> tuple[str, float]:
+    """Seconds or epochs; a trial is a full training."""
+    if amount.seconds is not None:
+        return "seconds", float(amount.seconds)
+    if amount.units is not None:
+        return "epochs", float(amount.units)
+    trainings = amount.trainings if amount.trainings is not None else amount.trials
+    return "epochs", float(trainings or 1) * epochs
+
+
+def hands() -> "Hands":
+    """What the verbs do for the autopilot."""
+    from tunesmith.autopilot.flight import Hands
+    from tunesmith.verbs.audit import audit
+    from tunesmith.verbs.preflight import preflight
+    from tunesmith.verbs.repair import repair
+
+    return Hands(audit=audit, preflight=preflight, repair=repair, search=_search, subject=_subject)
+
+
+def _search(*given: Any, **about: Any) -> "Study":
+    from tunesmith.verbs.search import search
+
+    return search(*given, **about)
+
+
+def _subject(task: Any, recipe: Recipe) -> Any:
+    from tunesmith.verbs.search import asked_of_search
+    from tunesmith.verbs.search_task import TaskSubject
+
+    return TaskSubject(task, asked_of_search(recipe, int(recipe.train.epochs)))
