@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
     from tunesmith.verbs.search import search
+    from tunesmith.verbs.tune import Tuned, tune
     from tunesmith.verbs.watch import watch
 
 _PLACES = {
@@ -103,6 +104,8 @@ _PLACES = {
     "report": "tunesmith.verbs.report",
     "same_function": "tunesmith.doctor.preflight.same_function",
     "schedule": "tunesmith.verbs.schedule",
+    "tune": "tunesmith.verbs.tune",
+    "Tuned": "tunesmith.verbs.tune",
     "watch": "tunesmith.verbs.watch",
 }
 
@@ -133,6 +136,7 @@ __all__ = [
     "Study",
     "Task",
     "Trial",
+    "Tuned",
     "TunesmithError",
     "Watch",
     "audit",
@@ -161,6 +165,7 @@ __all__ = [
     "space_from",
     "swap_norm",
     "to_torch",
+    "tune",
     "watch",
 ]
 

@@ -54,6 +54,7 @@ class Flight:
     context: Mapping[str, Any]  # what is known of the training, as the rules of thumb call it
     epochs: int = 0  # of a full training
     pace: float = 0.0  # seconds an epoch
+    overhead: float = 0.0  # seconds of beginning a training
     candidates: list[Candidate] = field(default_factory=list)
     net: Candidate | None = None  # the best net so far
     found: dict[str, Any] = field(default_factory=dict)  # what a stage leaves for later ones, by the name of the stage
@@ -94,9 +95,13 @@ class Flight:
         """Whether the whole budget is spent but for the judgement: a training is cut for that alone."""
         return self.purse.timed and self.purse.left() <= JUDGEMENT * self.purse.total
 
+    def price(self, epochs: float) -> float:
+        """What a training of so many epochs costs, in the unit of the budget."""
+        return epochs * self.pace + self.overhead if self.purse.timed else epochs
+
     def affords(self, epochs: float, keep: float = 0.05) -> bool:
         """Whether a training of so many epochs can be paid, and a share of the budget is left."""
-        return self.purse.price(epochs, self.pace) <= self.purse.left() - keep * self.purse.total
+        return self.price(epochs) <= self.purse.left() - keep * self.purse.total
 
     def shown(self, score: float) -> str:
         """A score with the name of its metric."""

@@ -9,13 +9,13 @@ import numpy as np
 from tunesmith.autopilot.simple.storing import unstored
 from tunesmith.data.spec import Array, Part, Prepared, spec_from_json
 from tunesmith.records import DataError, RunError
+from tunesmith.runs.tuning import HANDED
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tunesmith.training.predicting import Predictions
 
-HANDED = "handed.json"
 DATA = "data.json"  # how the inputs are made, for the simple models
 
 

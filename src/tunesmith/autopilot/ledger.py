@@ -14,8 +14,7 @@ from typing import Any
 from tunesmith.autopilot.decision import Decision
 from tunesmith.records import RunError
 from tunesmith.runs.files import plain, storing, write_json
-
-STEPS, DECISIONS = "steps.jsonl", "decisions.json"
+from tunesmith.runs.tuning import DECISIONS, STEPS
 
 
 class Ledger:
@@ -95,8 +94,8 @@ class Ledger:
             except ValueError as error:
                 if place < len(lines) - 1:
                     raise RunError(f"{path}, line {place + 1}, is damaged ({error}); restore it from a copy") from error
-        if (
-            (text and not text.endswith("\n")) or len(found) < len(lines)
+        if (text and not text.endswith("\n")) or len(found) < len(
+            lines
         ):  # a torn line: the rest goes on after a whole one
             whole = "".join(line + "\n" for line in lines[: len(found)])
             with storing(path):

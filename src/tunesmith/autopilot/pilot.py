@@ -29,8 +29,8 @@ from tunesmith.data.spec import Part, Prepared, spec_to_json
 from tunesmith.records import DataError, Recipe, RunError, Task
 from tunesmith.runs.files import write_json
 from tunesmith.runs.lock import FolderLock
+from tunesmith.runs.tuning import FILE
 
-FILE = "tune.json"
 LAYOUT = 1
 STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "look": (look, "audit the data: leaks, duplicates, broken columns and labels"),

@@ -28,7 +28,3 @@ class Purse:
     def seconds(self, share: float, most: float = math.inf) -> float:
         """Seconds for what costs no epochs: a share of the budget, at most `most`; `most` where epochs are counted."""
         return min(most, share * self.total, self.left()) if self.timed else most
-
-    def price(self, epochs: float, seconds_per_epoch: float) -> float:
-        """What a training of so many epochs costs."""
-        return epochs * seconds_per_epoch if self.timed else epochs

@@ -19,6 +19,7 @@ from tunesmith.cli.repair import repair
 from tunesmith.cli.report import report
 from tunesmith.cli.schedule import schedule
 from tunesmith.cli.search import search
+from tunesmith.cli.tune import tune
 
 app = typer.Typer(
     help="Looks at data and program, trains exactly and resumably, judges on rows not seen.",
@@ -26,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
+    tune,
     fit,
     audit,
     check,

@@ -83,7 +83,7 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
         kind = "values" if prepared.kind in VALUES else "probabilities"
         writer.write_arrays(f"predictions/{name}.npz", rows=rows, target=target, **{kind: prediction})
         if not quiet and isinstance(part, Part):
-            _show_worst(name, part, prepared, task, target, prediction, settled, writer)
+            show_worst(name, part, prepared, task, target, prediction, settled, writer)
     writer.write_json("scores.json", told)
 
 
@@ -238,7 +238,7 @@ def row_losses(kind: str, target: Array, prediction: Array) -> Array:
     return np.asarray(wrong if wrong.ndim == 1 else np.nanmean(wrong, axis=1))
 
 
-def _show_worst(
+def show_worst(
     name: str,
     part: Part,
     prepared: Prepared,

@@ -8,13 +8,19 @@ from tunesmith.runs import MemoryWriter, Run
 if TYPE_CHECKING:
     from torch import nn
 
+    from tunesmith.autopilot.handing import Handed
     from tunesmith.training.predicting import Predictions, Predictor
 
 
-def load(folder: str | Path | Run, *, model: "nn.Module | None" = None, device: str = "cpu") -> "Predictor":
-    """The best model of a run, ready to predict. A network of your own is given as `model`."""
+def load(folder: str | Path | Run, *, model: "nn.Module | None" = None, device: str = "cpu") -> "Predictor | Handed":
+    """The best model of a run, or what a tuning handed over, ready to predict. A network of your own is given as `model`."""
+    from tunesmith.runs.tuning import is_tuning
     from tunesmith.training import predicting
 
+    if not isinstance(folder, Run) and is_tuning(folder):
+        from tunesmith.autopilot.handing import Handed
+
+        return Handed(folder, model=model, device=device)
     return predicting.load(folder, model=model, device=device)
 
 

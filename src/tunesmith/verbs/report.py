@@ -1,4 +1,4 @@
-"""`report`: one self-contained page of a run, of several beside each other, or of a search."""
+"""`report`: one self-contained page of a run, of several beside each other, of a search, or of a tuning."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,15 @@ from tunesmith.search.study_settings import FILE as STUDY
 
 if TYPE_CHECKING:
     from tunesmith.search.study import Study
+    from tunesmith.verbs.tune import Tuned
 
 PAGE = "report.html"
 
 
 def report(
-    runs: "str | Path | Run | MemoryWriter | Study | Sequence[str | Path | Run]", path: str | Path | None = None
+    runs: "str | Path | Run | MemoryWriter | Study | Tuned | Sequence[str | Path | Run]", path: str | Path | None = None
 ) -> Path:
-    """Writes the page and gives its place: `report.html` in the folder of the run or search, `runs.html` beside the first of several.
+    """Writes the page and gives its place: `report.html` in the folder of the run, search or tuning, `runs.html` beside the first of several.
 
     Raises `RunError` for what is in memory alone, or no run and no search.
     """
@@ -26,8 +27,12 @@ def report(
             "a run in memory has no page: train with folder='runs/…', or read its scores, evaluations and signals"
         )
     several: list[Any] = list(runs) if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    study = _study(several[0]) if len(several) == 1 else None
-    usual, text = _of_runs(several) if study is None else _of_study(study)
+    tuning = _tuning(several[0]) if len(several) == 1 else None
+    study = _study(several[0]) if len(several) == 1 and tuning is None else None
+    if tuning is not None:
+        usual, text = _of_tuning(tuning)
+    else:
+        usual, text = _of_runs(several) if study is None else _of_study(study)
     if path is None and usual is None:
         raise RunError("the search was in memory alone: say where the page goes, report(study, 'search.html')")
     place = Path(path or usual or PAGE)
@@ -51,6 +56,22 @@ def _of_study(study: "Study") -> tuple[Path | None, str]:
     from tunesmith.reports.study_page import study_page
 
     return None if study.folder is None else study.folder / PAGE, study_page(study)
+
+
+def _tuning(given: Any) -> Path | None:
+    """The folder of the tuning that is meant, where one is."""
+    from tunesmith.runs.tuning import is_tuning
+
+    place = given if isinstance(given, str | Path) else getattr(given, "folder", None)
+    return Path(place) if place is not None and is_tuning(place) else None
+
+
+def _of_tuning(folder: Path) -> tuple[Path | None, str]:
+    """The same of a tuning."""
+    from tunesmith.reports.tuned_page import tuned_page
+    from tunesmith.runs.tuning import read_tuning
+
+    return folder / PAGE, tuned_page(read_tuning(folder))
 
 
 def _study(given: Any) -> "Study | None":

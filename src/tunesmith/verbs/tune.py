@@ -42,10 +42,9 @@ class Tuned:
     @property
     def judged(self) -> dict[str, Any]:
         """The last judgement: metric, part, and scores with intervals of what was handed over and of its rivals; empty before it."""
-        from tunesmith.runs.reading import read_json
+        from tunesmith.runs.tuning import read_tuning
 
-        file = self.folder / "scores.json"
-        return read_json(file) if file.is_file() else {}
+        return dict(read_tuning(self.folder).judged)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -190,3 +189,29 @@ def _subject(task: Any, recipe: Recipe) -> Any:
     from tunesmith.verbs.search_task import TaskSubject
 
     return TaskSubject(task, asked_of_search(recipe, int(recipe.train.epochs)))
+
+
+def plan(
+    task_or_data: Any,
+    recipe: Any = None,
+    *,
+    target: str | Sequence[str] | None = None,
+    budget: int | float | str = "10m",
+    seed: int = 0,
+    **about: Any,
+) -> dict[str, Any]:
+    """What `tune` would do: the task as it was understood, the budget, and the stages in their order. Trains nothing; raises as `tune`."""
+    from tunesmith.autopilot.pilot import STAGES, scorer_of
+    from tunesmith.training.plan import model_name, row_count
+
+    asked = asked_for(task_or_data, recipe, target=target, budget=budget, seed=seed, command=(), about=about)
+    return {
+        "unit": asked.unit,
+        "total": asked.total,
+        "kind": asked.prepared.kind,
+        "rows": row_count(asked.prepared.train),
+        "metric": scorer_of(asked.prepared, asked.recipe).name,
+        "model": model_name(asked.task, asked.recipe, asked.prepared) or "your own",
+        "epochs": int(asked.recipe.train.epochs),
+        "stages": [{"stage": name, "does": does} for name, (_, does) in STAGES.items()],
+    }

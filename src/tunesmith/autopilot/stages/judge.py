@@ -1,21 +1,24 @@
 """Judge once on the test rows: what is handed over, beside the plain net and the simple models, each with an interval."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tunesmith.autopilot.flight import Candidate, Flight
-from tunesmith.autopilot.handing import HANDED, raw
+from tunesmith.autopilot.handing import raw
 from tunesmith.autopilot.stages.squeeze import best_single
 from tunesmith.blocks import metrics
 from tunesmith.data.spec import Array, Part
 from tunesmith.records import TrainingFailed
 from tunesmith.runs.files import write_json
-from tunesmith.training.judgement import CLASSES, RARE
+from tunesmith.runs.tuning import HANDED, SCORES
+from tunesmith.training.judgement import CLASSES, RARE, Settled, reliability, show_worst
+from tunesmith.training.predicting import plain as label_of
 
 RESAMPLES = 1000
-SCORES = "scores.json"
+PARTS = {"test": "test", "val": "validation"}
 
 
 def judge(flight: Flight) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def judge(flight: Flight) -> dict[str, Any]:
     flight.decide(
         "judge",
         f"handed over: {' + '.join(one.name for one, _ in chosen)}{plain}",
-        f"{name} {value:.4f} [{low:.4f}, {high:.4f}] on {told['count']} {part} rows"
+        f"{name} {value:.4f} [{low:.4f}, {high:.4f}] on {told['count']} {PARTS[part]} rows"
         + (
             " that nothing was chosen on"
             if part == "test"
@@ -76,6 +79,8 @@ def _settled(flight: Flight, chosen: list[tuple[Candidate, float]]) -> dict[str,
         if flight.recipe.eval.calibrate:
             logits = np.log(np.clip(said, 1e-12, 1.0))
             temperature = metrics.fit_temperature(prepared.kind, logits, scorer.target, scorer.weight).value
+            if (said.argmax(axis=1) == scorer.target).all():  # rows that are all right ask for no doubt at all
+                temperature = max(1.0, temperature)
         if prepared.kind == "binary" and prepared.positive is not None:
             threshold, rule = _threshold(flight, softened(said, temperature))
     return {
@@ -118,7 +123,7 @@ def _threshold(flight: Flight, chances: Array) -> tuple[float, str]:
 
 def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapping[str, Any]) -> dict[str, Any]:
     prepared = flight.prepared
-    name = "test" if prepared.test is not None else "validation"
+    name = "test" if prepared.test is not None else "val"
     part = prepared.test if prepared.test is not None else prepared.val
     rivals = {
         one.name: one
@@ -155,10 +160,62 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
             ),
             "count": len(truth),
         }
-    numbers = part.rows if isinstance(part, Part) else np.arange(len(truth))
-    kind = "probabilities" if prepared.kind not in ("regression", "multi_regression") else "values"
-    np.savez_compressed(flight.folder / f"predictions-{name}.npz", rows=numbers, target=truth, allow_pickle=False, **{kind: whole})
+    _kept(flight, name, part, truth, whole, settled)
+    rows["handed over"] |= _errors(
+        flight, truth, weight, whole, joined([(said[one.name], share) for one, share in chosen]), settled
+    )
     return {"part": name, "metric": flight.scorer.name, "better": flight.scorer.better, "rows": rows}
+
+
+def _kept(flight: Flight, name: str, part: Any, truth: Array, whole: Array, settled: Mapping[str, Any]) -> None:
+    """Predictions of the judged rows, and those that are most wrong, as files."""
+    numbers = part.rows if isinstance(part, Part) else np.arange(len(truth))
+    kind = "probabilities" if flight.prepared.kind not in ("regression", "multi_regression") else "values"
+    place = flight.folder / "predictions"
+    place.mkdir(exist_ok=True)
+    np.savez_compressed(place / f"{name}.npz", allow_pickle=False, rows=numbers, target=truth, **{kind: whole})
+    if isinstance(part, Part):
+        how = Settled(temperature=settled["temperature"], threshold=settled["threshold"], rule=settled["rule"])
+        show_worst(name, part, flight.prepared, flight.task, truth, whole, how, _Files(flight.folder))
+
+
+class _Files:
+    """Writes below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write_json(self, name: str, value: Any) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / name, value)
+
+    def write_arrays(self, name: str, **arrays: Any) -> None:
+        np.savez_compressed(self.folder / name, allow_pickle=False, **arrays)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_bytes(data)
+
+
+def _errors(
+    flight: Flight, truth: Array, weight: Array | None, whole: Array, before: Array, settled: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Of classes: confusion, scores by class, and calibration before and after the temperature."""
+    prepared = flight.prepared
+    if prepared.kind not in CLASSES:
+        return {}
+    decided: dict[str, Any] = {"positive": prepared.positive, "weight": weight, "threshold": settled["threshold"]}
+    rows = metrics.class_report(prepared.kind, truth, whole, classes=prepared.classes, **decided)
+    return {
+        "confusion": metrics.confusion_matrix(prepared.kind, truth, whole, **decided).tolist(),
+        "per_class": [{**row, "label": str(label_of(row["label"]))} for row in rows],
+        "calibration": {
+            "temperature": settled["temperature"],
+            "ece_before": metrics.calibration_error(prepared.kind, before, truth, weight),
+            "ece_after": metrics.calibration_error(prepared.kind, whole, truth, weight),
+            "bins": reliability(whole, truth),
+        },
+    }
 
 
 def _said(flight: Flight, part: Any, wanted: Mapping[str, Candidate]) -> tuple[Array, Array | None, dict[str, Array]]:

@@ -59,7 +59,7 @@ def mend(flight: Flight) -> None:
         "mend",
         f"mended: {said}",
         f"{serious[0]['because']}; with it {flight.shown(made.score)}",
-        evidence=found,
+        evidence={**found, "run": made.place},
         instead={} if before is None else {"way": "as it was", flight.scorer.name: before},
     )
 

@@ -1,6 +1,7 @@
 """The net with its defaults, as long as the budget allows: what everything later is measured against. Its curve says where it stands."""
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from tunesmith.records import DataError, Source, TrainingFailed, revise
 SHARE = 0.55  # of the seconds that trainings in the length chosen here shall fill
 TRAININGS = 8  # full trainings that the search and what follows want at least; assumption: fewer tell little
 FEWEST = 2  # epochs
+DEAR = 0.03  # of the seconds, for the first epoch: then there is no second one to time; assumption
 WHY = Source("derived", "autopilot")
 
 
@@ -21,7 +23,7 @@ def plain(flight: Flight) -> None:
         timed = flight.ledger.once("plain/timing", lambda: _timed(flight))
         if timed.get("failed"):
             raise TrainingFailed(f"the first epoch broke: {timed['failed']}")
-        flight.pace = timed["seconds"]
+        flight.pace, flight.overhead = timed["seconds"], timed.get("overhead", 0.0)
         affordable = flight.ledger.once("plain/length", lambda: {"epochs_affordable": _affordable(flight)})
         flight.epochs = max(FEWEST, min(settled, affordable["epochs_affordable"]))
     else:
@@ -59,35 +61,37 @@ def _order(flight: Flight, score: float) -> float:
 
 
 def _timed(flight: Flight) -> dict[str, Any]:
-    """One epoch, on a recipe of its own; the seconds of what is repeated in each epoch."""
-    import time
+    """Two epochs one after the other, or one where it is dear: the first call also reads and imports what later ones find ready.
 
-    begun = time.perf_counter()
+    `seconds` an epoch, `overhead` of beginning a training.
+    """
     place = flight.ledger.place("plain/timing")
     place.mkdir(parents=True, exist_ok=True)
     subject = flight.hands.subject(flight.task, flight.recipe)
+    told: list[Mapping[str, Any]] = []
+    took = 0.0
     try:
-        told = [
-            one
-            for one in subject.train({}, start=0, upto=1, folder=place, seed=flight.seed, copy_from=None)
-            if one is not None
-        ]
+        for upto in (1, 2):
+            begun = time.perf_counter()
+            now = subject.train({}, start=upto - 1, upto=upto, folder=place, seed=flight.seed, copy_from=None)
+            told += [one for one in now if one is not None]
+            took = time.perf_counter() - begun
+            if took > DEAR * flight.purse.total or int(flight.recipe.train.epochs) < 2:
+                break
     except (TrainingFailed, DataError) as error:
-        return {"seconds": time.perf_counter() - begun, "epochs": 0, "failed": str(error).splitlines()[0]}
-    return {
-        "seconds": max(1e-3, time.perf_counter() - begun),
-        "epochs": len(told),
-        "record": dict(told[-1]) if told else {},
-    }
+        return {"seconds": took, "epochs": len(told), "failed": str(error).splitlines()[0]}
+    if not told:
+        return {"seconds": took, "epochs": 0, "failed": "no epoch was scored"}
+    pace = min(took, max(1e-3, float(told[-1].get("seconds") or took)))
+    return {"seconds": pace, "overhead": took - pace, "epochs": len(told)}
 
 
 def _affordable(flight: Flight) -> int:
-    return int(SHARE * flight.purse.left() / (TRAININGS * flight.pace))
+    return int((SHARE * flight.purse.left() / TRAININGS - flight.overhead) / flight.pace)
 
 
 def _fit(flight: Flight, epochs: int) -> float:
-    pace = flight.pace if flight.purse.timed else 1.0
-    return round(flight.purse.left() / (epochs * pace), 1)
+    return round(flight.purse.left() / flight.price(epochs), 1)
 
 
 def standing(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def regularise(flight: Flight) -> None:
     about = standing(flight.found["net"]) if "net" in flight.found else flight.found.get("plain", {})
     gap = about.get("gap")
     over = gap is None or gap > GAP or (about.get("rising") or 0) > GAP / 2
-    price = flight.purse.price(flight.epochs, flight.pace)
+    price = flight.price(flight.epochs)
     tried = 0
     for title, change in changes(flight, over):
         if amount < price or not flight.affords(flight.epochs):

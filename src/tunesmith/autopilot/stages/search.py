@@ -37,7 +37,7 @@ def search(flight: Flight) -> None:
 
 
 def _enough(flight: Flight, amount: float) -> bool:
-    return amount >= FEWEST * flight.purse.price(flight.epochs, flight.pace)
+    return amount >= FEWEST * flight.price(flight.epochs)
 
 
 def _round(
