@@ -95,4 +95,10 @@ def machines(rows: Sequence[Row]) -> str:
 
 
 def failures(rows: Sequence[Row]) -> str:
-    return "\n".join(f"* {json.dumps(row['case'])} failed: {row['error']}" for row in rows if "error" in row)
+    done = {json.dumps(row["case"], sort_keys=True) for row in rows if "error" not in row}
+    said = {
+        f"* {json.dumps(row['case'])} failed: {row['error']}": None
+        for row in rows
+        if "error" in row and json.dumps(row["case"], sort_keys=True) not in done
+    }
+    return "\n".join(said)

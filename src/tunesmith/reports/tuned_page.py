@@ -136,7 +136,7 @@ def tiles(tuning: Tuning) -> Html:
     row = tuning.judged["rows"][HANDED]
     shown = [_tile(f"{name}, handed over", row, name, first=True)]
     shown += [_tile(other, one, name) for other, one in _ordered(tuning) if other != "best net"]
-    return tag("div", *shown, class_="tiles")
+    return tag("div", *shown, class_="tiles few")
 
 
 def _tile(title: str, row: Mapping[str, Any], name: str, *, first: bool = False) -> Html:
@@ -149,19 +149,8 @@ def _tile(title: str, row: Mapping[str, Any], name: str, *, first: bool = False)
 
 def questions(tuning: Tuning) -> Html:
     """What a person asks first, each with its short answer."""
-    asked = [
-        one
-        for one in (
-            _trust(tuning),
-            _wrong(tuning),
-            _model(tuning),
-            _done(tuning),
-            _left(tuning),
-            _next(tuning),
-            _use(tuning),
-        )
-        if one
-    ]
+    made = (_trust, _wrong, _model, _done, _left, _next, _use, _cost)
+    asked = [one for one in (answer(tuning) for answer in made) if one]
     return tag(
         "dl", *(tag("div", tag("dt", question), tag("dd", answer)) for question, answer in asked), class_="questions"
     )
@@ -205,7 +194,17 @@ def _wrong(tuning: Tuning) -> Answered:
 
 
 def _model(tuning: Tuning) -> Answered:
-    return ("What is it?", f"{_members(tuning)}.") if tuning.handed else None
+    if not tuning.handed:
+        return None
+    place = _net(tuning)
+    held = read(tuning.folder / place / "model.json") if place is not None else None
+    nets = [one for one in tuning.handed["members"] if one["kind"] == "net"]
+    of = (
+        f" Its net is {held['name']} with {count(sum(layer['parameters'] for layer in held['layers']))} parameters."
+        if held and len(nets) == 1
+        else ""
+    )
+    return "What is it?", f"{_members(tuning).capitalize()}.{of}"
 
 
 def _done(tuning: Tuning) -> Answered:
@@ -218,8 +217,8 @@ def _done(tuning: Tuning) -> Answered:
 
 
 def _left(tuning: Tuning) -> Answered:
-    left = [one["title"] for one in tuning.decisions if not one["taken"]]
-    return ("What did not?", "; ".join(left) + ".") if left else None
+    left = [one["title"].removesuffix(" is left") for one in tuning.decisions if not one["taken"] and one["instead"]]
+    return ("What was tried in vain?", "; ".join(left) + ".") if left else None
 
 
 def _next(tuning: Tuning) -> Answered:
@@ -238,7 +237,7 @@ def _next(tuning: Tuning) -> Answered:
         and one["stage"] in ("search", "regularise", "longer")
     ]
     if cut:
-        return "What next?", f"A larger budget: {cut[0]['title']}, for {cut[0]['because']}."
+        return "What next?", f"A larger budget: {cut[0]['title']} ({cut[0]['because']})."
     return (
         "What next?",
         "More rows, if they can be had: no setting that was tried moved the score beyond the choice of the rows any more.",
@@ -248,6 +247,16 @@ def _next(tuning: Tuning) -> Answered:
 def _use(tuning: Tuning) -> Answered:
     return (
         ("How do I use it?", tag("code", f"tunesmith predict {tuning.folder.name} NEW_DATA")) if tuning.handed else None
+    )
+
+
+def _cost(tuning: Tuning) -> Answered:
+    if not tuning.steps:
+        return None
+    dearest = max(tuning.steps, key=lambda entry: entry["seconds"])
+    return (
+        "What did it cost?",
+        f"{_spent(tuning)} of training; most of it for {dearest['step']} ({duration(dearest['seconds'])}).",
     )
 
 
@@ -264,7 +273,7 @@ def rivals(tuning: Tuning) -> Section | None:
     base = tuning.judged["rows"].get(CONSTANT, {}).get("scores", {}).get(name)
     lines = [
         [
-            tag("b", title) if title == HANDED else title,
+            tag("b", title, class_="whole") if title == HANDED else tag("span", title, class_="whole"),
             score(row["scores"].get(name)),
             interval(row["intervals"].get(name)),
             whisker(name, row["scores"].get(name), row["intervals"].get(name), base),

@@ -30,8 +30,16 @@ def squeeze(flight: Flight) -> None:
     score = flight.scorer.score(honest)
     weights = _chosen(flight.scorer, able, np.arange(len(flight.scorer)))
     members = {able[place].name: float(weight) for place, weight in enumerate(weights) if weight > 0}
+    if len(members) < 2:
+        flight.decide(
+            "squeeze",
+            "no ensemble",
+            f"of {len(able)} models the greedy selection takes one alone: {next(iter(members))}",
+            evidence={"score": flight.scorer.score(best.said), "models": len(able)},
+        )
+        return
     said = ", ".join(f"{name} {weight:.2f}" for name, weight in members.items())
-    taken = gain.sure and len(members) > 1
+    taken = gain.sure
     flight.decide(
         "squeeze",
         f"an ensemble of {len(members)} is {'handed over' if taken else 'left'}",
