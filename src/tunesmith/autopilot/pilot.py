@@ -65,15 +65,16 @@ def fly(asked: Asked, folder: Path, hands: Hands, *, resume: bool, tell: Callabl
 
     Raises `RunError` for a folder that is not empty, or holds another tuning, and what the stages raise.
     """
+    scorer = scorer_of(asked.prepared, asked.recipe)
     _open(asked, folder, resume)
     lock = FolderLock(folder)
     try:
-        return _flown(asked, folder, hands, tell)
+        return _flown(asked, folder, hands, tell, scorer)
     finally:
         lock.release()
 
 
-def _flown(asked: Asked, folder: Path, hands: Hands, tell: Callable[[Decision], None]) -> Flight:
+def _flown(asked: Asked, folder: Path, hands: Hands, tell: Callable[[Decision], None], scorer: Scorer) -> Flight:
     ledger = Ledger(folder, tell)
     nets = Nets(asked.task, asked.prepared, ledger, hands.subject)
     flight = Flight(
@@ -84,7 +85,7 @@ def _flown(asked: Asked, folder: Path, hands: Hands, tell: Callable[[Decision], 
         ledger=ledger,
         hands=hands,
         nets=nets,
-        scorer=scorer_of(asked.prepared, asked.recipe),
+        scorer=scorer,
         seed=asked.seed,
         context=asked.context,
     )

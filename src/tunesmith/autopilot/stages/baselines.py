@@ -10,7 +10,7 @@ from tunesmith.autopilot.simple.storing import stored, unstored
 from tunesmith.data.spec import Array, Part
 from tunesmith.records.check import Inapplicable
 
-SHARE = 0.12  # of the seconds; assumption
+SHARE = 0.1  # of the seconds; assumption
 PARTS = {"linear": 0.3, "boosted": 0.7}  # of these; assumption: trees need more
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tunesmith.autopilot.flight import Flight
 
-SHARE, MOST = 0.06, 30.0  # of the seconds; assumption: the audits that are reached find most
+SHARE, MOST = 0.05, 30.0  # of the seconds; assumption: the audits that are reached find most
 NAMED = 3
 
 

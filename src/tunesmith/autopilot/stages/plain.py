@@ -9,8 +9,10 @@ from tunesmith.autopilot.flight import Flight
 from tunesmith.autopilot.nets import best_of
 from tunesmith.records import DataError, Source, TrainingFailed, revise
 
-SHARE = 0.55  # of the seconds that trainings in the length chosen here shall fill
-TRAININGS = 8  # full trainings that the search and what follows want at least; assumption: fewer tell little
+SHARE = 0.9  # of the seconds that trainings in the length chosen here shall fill
+TRAININGS = 15  # full trainings that the search and what follows want; assumption: fewer tell little
+SHORTEST = 1 / 3  # of the usual length, that a training has before there are many of them; assumption
+AT_LEAST = 1.8  # trainings all the same
 FEWEST = 2  # epochs
 DEAR = 0.03  # of the seconds, for the first epoch: then there is no second one to time; assumption
 WHY = Source("derived", "autopilot")
@@ -24,8 +26,10 @@ def plain(flight: Flight) -> None:
         if timed.get("failed"):
             raise TrainingFailed(f"the first epoch broke: {timed['failed']}")
         flight.pace, flight.overhead = timed["seconds"], timed.get("overhead", 0.0)
-        affordable = flight.ledger.once("plain/length", lambda: {"epochs_affordable": _affordable(flight)})
-        flight.epochs = max(FEWEST, min(settled, affordable["epochs_affordable"]))
+        affordable = flight.ledger.once(
+            "plain/length", lambda: {"length": length(settled, flight.purse.left(), flight.pace, flight.overhead)}
+        )
+        flight.epochs = int(affordable["length"])
     else:
         flight.epochs = max(1, min(settled, int(flight.purse.total / 4)))
     if flight.epochs != settled:
@@ -33,7 +37,7 @@ def plain(flight: Flight) -> None:
         flight.decide(
             "plain",
             f"a full training has {flight.epochs} epochs",
-            f"{settled} are usual here; so that {TRAININGS} trainings fit into the budget"
+            f"{settled} are usual here; with {flight.epochs}, {_fit(flight, flight.epochs):g} trainings fit into what is left"
             + (f", at {flight.pace:.3g} s an epoch" if flight.purse.timed else ""),
             evidence={"seconds an epoch": flight.pace or None, "usual epochs": settled},
             instead={"way": f"{settled} epochs", "trainings that would fit": _fit(flight, settled)},
@@ -86,8 +90,18 @@ def _timed(flight: Flight) -> dict[str, Any]:
     return {"seconds": pace, "overhead": took - pace, "epochs": len(told)}
 
 
-def _affordable(flight: Flight) -> int:
-    return int((SHARE * flight.purse.left() / TRAININGS - flight.overhead) / flight.pace)
+def length(usual: int, left: float, pace: float, overhead: float) -> int:
+    """Epochs of a full training: the usual number where `TRAININGS` of them fit into the seconds that are left; fewer, down to a third of it,
+    so that they fit; below that only so few that two or so can be trained.
+
+    >>> length(40, 3600, 1.0, 0.5), length(40, 300, 1.0, 0.5), length(40, 60, 1.0, 0.5), length(40, 12, 1.0, 0.5)
+    (40, 17, 13, 5)
+    """
+
+    def fitting(trainings: float) -> int:
+        return int((SHARE * left / trainings - overhead) / pace)
+
+    return max(FEWEST, min(usual, max(fitting(TRAININGS), min(math.ceil(SHORTEST * usual) - 1, fitting(AT_LEAST)))))
 
 
 def _fit(flight: Flight, epochs: int) -> float:

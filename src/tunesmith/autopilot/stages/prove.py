@@ -4,7 +4,7 @@ from typing import Any
 
 from tunesmith.autopilot.flight import Flight
 
-SHARE, MOST = 0.1, 40.0  # of the seconds; assumption
+SHARE, MOST = 0.07, 40.0  # of the seconds; assumption
 
 
 def prove(flight: Flight) -> None:
