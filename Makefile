@@ -1,4 +1,4 @@
-# make demo        train on shipped data, end in a report
+# make demo        tune on shipped data, end in a report
 # make test        format, lint, types, tests, doctests
 # make test-slow   the tests that take minutes
 # make test-foreign  the adapters of foreign trainers, each with the real library in an environment of its own
