@@ -1,6 +1,7 @@
 """Several models as one: averages of predictions and of weights, and what they bring and cost."""
 
 from tunesmith.ensembles.averaging import Averaged, average
+from tunesmith.ensembles.bagging import Bagged, Fold, bag, bootstrap, by_time, check_honest, grouped, plain, stratified
 from tunesmith.ensembles.greedy import Bag, Selection, Step, select
 from tunesmith.ensembles.measure import Measure, measure
 from tunesmith.ensembles.snapshots import cycle_ends, snapshot_change, snapshot_steps, snapshot_weights
@@ -9,19 +10,28 @@ from tunesmith.ensembles.soup import Soup, Tasted, greedy_soup, uniform_soup, wi
 __all__ = [
     "Averaged",
     "Bag",
+    "Bagged",
+    "Fold",
     "Measure",
     "Selection",
     "Soup",
     "Step",
     "Tasted",
     "average",
+    "bag",
+    "bootstrap",
+    "by_time",
+    "check_honest",
     "cycle_ends",
     "greedy_soup",
+    "grouped",
     "measure",
+    "plain",
     "select",
     "snapshot_change",
     "snapshot_steps",
     "snapshot_weights",
+    "stratified",
     "uniform_soup",
     "with_norms",
 ]
