@@ -2,6 +2,8 @@
 
 from tunesmith.ensembles.averaging import Averaged, average
 from tunesmith.ensembles.bagging import Bagged, Fold, bag, bootstrap, by_time, check_honest, grouped, plain, stratified
+from tunesmith.ensembles.distilling import EnsembleDistillation, blended, softened
+from tunesmith.ensembles.gain import Cost, Costs, Gain, costs, gain
 from tunesmith.ensembles.greedy import Bag, Selection, Step, select
 from tunesmith.ensembles.measure import Measure, measure
 from tunesmith.ensembles.snapshots import cycle_ends, snapshot_change, snapshot_steps, snapshot_weights
@@ -11,7 +13,11 @@ __all__ = [
     "Averaged",
     "Bag",
     "Bagged",
+    "Cost",
+    "Costs",
+    "EnsembleDistillation",
     "Fold",
+    "Gain",
     "Measure",
     "Selection",
     "Soup",
@@ -19,10 +25,13 @@ __all__ = [
     "Tasted",
     "average",
     "bag",
+    "blended",
     "bootstrap",
     "by_time",
     "check_honest",
+    "costs",
     "cycle_ends",
+    "gain",
     "greedy_soup",
     "grouped",
     "measure",
@@ -31,6 +40,7 @@ __all__ = [
     "snapshot_change",
     "snapshot_steps",
     "snapshot_weights",
+    "softened",
     "stratified",
     "uniform_soup",
     "with_norms",
