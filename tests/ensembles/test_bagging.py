@@ -1,6 +1,7 @@
 """Folds that are honest whatever the rows, out-of-fold predictions, and bags of nets on digits."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, cross_val_predict
 
 from tests.ensembles.digits import digits, net, trained
+from tunesmith.blocks.metrics.judged import Array
 from tunesmith.ensembles import average, measure
 from tunesmith.ensembles.bagging import Fold, bag, bootstrap, by_time, check_honest, grouped, plain, stratified
 from tunesmith.records import DataError
 
 
-def assert_each_row_is_held_once(folds, rows):
+def assert_each_row_is_held_once(folds: Any, rows: Any) -> None:
     assert np.array_equal(np.sort(np.concatenate([fold.held for fold in folds])), np.arange(rows))
     for fold in folds:
         assert np.array_equal(np.sort(np.concatenate([fold.train, fold.held])), np.arange(rows))
@@ -24,7 +26,7 @@ def assert_each_row_is_held_once(folds, rows):
 
 @given(st.integers(2, 200), st.integers(2, 8), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_plain_folds_hold_each_row_once_and_are_equal_but_for_one(rows, folds, seed):
+def test_plain_folds_hold_each_row_once_and_are_equal_but_for_one(rows: Any, folds: Any, seed: int) -> None:
     if rows < folds:
         return
 
@@ -37,14 +39,14 @@ def test_plain_folds_hold_each_row_once_and_are_equal_but_for_one(rows, folds, s
 
 @given(st.lists(st.sampled_from("abc"), min_size=8, max_size=150), st.integers(2, 8), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_stratified_folds_have_every_class_but_for_one_row(labels, folds, seed):
-    labels = np.array(labels)
+def test_stratified_folds_have_every_class_but_for_one_row(labels: list[str], folds: Any, seed: int) -> None:
+    classes = np.array(labels)
 
     found = stratified(labels, folds, seed)
 
     assert_each_row_is_held_once(found, len(labels))
-    for label in np.unique(labels):
-        counts = [int((labels[fold.held] == label).sum()) for fold in found]
+    for label in np.unique(classes):
+        counts = [int((classes[fold.held] == label).sum()) for fold in found]
         assert max(counts) - min(counts) <= 1
     sizes = [len(fold.held) for fold in found]
     assert max(sizes) - min(sizes) <= 1
@@ -52,7 +54,7 @@ def test_stratified_folds_have_every_class_but_for_one_row(labels, folds, seed):
 
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=150), st.integers(2, 6), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_no_group_is_on_both_sides(groups, folds, seed):
+def test_no_group_is_on_both_sides(groups: Any, folds: Any, seed: int) -> None:
     groups = np.array(groups)
     if len(np.unique(groups)) < folds:
         return
@@ -67,7 +69,7 @@ def test_no_group_is_on_both_sides(groups, folds, seed):
 
 @given(st.lists(st.integers(0, 60), min_size=3, max_size=150), st.integers(1, 6), st.booleans())
 @settings(max_examples=80, deadline=None)
-def test_no_row_of_the_future_or_of_the_same_time_is_trained_on(times, folds, dated):
+def test_no_row_of_the_future_or_of_the_same_time_is_trained_on(times: Any, folds: Any, dated: bool) -> None:
     times = np.array(times)
     if len(np.unique(times)) < folds + 1:
         return
@@ -85,7 +87,7 @@ def test_no_row_of_the_future_or_of_the_same_time_is_trained_on(times, folds, da
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 8)), min_size=4, max_size=80), st.integers(1, 4))
 @settings(max_examples=80, deadline=None)
-def test_by_time_with_groups_neither_the_future_nor_the_same_group_is_trained_on(rows, folds):
+def test_by_time_with_groups_neither_the_future_nor_the_same_group_is_trained_on(rows: Any, folds: Any) -> None:
     times, groups = np.array(rows).T
     if len(np.unique(times)) < folds + 1:
         return
@@ -97,14 +99,16 @@ def test_by_time_with_groups_neither_the_future_nor_the_same_group_is_trained_on
     check_honest(found, len(times), groups=groups, times=times)
 
 
-def test_blocks_of_time_have_about_as_many_rows_each():
+def test_blocks_of_time_have_about_as_many_rows_each() -> None:
     assert [len(fold.held) for fold in by_time(np.arange(100), 4)] == [20, 20, 20, 20]
     assert [fold.held.tolist() for fold in by_time([0, 1, 1, 1, 1, 1, 1, 2, 3], 3)] == [[1, 2, 3, 4, 5, 6], [7], [8]]
 
 
 @given(st.integers(2, 60), st.integers(1, 5), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_a_bootstrap_sample_draws_as_many_rows_as_there_are_and_holds_the_others_out(rows, count, seed):
+def test_a_bootstrap_sample_draws_as_many_rows_as_there_are_and_holds_the_others_out(
+    rows: Any, count: int, seed: int
+) -> None:
     found = bootstrap(rows, count, seed)
 
     check_honest(found, rows)
@@ -113,14 +117,14 @@ def test_a_bootstrap_sample_draws_as_many_rows_as_there_are_and_holds_the_others
 
 
 @pytest.mark.parametrize("make", [plain, lambda rows, k, seed: grouped(np.arange(rows) // 2, k, seed), bootstrap])
-def test_the_same_seed_gives_the_same_folds_and_another_does_not(make):
+def test_the_same_seed_gives_the_same_folds_and_another_does_not(make: Any) -> None:
     first, again, other = ([fold.held.tolist() for fold in make(40, 4, seed)] for seed in (1, 1, 2))
 
     assert first == again
     assert first != other
 
 
-def test_out_of_fold_predictions_are_those_of_scikit_learn():
+def test_out_of_fold_predictions_are_those_of_scikit_learn() -> None:
     generator = np.random.default_rng(0)
     X = generator.normal(size=(60, 3))
     y = X @ [1.0, -2.0, 0.5] + generator.normal(size=60)
@@ -137,13 +141,13 @@ def test_out_of_fold_predictions_are_those_of_scikit_learn():
     assert found.notices == ()
 
 
-def test_each_model_is_asked_of_rows_it_was_not_trained_on_alone():
+def test_each_model_is_asked_of_rows_it_was_not_trained_on_alone() -> None:
     asked, trained_on = [], []
 
-    def fit(rows):
+    def fit(rows: Any) -> Any:
         trained_on.append(set(rows.tolist()))
 
-        def predict(rows):
+        def predict(rows: Any) -> Array:
             asked.append((set(rows.tolist()), trained_on[-1]))
             return np.zeros(len(rows))
 
@@ -155,7 +159,7 @@ def test_each_model_is_asked_of_rows_it_was_not_trained_on_alone():
     assert not any(held & seen for held, seen in asked)
 
 
-def test_rows_held_out_often_are_averaged_and_those_never_held_are_nan_and_told():
+def test_rows_held_out_often_are_averaged_and_those_never_held_are_nan_and_told() -> None:
     folds = [Fold(np.array([0, 1]), np.array([2, 3])), Fold(np.array([0, 1, 2]), np.array([3]))]
 
     found = bag(
@@ -193,7 +197,7 @@ ROWS = np.arange(4)
         ([Fold(ROWS[:2], ROWS[2:])], {"groups": ["a"]}, "groups of shape (1,) for 4 rows"),
     ],
 )
-def test_folds_that_are_not_honest_get_a_sentence(folds, about, says):
+def test_folds_that_are_not_honest_get_a_sentence(folds: Any, about: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=re.escape(says)):
         check_honest(folds, 4, **about)
 
@@ -211,16 +215,16 @@ def test_folds_that_are_not_honest_get_a_sentence(folds, about, says):
         (lambda: bootstrap(1, 2), "1 rows cannot make 2 folds"),
     ],
 )
-def test_rows_that_make_no_folds_get_a_sentence(make, says):
+def test_rows_that_make_no_folds_get_a_sentence(make: Any, says: str) -> None:
     with pytest.raises(DataError, match=re.escape(says)):
         make()
 
 
-def test_predictions_that_do_not_fit_get_a_sentence_with_the_fold():
+def test_predictions_that_do_not_fit_get_a_sentence_with_the_fold() -> None:
     folds, X = plain(6, 2), np.zeros((6, 1))
     y = np.array([0, 0, 0, 0, 0, 1])
 
-    def fit(rows):  # the class that a fold lacks is missing in its columns
+    def fit(rows: Any) -> Any:  # the class that a fold lacks is missing in its columns
         return DummyClassifier(strategy="prior").fit(X[rows], y[rows]).predict_proba
 
     with pytest.raises(DataError, match="give every model all classes, also those that its fold lacks"):
@@ -231,11 +235,11 @@ def test_predictions_that_do_not_fit_get_a_sentence_with_the_fold():
         bag(lambda rows: lambda inputs: np.full(3, 7.0), X.__getitem__, folds, kind="binary", rows=6)
 
 
-def test_on_digits_a_bag_beats_its_members_and_what_is_said_out_of_fold_holds_on_new_rows():
+def test_on_digits_a_bag_beats_its_members_and_what_is_said_out_of_fold_holds_on_new_rows() -> None:
     X, y = digits().X, digits().y.numpy()
     loss, right = (measure(name, kind="multiclass") for name in ("log_loss", "accuracy"))
 
-    def fit(rows):
+    def fit(rows: Any) -> Any:
         model = trained(net(0), rows)
         return lambda inputs: model(inputs).double().softmax(1).detach().numpy()
 

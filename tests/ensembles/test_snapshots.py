@@ -2,6 +2,8 @@
 
 import math
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,18 +14,19 @@ from hypothesis import strategies as st
 from tests.ensembles.digits import digits, net
 from tunesmith import Task, fit
 from tunesmith.blocks import schedules
+from tunesmith.blocks.metrics.judged import Array
 from tunesmith.ensembles import average, cycle_ends, measure, snapshot_change, snapshot_steps, snapshot_weights
 from tunesmith.records import CheckpointError, Recipe, RecipeError, RunError, revise
 from tunesmith.runs import Run
 from tunesmith.training.checkpoint import Checkpoints
 
 
-def rates_of(change, steps):
+def rates_of(change: dict[str, Any], steps: int) -> Array:
     return schedules.rates(schedules.build(revise(Recipe(), change).schedule, steps), steps)
 
 
 @given(st.integers(2, 400), st.integers(1, 12))
-def test_the_change_is_the_papers_schedule_and_every_cycle_ends(updates, cycles):
+def test_the_change_is_the_papers_schedule_and_every_cycle_ends(updates: int, cycles: int) -> None:
     if -(-updates // cycles) < 2:
         return
     change = snapshot_change(updates, cycles)
@@ -56,11 +59,11 @@ def test_the_change_is_the_papers_schedule_and_every_cycle_ends(updates, cycles)
         (schedules.linear_warmup(40), 40, ()),
     ],
 )
-def test_a_cycle_ends_before_the_rate_rises_again(schedule, steps, ends):
+def test_a_cycle_ends_before_the_rate_rises_again(schedule: Any, steps: int, ends: tuple[int, ...]) -> None:
     assert cycle_ends(schedules.rates(schedule, steps)) == ends
 
 
-def test_cycles_that_cannot_be_get_a_sentence():
+def test_cycles_that_cannot_be_get_a_sentence() -> None:
     with pytest.raises(RecipeError, match="5 cycles in 5 updates leave 1 a cycle"):
         snapshot_change(5, 5)
     with pytest.raises(RecipeError, match="cycles = 0"):
@@ -68,15 +71,16 @@ def test_cycles_that_cannot_be_get_a_sentence():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("snapshots") / "run"
     X, y = digits()
     task = Task(net(0), (X[:900].numpy(), y[:900].numpy()), kind="multiclass")
     change = {"train.batch_size": 32, "optim.lr": 0.02, "eval.bootstrap": 0, "data.split": "random"}
-    return fit(task, {**change, **snapshot_change(160, 4)}, folder=folder)
+    fit(task, {**change, **snapshot_change(160, 4)}, folder=folder)
+    return Run(folder)
 
 
-def test_the_snapshots_of_a_run_are_the_checkpoints_at_the_ends_of_its_cycles(run):
+def test_the_snapshots_of_a_run_are_the_checkpoints_at_the_ends_of_its_cycles(run: Run) -> None:
     assert snapshot_steps(run) == (40, 80, 120, 160)
     assert snapshot_steps(run, most=2) == (120, 160)
     held = list(snapshot_weights(run, most=2))
@@ -85,7 +89,7 @@ def test_the_snapshots_of_a_run_are_the_checkpoints_at_the_ends_of_its_cycles(ru
     assert not torch.equal(held[0]["0.weight"], held[1]["0.weight"])
 
 
-def test_the_average_of_the_snapshots_is_better_than_their_mean(run):
+def test_the_average_of_the_snapshots_is_better_than_their_mean(run: Run) -> None:
     X, y = digits().X[900:], digits().y[900:].numpy()
     judge, predictions = measure("log_loss", kind="multiclass"), []
     for weights in snapshot_weights(run):
@@ -99,7 +103,7 @@ def test_the_average_of_the_snapshots_is_better_than_their_mean(run):
     assert measure("accuracy", kind="multiclass")(y, average(predictions, kind="multiclass")) > 0.9
 
 
-def test_a_run_that_kept_too_few_is_told_which_are_missing_and_what_to_set(run, tmp_path):
+def test_a_run_that_kept_too_few_is_told_which_are_missing_and_what_to_set(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-0000000080")
 
@@ -121,12 +125,14 @@ def test_a_run_that_kept_too_few_is_told_which_are_missing_and_what_to_set(run, 
         ({**snapshot_change(20, 2), "run.log_every": 4}, "train with run.log_every = 1"),
     ],
 )
-def test_a_run_without_cycles_or_without_its_rates_gets_a_sentence(change, says, tmp_path):
+def test_a_run_without_cycles_or_without_its_rates_gets_a_sentence(
+    change: dict[str, Any], says: str, tmp_path: Path
+) -> None:
     X, y = digits()
     task = Task(net(0), (X[:200].numpy(), y[:200].numpy()), kind="multiclass")
     quick = {"train.batch_size": 32, "train.steps": 20, "eval.bootstrap": 0, "data.split": "random"}
 
-    run = fit(task, {**quick, **change}, folder=tmp_path / "run")
+    fit(task, {**quick, **change}, folder=tmp_path / "run")
 
     with pytest.raises(RunError, match=says):
-        snapshot_steps(run)
+        snapshot_steps(Run(tmp_path / "run"))
