@@ -88,6 +88,16 @@ def test_one_model_is_itself_to_the_last_bit_whatever_stands_beside_it_with_weig
     assert np.array_equal(mean, predictions[1])
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9).filter(any))
+def test_shares_of_shares_are_the_same_to_the_last_bit(counts: list[int]) -> None:
+    once = shares(counts, len(counts))
+
+    again = shares(once, len(counts))
+
+    assert np.array_equal(once, again)
+    assert once.sum() == pytest.approx(1)
+
+
 def test_tensors_lists_and_one_column_are_taken() -> None:
     given_by_torch = [torch.tensor([0.25, 0.5]), torch.tensor([0.75, 1.0])]
 

@@ -103,6 +103,14 @@ def test_of_equal_models_the_lower_number_is_taken_and_of_equal_scores_the_fewer
     assert found.bags[0].kept == 1
 
 
+def test_of_equal_models_that_would_join_the_lower_number_does() -> None:
+    truth = np.array([1.0, 1.0])
+
+    found = select([[0.5, 0.5], [1.6, 1.6], [1.6, 1.6]], truth, "mae", kind="regression", bags=0, start=1, size=2)
+
+    assert [step.model for step in found.bags[0].path] == [0, 1]
+
+
 def test_bags_see_half_the_models_each_and_the_weights_are_the_mean_of_theirs() -> None:
     predictions, truth = library(9, 60, 3, seed=3)
 

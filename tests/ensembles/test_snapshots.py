@@ -63,6 +63,15 @@ def test_a_cycle_ends_before_the_rate_rises_again(schedule: Any, steps: int, end
     assert cycle_ends(schedules.rates(schedule, steps)) == ends
 
 
+def test_the_change_undoes_what_would_shift_the_cycles_or_lose_their_ends() -> None:
+    own = {"schedule.warmup": "0.1dur", "schedule.floor": 0.1, "train.patience": 3, "run.keep": 1, "eval.every": 7}
+
+    recipe = revise(revise(Recipe(), own), snapshot_change(100, 5))
+
+    assert (recipe.schedule.warmup, recipe.schedule.floor, recipe.train.patience) == (0, 0, None)
+    assert (recipe.run.keep, recipe.run.save_every, recipe.run.save_seconds, recipe.eval.every) == (5, 20, None, 20)
+
+
 def test_cycles_that_cannot_be_get_a_sentence() -> None:
     with pytest.raises(RecipeError, match="5 cycles in 5 updates leave 1 a cycle"):
         snapshot_change(5, 5)
