@@ -14,6 +14,7 @@ from tunesmith.records import DataError, did_you_mean
 from tunesmith.records.task import KINDS
 
 Predictor = Callable[[Any], Any]  # inputs to predictions, (N, K) or (N,)
+ROUNDING = 1e-12  # of weights that sum to 1: dividing once more would change their last digits at every call
 TOLERANCE = 2e-3  # assumption: half-precision probabilities of up to a thousand classes sum to 1 within it
 
 
@@ -87,7 +88,7 @@ def checked(predictions: Sequence[Any] | Array, kind: str) -> Array:
 
 
 def shares(weights: Sequence[float] | Array | None, members: int) -> Array:
-    """The weights (M,) divided by their sum; equal ones where none are given. Raises `DataError`.
+    """The weights (M,) divided by their sum where it is not 1; equal ones where none are given. Raises `DataError`.
 
     >>> shares([1, 3], 2).tolist()
     [0.25, 0.75]
@@ -102,7 +103,8 @@ def shares(weights: Sequence[float] | Array | None, members: int) -> Array:
             f"the weights are {given.tolist()}; numbers of 0 or more were expected, one of them above 0: leave a model out "
             "rather than weigh it below 0"
         )
-    return np.asarray(given / given.sum())
+    total = given.sum()
+    return given if abs(total - 1) < ROUNDING else np.asarray(given / total)
 
 
 def _check_shape(stacked: Array, kind: str) -> None:

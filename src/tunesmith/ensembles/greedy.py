@@ -79,6 +79,8 @@ def select(
     shorter ensemble is kept. Each of `bags` walks sees a random `share` of the models, and the weights are the mean of
     theirs; with `bags=0` one walk sees all, and its score on these rows is never below that of the best single model.
 
+    The metric is worked out up to bags × size × share × M times; ROC-AUC of many rows is dear, log loss and accuracy are not.
+
     Bags guard against choosing what fits these rows by chance. They are meant for large libraries: with ten models or fewer
     the best is missing in half of the bags, so compare with `bags=0`.
 
