@@ -11,6 +11,7 @@ from tunesmith.data.spec import Array
 from tunesmith.ensembles.averaging import average
 from tunesmith.ensembles.greedy import select
 
+LIKELY = 0.7  # chance of being better from which an average is kept: less than for other changes, since averages seldom do harm; assumption
 FOLDS = 2  # halves of the validation rows: chosen on one, judged on the other, and the other way round
 
 
@@ -39,7 +40,7 @@ def squeeze(flight: Flight) -> None:
         )
         return
     said = ", ".join(f"{name} {weight:.2f}" for name, weight in members.items())
-    taken = gain.sure
+    taken = gain.value > 0 and gain.chance >= LIKELY
     flight.decide(
         "squeeze",
         f"an ensemble of {len(members)} is {'handed over' if taken else 'left'}",
