@@ -82,3 +82,14 @@ def test_text_and_several_labels_have_no_trees():
         matrix(tokens, {"tokens": Tokens(10, 4)})
     with pytest.raises(Inapplicable, match="multilabel"):
         Boosted.fitted(part(20, 0), part(20, 1), SPEC, "multilabel", {}, lambda said: 0.0, lambda: True, 0, 2)
+
+
+def test_grown_again_with_as_many_trees_it_is_the_same():
+    train, held = part(300, 0, 4), part(100, 1, 4)
+    setting = {"learning_rate": 0.2}
+
+    found = Boosted.fitted(train, held, SPEC, "multiclass", setting, falling(held.target, 4), lambda: True, 3, 4)
+    again = Boosted.grown(train, SPEC, "multiclass", setting, found.rounds, 3)
+
+    assert found.rounds == 10
+    np.testing.assert_allclose(again.predict(held, 4), found.predict(held, 4), rtol=1e-6)

@@ -63,20 +63,13 @@ class Boosted:
 
         Raises `Inapplicable` for kinds without trees.
         """
-        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
         if kind not in (*CLASSED, "regression"):
             raise Inapplicable(f"there is no gradient boosting of a {kind} task here")
-        columns, codes = matrix(part, spec)
-        target = np.asarray(part.target)
-        good = np.isfinite(target.astype(np.float64))
-        maker = HistGradientBoostingClassifier if kind in CLASSED else HistGradientBoostingRegressor
-        about = {"early_stopping": False, "warm_start": True, "random_state": seed % 2**32}
-        model = maker(max_iter=AT_ONCE, categorical_features=codes if codes.any() else None, **about, **setting)
+        model, columns, target, weight = _made(part, spec, kind, setting, AT_ONCE, seed)
         seen, _ = matrix(held, spec)
         best, kept, since = np.inf, 0, 0
         while model.max_iter <= MOST:
-            model.fit(columns[good], target[good], sample_weight=None if part.weight is None else part.weight[good])
+            model.fit(columns, target, sample_weight=weight)
             now = loss(_said(model, seen, kind, classes))
             if now < best:
                 best, kept, since = now, model.max_iter, 0
@@ -86,6 +79,19 @@ class Boosted:
                 break
             model.max_iter += AT_ONCE
         return cls.of(model, spec, kind, kept or model.max_iter)
+
+    @classmethod
+    def grown(
+        cls, part: Part, spec: Mapping[str, InputSpec], kind: str, setting: Mapping[str, Any], rounds: int, seed: int
+    ) -> "Boosted":
+        """So many trees a class on the rows of a part."""
+        model, columns, target, weight = _made(part, spec, kind, setting, rounds, seed)
+        return cls.of(model.fit(columns, target, sample_weight=weight), spec, kind)
+
+    @property
+    def rounds(self) -> int:
+        """Trees a class."""
+        return len(self.arrays["output"]) // (int(self.arrays["output"].max()) + 1)
 
     @classmethod
     def of(cls, model: Any, spec: Mapping[str, InputSpec], kind: str, most: int | None = None) -> "Boosted":
@@ -163,6 +169,21 @@ class Boosted:
                 left[chosen] = (bits >> (code % 32).astype(np.uint32)) & 1
             left = np.where(missing, node["missing_go_to_left"][here].astype(bool), left)
             at[moving] = np.where(left, node["left"][here], node["right"][here])
+
+
+def _made(
+    part: Part, spec: Mapping[str, InputSpec], kind: str, setting: Mapping[str, Any], rounds: int, seed: int
+) -> tuple[Any, Array, Array, Array | None]:
+    """A model of scikit-learn before its fit, with columns, target and weights of the rows that have a target."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    columns, codes = matrix(part, spec)
+    target = np.asarray(part.target)
+    good = np.isfinite(target.astype(np.float64))
+    maker = HistGradientBoostingClassifier if kind in CLASSED else HistGradientBoostingRegressor
+    about = {"early_stopping": False, "warm_start": True, "random_state": seed % 2**32}
+    model = maker(max_iter=rounds, categorical_features=codes if codes.any() else None, **about, **setting)
+    return model, columns[good], target[good], None if part.weight is None else part.weight[good]
 
 
 def _said(model: Any, columns: Array, kind: str, classes: int) -> Array:

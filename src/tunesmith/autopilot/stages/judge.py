@@ -8,6 +8,7 @@ import numpy as np
 
 from tunesmith.autopilot.flight import Candidate, Flight
 from tunesmith.autopilot.handing import raw
+from tunesmith.autopilot.stages.refit import refitted
 from tunesmith.autopilot.stages.squeeze import best_single
 from tunesmith.blocks import metrics
 from tunesmith.data.spec import Array, Part
@@ -29,7 +30,7 @@ def judge(flight: Flight) -> dict[str, Any]:
         raise TrainingFailed(
             "nothing could be trained: every net and every simple model broke; see decisions.json for why"
         )
-    chosen = [(_called(flight, name), weight) for name, weight in members.items()]
+    chosen = [(refitted(flight, _called(flight, name)), weight) for name, weight in members.items()]
     settled = _settled(flight, chosen)
     write_json(flight.folder / HANDED, settled)
     found = flight.ledger.once("judge", lambda: _judged(flight, chosen, settled))
@@ -132,14 +133,13 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
     }
     if flight.net is not None:
         rivals["best net"] = flight.net
-    truth, weight, said = _said(
-        flight, part, {one.name: one for one, _ in chosen} | {one.name: one for one in rivals.values()}
-    )
+    every = [*(one for one, _ in chosen), *rivals.values()]
+    truth, weight, said = _said(flight, part, {one.place or one.name: one for one in every})
     rows = {}
-    whole = softened(joined([(said[one.name], share) for one, share in chosen]), settled["temperature"])
+    whole = softened(joined([(said[one.place or one.name], share) for one, share in chosen]), settled["temperature"])
     for title, prediction, threshold in (
         ("handed over", whole, settled["threshold"]),
-        *((other, said[one.name], None) for other, one in rivals.items()),
+        *((other, said[one.place or one.name], None) for other, one in rivals.items()),
     ):
         about: dict[str, Any] = {
             "classes": prepared.classes,
@@ -162,7 +162,7 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
         }
     _kept(flight, name, part, truth, whole, settled)
     rows["handed over"] |= _errors(
-        flight, truth, weight, whole, joined([(said[one.name], share) for one, share in chosen]), settled
+        flight, truth, weight, whole, joined([(said[one.place or one.name], share) for one, share in chosen]), settled
     )
     return {"part": name, "metric": flight.scorer.name, "better": flight.scorer.better, "rows": rows}
 
