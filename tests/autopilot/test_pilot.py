@@ -13,7 +13,7 @@ from tunesmith.autopilot.pilot import STAGES
 from tunesmith.records import DataError, RunError
 from tunesmith.verbs.tune import hands, plan
 
-BUDGET = "24 epochs"
+BUDGET = "30 epochs"
 RECIPE = {"train.epochs": 3, "train.threads": 1, "model.width": 16}
 
 
@@ -55,11 +55,18 @@ def test_what_was_left_has_its_measured_figure(tuned):
     assert all(one.instead["way"] and np.isfinite(one.instead["accuracy"]) for one in chosen)
 
 
+def test_the_worth_of_more_data_is_a_curve(tuned):
+    found = next(one for one in tuned.decisions if one.stage == "worth")
+
+    assert [name for name in found.evidence if name.endswith("rows")] == ["31 rows", "62 rows", "124 rows"]
+    assert "the last doubling brought" in found.because
+
+
 def test_no_more_epochs_are_trained_than_were_given(tuned):
     steps = [json.loads(line) for line in (tuned.folder / "steps.jsonl").read_text().splitlines()]
     done = [one for one in steps if "step" in one]
 
-    assert sum(one["epochs"] for one in done) <= 24
+    assert sum(one["epochs"] for one in done) <= 30
     assert len({one["step"] for one in done}) == len(done)
 
 
@@ -114,8 +121,8 @@ def test_a_folder_that_is_taken_other_data_and_another_budget_are_refused(tuned,
         ts.tune(wine, RECIPE, budget=BUDGET, **about)
     with pytest.raises(DataError, match="data differ"):
         ts.tune(other, RECIPE, budget=BUDGET, resume=True, **about)
-    with pytest.raises(RunError, match="total = 30"):
-        ts.tune(wine, RECIPE, budget="30 epochs", resume=True, **about)
+    with pytest.raises(RunError, match="total = 40"):
+        ts.tune(wine, RECIPE, budget="40 epochs", resume=True, **about)
     with pytest.raises(RunError, match="holds no tuning"):
         ts.tune(wine, RECIPE, target="kind", budget=BUDGET, folder=tmp_path, resume=True)
 
@@ -173,7 +180,7 @@ def test_a_training_that_breaks_is_a_decision_and_not_the_end(wine, tmp_path, mo
             yield from self.inner.train(config, **about)
 
     whole = hands()
-    broken = replace(whole, subject=lambda task, recipe: Breaking(whole.subject(task, recipe)))
+    broken = replace(whole, subject=lambda *given: Breaking(whole.subject(*given)))
     monkeypatch.setattr(verb, "hands", lambda: broken)
 
     tuned = ts.tune(wine, RECIPE, target="kind", budget=BUDGET, folder=tmp_path / "a", seed=1)

@@ -23,7 +23,7 @@ class Hands:
     preflight: Callable[..., Findings]
     repair: Callable[..., Any]
     search: Callable[..., Any]
-    subject: Callable[[Task, Recipe], TrainsEpochs]
+    subject: Callable[..., TrainsEpochs]  # (task, recipe, share of the training rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +78,21 @@ class Flight:
         return next((one for one in self.candidates if one.name == name), None)
 
     def net_of(
-        self, name: str, title: str, recipe: Recipe, epochs: int | None = None
+        self, name: str, title: str, recipe: Recipe, epochs: int | None = None, *, share: float = 1.0
     ) -> tuple[Candidate | None, dict[str, Any]]:
-        """Trains a net as the step `name`; the candidate `title`, None where the training broke."""
+        """Trains a net as the step `name`; the candidate `title`, None where the training broke.
+
+        One that sees a `share` of the training rows alone is no candidate for being handed over.
+        """
         length = self.epochs if epochs is None else epochs
-        found = self.nets.trained(name, recipe, length, self._over)
+        found = self.nets.trained(name, recipe, length, self._over, share=share)
         if best_of(found) is None:
             return None, found
         said, _, _ = self.nets.said(found["run"], self.prepared.val)
         made = Candidate(
             name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
         )
-        return self.add(made), found
+        return made if share < 1 else self.add(made), found
 
     def _over(self) -> bool:
         """Whether the whole budget is spent but for the judgement: a training is cut for that alone."""

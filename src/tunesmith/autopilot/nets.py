@@ -37,22 +37,30 @@ class Nets:
     task: Task
     prepared: Prepared
     ledger: Ledger
-    subject: Callable[[Task, Recipe], TrainsEpochs]
+    subject: Callable[..., TrainsEpochs]
 
     def trained(
-        self, name: str, recipe: Recipe, epochs: int, out_of_time: Callable[[], bool] = lambda: False
+        self,
+        name: str,
+        recipe: Recipe,
+        epochs: int,
+        out_of_time: Callable[[], bool] = lambda: False,
+        *,
+        share: float = 1.0,
     ) -> dict[str, Any]:
-        """A training as a step.
+        """A training as a step, on a `share` of the training rows.
 
         Found: `run` (its folder below that of the tuning), `records` by epoch, `epochs`; `failed` with the reason where it broke, `cut`
         where time was over before its end.
         """
-        return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time))
+        return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time, share))
 
-    def _train(self, name: str, recipe: Recipe, epochs: int, out_of_time: Callable[[], bool]) -> dict[str, Any]:
+    def _train(
+        self, name: str, recipe: Recipe, epochs: int, out_of_time: Callable[[], bool], share: float
+    ) -> dict[str, Any]:
         place = self.ledger.place(name)
         place.mkdir(parents=True, exist_ok=True)
-        subject = self.subject(self.task, recipe)
+        subject = self.subject(self.task, recipe, share)
         records: list[dict[str, Any]] = []
         found: dict[str, Any] = {"run": str((place / RUN).relative_to(self.ledger.folder))}
         try:
@@ -65,7 +73,7 @@ class Nets:
                         break
         except (TrainingFailed, ModelError, DataError) as error:
             found["failed"] = str(error).splitlines()[0]
-        return {**found, "records": records, "epochs": len(records)}
+        return {**found, "records": records, "epochs": len(records) * share}
 
     def said(self, run: str, part: Any, recipe: Recipe | None = None) -> tuple[Array, Array, Array | None]:
         """What the best weights of a run say of a part, with the truth and the weights of its rows: probabilities, or values in the

@@ -25,6 +25,7 @@ from tunesmith.autopilot.stages.prove import prove
 from tunesmith.autopilot.stages.regularise import regularise
 from tunesmith.autopilot.stages.search import search
 from tunesmith.autopilot.stages.squeeze import squeeze
+from tunesmith.autopilot.stages.worth import worth
 from tunesmith.data.spec import Part, Prepared, spec_to_json
 from tunesmith.records import DataError, Recipe, RunError, Task
 from tunesmith.runs.files import write_json
@@ -41,6 +42,7 @@ STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
     "regularise": (regularise, "one change at a time against the validation gap, each kept only with evidence"),
     "longer": (longer, "twice the epochs, where the best epoch came late"),
+    "worth": (worth, "what more data would be worth: the best recipe on a quarter and a half of the rows"),
     "squeeze": (squeeze, "an ensemble of what is trained already, judged on rows it was not chosen on"),
     "judge": (judge, "once on the test rows, with intervals, beside the baselines"),
 }

@@ -238,6 +238,9 @@ def _next(tuning: Tuning) -> Answered:
     ]
     if cut:
         return "What next?", f"A larger budget: {cut[0]['title']} ({cut[0]['because']})."
+    measured = [one for one in _said(tuning, "worth") if one["evidence"]]
+    if measured:
+        return "What next?", f"{measured[0]['title'].capitalize()} ({measured[0]['because']})."
     return (
         "What next?",
         "More rows, if they can be had: no setting that was tried moved the score beyond the choice of the rows any more.",

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,13 @@ OF_DATA = ("data.", "loss.", "model.name", "train.seed", "run.language")  # what
 
 
 class TaskSubject:
-    """Trains a task by epochs. `recipe` has a number of epochs, which is the length of a full training."""
+    """Trains a task by epochs. `recipe` has a number of epochs, which is the length of a full training; a `share` of the training rows is seen."""
 
     copies = True
     wants_folder = True
 
-    def __init__(self, task: Task, recipe: Recipe, *, fresh: bool = False) -> None:
-        self.task, self.recipe, self.fresh = task, recipe, fresh
+    def __init__(self, task: Task, recipe: Recipe, *, fresh: bool = False, share: float = 1.0) -> None:
+        self.task, self.recipe, self.fresh, self.share = task, recipe, fresh, share
         self._ready: tuple[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -41,7 +42,7 @@ class TaskSubject:
 
     def on_fresh_seeds(self) -> "TaskSubject":
         """The same, with the seed of each training that which it is given: new split, new weights, new order."""
-        return TaskSubject(self.task, self.recipe, fresh=True)
+        return TaskSubject(self.task, self.recipe, fresh=True, share=self.share)
 
     @property
     def title(self) -> str:
@@ -89,7 +90,7 @@ class TaskSubject:
             {path: value for path, value in recipe.flat().items() if path.startswith(OF_DATA)}, default=str
         )
         if self._ready is None or self._ready[0] != key:
-            self._ready = (key, prepare(self.task, recipe))
+            self._ready = (key, some_rows(prepare(self.task, recipe), self.share, recipe.train.seed))
         ready: Prepared = self._ready[1]
         return ready
 
@@ -98,6 +99,27 @@ class TaskSubject:
         checkpoints = folder / RUN / "checkpoints"
         if checkpoints.is_dir():
             shutil.rmtree(checkpoints)
+
+
+def some_rows(prepared: "Prepared", share: float, seed: int) -> "Prepared":
+    """The same with a share of the training rows, drawn by the seed; scaling and vocabulary stay those of all of them."""
+    if share >= 1:
+        return prepared
+    import numpy as np
+
+    part = prepared.train
+    count = max(2, round(share * len(part)))
+    kept = np.sort(np.random.default_rng([seed, count]).permutation(len(part))[:count])
+    fewer = replace(
+        part,
+        inputs={name: values[kept] for name, values in part.inputs.items()},
+        target=None if part.target is None else part.target[kept],
+        weight=None if part.weight is None else part.weight[kept],
+        rows=part.rows[kept],
+        human=None if part.human is None else part.human[kept],
+    )
+    counts = None if prepared.counts is None else np.bincount(fewer.target.reshape(-1), minlength=len(prepared.counts))
+    return replace(prepared, train=fewer, counts=counts)
 
 
 def resolved(task: Task, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:

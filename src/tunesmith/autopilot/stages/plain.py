@@ -71,7 +71,7 @@ def _timed(flight: Flight) -> dict[str, Any]:
     """
     place = flight.ledger.place("plain/timing")
     place.mkdir(parents=True, exist_ok=True)
-    subject = flight.hands.subject(flight.task, flight.recipe)
+    subject = flight.hands.subject(flight.task, flight.recipe, 1.0)
     told: list[Mapping[str, Any]] = []
     took = 0.0
     try:
