@@ -45,7 +45,7 @@ class EnsembleDistillation(nn.Module):
     Teachers are nearly certain of their own training rows, where they tell little more than labels do: give rows that none
     of them saw where you have some. What a bag says out of fold is softer, but each row then has one teacher. Soft targets
     take longer to learn: a student with as many epochs as a teacher was worse than the teacher, with three times as many as
-    good (benchmarks/ensembles.py).
+    good (benchmarks/ensembles.md).
 
     Shapes: outputs z (N, C), target (N, 1 + C) with the label in the first column, weight (N,); a run is judged by the loss,
     or by `metric=loss.accuracy`. Raises `RecipeError` for a temperature or alpha out of range, `ModelError` for outputs that

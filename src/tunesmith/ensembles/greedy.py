@@ -83,7 +83,7 @@ def select(
 
     Bags guard against choosing what fits these rows by chance, but half of them lack the best model: of a few models of which
     one is far better than the rest take `bags=0`. On a few dozen rows no selection is to be trusted; equal weights, the
-    `average` without any, are then often better (benchmarks/ensembles.py).
+    `average` without any, are then often better (benchmarks/ensembles.md).
 
     Raises `DataError` as `average` does, and where the metric is undefined for every model; `RecipeError` for settings out
     of range.
