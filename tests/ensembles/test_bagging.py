@@ -194,7 +194,9 @@ ROWS = np.arange(4)
             {"times": [1, 5, 5, 6]},
             "of the time 5 and holds out one of 5, which is not later",
         ),
-        ([Fold(ROWS[:2], ROWS[2:])], {"groups": ["a"]}, "groups of shape (1,) for 4 rows"),
+        ([Fold(ROWS[:2], ROWS[2:])], {"groups": ["a"]}, "groups of shape (1,); 4, one a row, were expected"),
+        ([Fold(ROWS[:2], ROWS[2:])], {"groups": [1, np.nan, 2, np.nan]}, "trains on rows of group nan"),
+        ([Fold(ROWS[:2], ROWS[2:])], {"times": [1, np.nan, 2, 3]}, "the time of row 1 is missing"),
     ],
 )
 def test_folds_that_are_not_honest_get_a_sentence(folds: Any, about: dict[str, Any], says: str) -> None:
@@ -211,8 +213,13 @@ def test_folds_that_are_not_honest_get_a_sentence(folds: Any, about: dict[str, A
         (lambda: by_time([1, 1, 2], 2), "1 different times after the first cannot make 2 folds"),
         (lambda: by_time([], 1), "0 different times"),
         (lambda: by_time([1, 2], 1, groups=["a", "a"]), "leaves nothing to train on"),
-        (lambda: by_time([1, 2], 1, groups=["a"]), "groups of shape (1,) for 2 rows"),
-        (lambda: bootstrap(1, 2), "1 rows cannot make 2 folds"),
+        (lambda: by_time([1, 2], 1, groups=["a"]), "groups of shape (1,); 2, one a row, were expected"),
+        (lambda: by_time(np.array(["2020-01-01", "NaT"], "datetime64[D]"), 1), "the time of row 1 is missing"),
+        (lambda: grouped(np.array([1, "a", None], object), 2), "the groups cannot be compared with each other"),
+        (lambda: stratified([[1], [2]], 2), "labels of shape (2, 1); one a row, were expected"),
+        (lambda: plain(-1, 2), "0 rows cannot make 2 folds"),
+        (lambda: bootstrap(1, 2), "count = 2 of 1 rows"),
+        (lambda: bootstrap(9, 0), "count = 0 of 9 rows"),
     ],
 )
 def test_rows_that_make_no_folds_get_a_sentence(make: Any, says: str) -> None:

@@ -137,6 +137,10 @@ def test_rows_without_an_answer_take_the_teachers_and_nonsense_gets_a_sentence()
     assert blended([math.nan, 2.0], [[1.0, 1.0], [3.0, 3.0]], 0.0, [3, 1]).tolist() == [1.5, 2.0]
     with pytest.raises(RecipeError, match="alpha = 2"):
         blended([0.0], [[0.0]], 2)
+    with pytest.raises(DataError, match="there are no predictions"):
+        blended([0.0], [])
+    with pytest.raises(DataError, match="there are no predictions"):
+        EnsembleDistillation().targets([0], [])
     with pytest.raises(DataError, match=r"the truth has the shape \(2,\) and the teachers \(1,\)"):
         blended([0.0, 1.0], [[0.0]])
 

@@ -34,6 +34,7 @@ def plain(rows: int, folds: int, seed: int = 0) -> list[Fold]:
     >>> [len(fold.held) for fold in plain(7, 3)]
     [3, 2, 2]
     """
+    _check_count(folds, rows, "rows")
     return stratified(np.zeros(rows, np.int64), folds, seed)
 
 
@@ -47,7 +48,7 @@ def stratified(labels: Any, folds: int, seed: int = 0) -> list[Fold]:
     >>> [np.bincount(labels[fold.held]).tolist() for fold in stratified(labels, 2)]
     [[2, 1], [2, 1]]
     """
-    kinds = np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1)
+    kinds = _numbered(labels, "labels")
     _check_count(folds, len(kinds), "rows")
     mixed = _generator(seed).permutation(len(kinds))
     dealt = mixed[np.argsort(kinds[mixed], kind="stable")]
@@ -65,7 +66,7 @@ def grouped(groups: Any, folds: int, seed: int = 0) -> list[Fold]:
     >>> sorted(fold.held.tolist() for fold in grouped(["a", "b", "a", "c"], 2))
     [[0, 2], [1, 3]]
     """
-    numbers = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    numbers = _numbered(groups, "groups")
     sizes = np.bincount(numbers)
     _check_count(folds, len(sizes), "groups")
     mixed = _generator(seed).permutation(len(sizes))
@@ -81,16 +82,16 @@ def by_time(times: Any, folds: int, groups: Any = None) -> list[Fold]:
 
     `times` (N,), numbers or dates; rows of one time stay together, so that training ends strictly before what is held out
     begins. With `groups` (N,) a fold trains on no group that it holds out. The rows of the first block are never held out.
-    Raises `DataError` for fewer different times than blocks, and where groups leave a fold nothing to train on.
+    Raises `DataError` for fewer different times than blocks, for a time that is missing, and where groups leave a fold nothing
+    to train on.
 
     >>> [(fold.train.tolist(), fold.held.tolist()) for fold in by_time([10, 20, 30], 2)]
     [([0], [1]), ([0, 1], [2])]
     """
-    when = np.unique(np.asarray(times), return_inverse=True)[1].reshape(-1)
+    when = _moments(times)
     _check_count(folds, int(when.max(initial=-1)), "different times after the first", least=1)
     block = _blocks(np.bincount(when), folds + 1)[when]
-    named = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    _check_length(named, len(when), "groups")
+    named = None if groups is None else _numbered(groups, "groups", len(when))
     found = []
     for number in range(1, folds + 1):
         held, before = block == number, block < number
@@ -116,8 +117,8 @@ def bootstrap(rows: int, count: int, seed: int = 0) -> list[Fold]:
     >>> len(fold.train), 0.33 < len(fold.held) / 1000 < 0.41
     (1000, True)
     """
-    _check_count(count, max(count, 0), "samples", least=1)
-    _check_count(2, rows, "rows")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1 or rows < 2:
+        raise DataError(f"count = {count!r} of {rows!r} rows: one sample or more, of two rows or more, were expected")
     rng = _generator(seed)
     drawn: list[Fold] = []
     while len(drawn) < count:
@@ -212,9 +213,8 @@ def check_honest(folds: Sequence[Fold], rows: int, *, groups: Any = None, times:
     """
     if not folds:
         raise DataError("there are no folds; make some, such as stratified(labels, 5)")
-    named, when = (None if one is None else np.asarray(one) for one in (groups, times))
-    _check_length(named, rows, "groups")
-    _check_length(when, rows, "times")
+    named = None if groups is None else _numbered(groups, "groups", rows)
+    when = None if times is None else _moments(times, rows)
     for number, (train, held) in enumerate(folds):
         if not len(train) or not len(held):
             raise DataError(f"fold {number} has {len(train)} rows to train on and holds out {len(held)}; both need one")
@@ -228,16 +228,19 @@ def check_honest(folds: Sequence[Fold], rows: int, *, groups: Any = None, times:
             raise DataError(
                 f"fold {number} trains on row {both[0]} and holds it out; take the row out of one of the two"
             )
-        if named is not None and np.isin(named[held], named[train]).any():
-            group = named[held][np.isin(named[held], named[train])][0]
+        if named is not None and (shared := np.isin(named[held], named[train])).any():
+            group = np.asarray(groups)[np.asarray(held)[shared][0]]
             raise DataError(
                 f"fold {number} trains on rows of group {group!s} and holds out others of it; make the folds by "
                 "grouped(groups, …)"
             )
         if when is not None and when[train].max() >= when[held].min():
+            latest, first = (
+                np.asarray(times)[place] for place in (train[when[train].argmax()], held[when[held].argmin()])
+            )
             raise DataError(
-                f"fold {number} trains on a row of the time {when[train].max()!s} and holds out one of {when[held].min()!s}, "
-                "which is not later; make the folds by by_time(times, …)"
+                f"fold {number} trains on a row of the time {latest!s} and holds out one of {first!s}, which is not later; "
+                "make the folds by by_time(times, …)"
             )
 
 
@@ -288,6 +291,24 @@ def _check_count(folds: int, available: int, what: str, least: int = 2) -> None:
         raise DataError(f"{max(available, 0)} {what} cannot make {folds} folds; take fewer folds")
 
 
-def _check_length(values: Array | None, rows: int, what: str) -> None:
-    if values is not None and values.shape != (rows,):
-        raise DataError(f"there are {what} of shape {values.shape} for {rows} rows; give one a row")
+def _numbered(values: Any, what: str, rows: int | None = None) -> Array:
+    """Whole numbers (N,) for the values, equal for equal ones and in their order; all missing ones are equal."""
+    given = np.asarray(values)
+    if given.ndim != 1 or rows not in (None, len(given)):
+        wanted = "one a row" if rows is None else f"{rows}, one a row"
+        raise DataError(f"there are {what} of shape {given.shape}; {wanted}, were expected")
+    try:
+        return np.unique(given, return_inverse=True)[1].reshape(-1)
+    except TypeError as error:
+        raise DataError(
+            f"the {what} cannot be compared with each other ({error}); give numbers, dates or texts alone"
+        ) from error
+
+
+def _moments(times: Any, rows: int | None = None) -> Array:
+    """Times (N,) by their order. A missing one would be later than all others without being so."""
+    given = np.asarray(times)
+    missing = np.flatnonzero(given != given)
+    if len(missing):
+        raise DataError(f"the time of row {missing[0]} is missing; leave the row out, or give it a time")
+    return _numbered(given, "times", rows)

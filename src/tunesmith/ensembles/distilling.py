@@ -42,8 +42,10 @@ class EnsembleDistillation(nn.Module):
     student is trained, kept and asked. T² keeps the gradient of the soft part as large as it is at T = 1, so that alpha means
     the same at every T (section 2). The paper's weights: most on the soft part. No gradient goes to a teacher.
 
-    Teachers flatter themselves on their own training rows, where their answers are hardly softer than labels: give what
-    they say out of fold (`bag`), or rows that none of them saw.
+    Teachers are nearly certain of their own training rows, where they tell little more than labels do: give rows that none
+    of them saw where you have some. What a bag says out of fold is softer, but each row then has one teacher. Soft targets
+    take longer to learn: a student with as many epochs as a teacher was worse than the teacher, with three times as many as
+    good (benchmarks/ensembles.md).
 
     Shapes: outputs z (N, C), target (N, 1 + C) with the label in the first column, weight (N,); a run is judged by the loss,
     or by `metric=loss.accuracy`. Raises `RecipeError` for a temperature or alpha out of range, `ModelError` for outputs that
@@ -89,8 +91,8 @@ class EnsembleDistillation(nn.Module):
         >>> EnsembleDistillation(temperature=1.0).targets([1], [[[0.5, 0.5]], [[0.5, 0.5]]]).tolist()
         [[1.0, 0.0, 0.0]]
         """
-        kind = "binary" if np.ndim(predictions[0]) == 1 else "multiclass"
-        stacked = checked(predictions, kind)
+        one_column = len(predictions) > 0 and np.ndim(predictions[0]) == 1
+        stacked = checked(predictions, "binary" if one_column else "multiclass")
         if stacked.ndim == 2:
             stacked = np.stack([1 - stacked, stacked], axis=2)
         truth = _indices(labels, stacked.shape[1], stacked.shape[2])
@@ -121,7 +123,7 @@ def blended(
     """
     if isinstance(alpha, bool) or not 0 <= alpha <= 1:
         raise RecipeError(f"alpha = {alpha!r}: a share between 0 and 1 was expected, usually 0.5 to 0.9")
-    mean = average(predictions, weights, kind="multi_regression" if np.ndim(predictions[0]) > 1 else "regression")
+    mean = average(predictions, weights, kind="multi_regression")
     known = np.asarray(truth, dtype=np.float64)
     if known.shape != mean.shape:
         raise DataError(

@@ -21,7 +21,7 @@ from tunesmith.records import DataError, ModelError, RecipeError
 from tunesmith.training.batch import outputs_of
 from tunesmith.training.evaluate import judging
 
-COUNT, LEVEL = 1000, 0.95  # Efron & Tibshirani (1993), section 13.3: about 1000 for the ends of an interval
+COUNT, LEVEL = 1000, 0.95  # as the intervals of the metrics have them
 ROWS = 1000  # seconds are told of so many
 Weigh = Callable[[Array, Array], Any]
 
@@ -74,7 +74,7 @@ def gain(
 
     Raises `DataError` as `average` does, and for rows that do not leave one to choose and two to judge; `RecipeError` for
     settings out of range.
-    Source: Efron & Tibshirani (1993), section 13.3.
+    Source: Efron & Tibshirani (1993), chapter 13, the percentile interval, of a difference of two scores.
 
     >>> truth = np.array([1.0, 1.0, 1.0, 1.0])
     >>> models = [[0.0, 0.0, 0.0, 0.0], [1.5, 1.5, 1.5, 1.5]]

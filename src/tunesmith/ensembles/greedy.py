@@ -81,8 +81,9 @@ def select(
 
     The metric is worked out up to bags × size × share × M times; ROC-AUC of many rows is dear, log loss and accuracy are not.
 
-    Bags guard against choosing what fits these rows by chance. They are meant for large libraries: with ten models or fewer
-    the best is missing in half of the bags, so compare with `bags=0`.
+    Bags guard against choosing what fits these rows by chance, but half of them lack the best model: of a few models of which
+    one is far better than the rest take `bags=0`. On a few dozen rows no selection is to be trusted; equal weights, the
+    `average` without any, are then often better (benchmarks/ensembles.md).
 
     Raises `DataError` as `average` does, and where the metric is undefined for every model; `RecipeError` for settings out
     of range.
