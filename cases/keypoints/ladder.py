@@ -9,7 +9,7 @@ RUNG/seed-N/predictions.npz     points of validation and test persons, in pixels
 import json
 import math
 import os
-import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ from tunesmith.reports import QuietDisplay
 Array = np.ndarray[Any, Any]
 Say = Callable[[str], None]
 EVERY = list(range(len(COLUMNS)))
-REHEARSED = 24  # updates that are timed to find how many epochs fit the budget; the first half warms up
+REHEARSED = 0.05  # share of the budget in which it is timed how many epochs fit; at least LEAST seconds. assumption
+LEAST = 2.0
+AMPLE = 1000  # epochs of a training that is stopped before it ends
+WARM, FEWEST = 3, 5  # updates that are not timed, and that have to be
 LARGEST = 24  # predictions averaged at most
 
 
@@ -285,18 +288,23 @@ class Training:
         return epochs
 
     def _rehearsed(self) -> float:
-        """Seconds of an epoch and its evaluation, by the first updates of a training that is thrown away."""
-        clock, task = Clock(), self.task()
-        epochs = math.ceil(REHEARSED / self._updates(task)) + 1
-        ts.fit(task, self.recipe(epochs), until=f"{REHEARSED} steps", probes=[clock], display=QuietDisplay())
-        train, val = (len(self._told(getattr(self.ladder.parts, part))[0]) for part in ("train", "val"))
-        judging = val / train / 3  # a pass forward is about a third of an update. assumption
-        return clock.seconds() * self._updates(task) * (1 + judging)
+        """Seconds of an epoch, by the beginning of a training that is thrown away: evaluations and checkpoints belong to it."""
+        times = self._times(f"{max(LEAST, REHEARSED * self.seconds):g} seconds")
+        if len(times) < WARM + FEWEST:  # slow updates
+            times = self._times(f"{WARM + FEWEST} steps")
+        timed = times[WARM:]
+        return (timed[-1] - timed[0]) / (len(timed) - 1) * self._updates()
 
-    def _updates(self, task: ts.Task) -> int:
-        if self.step.flips:
-            return len(task.train)
-        return math.ceil(len(task.train[0]) / int(self.recipe(1)["train.batch_size"]))
+    def _times(self, until: str) -> list[float]:
+        clock = Clock()
+        with tempfile.TemporaryDirectory() as folder:
+            place, recipe = Path(folder) / "run", self.recipe(AMPLE)
+            ts.fit(self.task(), recipe, folder=place, until=until, probes=[clock], display=QuietDisplay())
+        return clock.times
+
+    def _updates(self) -> int:
+        """Of an epoch."""
+        return math.ceil(len(self._told(self.ladder.parts.train)[0]) / int(self.recipe(1)["train.batch_size"]))
 
 
 class Clock:
@@ -310,11 +318,6 @@ class Clock:
     def __call__(self, state: Any) -> Iterator[ts.Signal]:
         self.times.append(time.monotonic())
         yield from ()
-
-    def seconds(self) -> float:
-        """The median of the later updates."""
-        taken = [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
-        return statistics.median(taken[len(taken) // 2 :])
 
 
 def inputs(faces: Faces) -> Array:
