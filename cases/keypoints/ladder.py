@@ -159,7 +159,7 @@ class Ladder:
         for group, points in GROUPS.items():
             columns = columns_of(points)
             seconds = 60 * self.budget.minutes * step.times / len(GROUPS)
-            training = Training(self, step, seed, place / group, columns, seconds, source)
+            training = Training(self, step, seed, place / group, columns, seconds, source, f"-{group}")
             for part, found in training.finish().items():
                 predictions[part][:, columns] = found
             told.append(training.measured())
@@ -213,6 +213,7 @@ class Training:
         columns: list[int],
         seconds: float,
         source: nn.Module | None = None,
+        group: str = "",
     ) -> None:
         self.ladder = ladder
         self.step = step
@@ -220,6 +221,7 @@ class Training:
         self.place = place
         self.columns = columns
         self.seconds = seconds
+        self.plan = ladder.folder / "plans" / f"{step.pace or step.name}{group}.json"
         self.source = source  # its convolutions and hidden layers are where this one begins
 
     def finish(self, until: str | None = None) -> dict[str, Array]:
@@ -275,16 +277,15 @@ class Training:
 
     def _epochs(self) -> int:
         """How many epochs fit the budget: asked once, for a training that goes on has the same end."""
-        plan = self.place / "plan.json"
-        if not plan.exists():
+        if not self.plan.exists():
             asked = self.ladder.budget.epochs
             if asked is not None:
                 told: dict[str, Any] = {"epochs": max(1, round(asked * self.step.times))}
             else:
                 an_epoch = self._rehearsed()
                 told = {"epochs": max(1, int(self.seconds / an_epoch)), "seconds_an_epoch": round(an_epoch, 3)}
-            _write(plan, told)
-        epochs: int = json.loads(plan.read_text("utf-8"))["epochs"]
+            _write(self.plan, told)
+        epochs: int = json.loads(self.plan.read_text("utf-8"))["epochs"]
         return epochs
 
     def _rehearsed(self) -> float:

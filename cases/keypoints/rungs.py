@@ -43,7 +43,10 @@ RAMPS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Rung:
-    """One step of the ladder. `change` is made to the recipe of the rung before; `times` is its share of the budget a rung."""
+    """One step of the ladder. `change` is made to the recipe of the rung before; `times` is its share of the budget a rung.
+
+    `pace` names the rung whose epochs it has: nets that cost the same are compared after as many updates.
+    """
 
     name: str
     title: str
@@ -51,15 +54,16 @@ class Rung:
     change: Mapping[str, Any] = field(default_factory=dict)
     flips: bool = False
     times: float = 1.0
+    pace: str = ""  # its own
 
 
 RUNGS = (
     Rung("mean", "no picture: the mean of each point"),
     Rung("hidden", "one hidden layer", nets.one_hidden),
     Rung("convolutional", "three convolutions, two hidden layers", nets.convolutional),
-    Rung("flips", "half of the faces mirrored", nets.convolutional, flips=True),
-    Rung("ramps", "rate falling, momentum rising", nets.convolutional, RAMPS, flips=True),
-    Rung("dropout", "dropout", nets.with_dropout, flips=True),
+    Rung("flips", "half of the faces mirrored", nets.convolutional, flips=True, pace="convolutional"),
+    Rung("ramps", "rate falling, momentum rising", nets.convolutional, RAMPS, flips=True, pace="convolutional"),
+    Rung("dropout", "dropout", nets.with_dropout, flips=True, pace="convolutional"),
     Rung("wide", "more units, twice as long", nets.wide, flips=True, times=2.0),
     Rung("specialists", "a net for each group of points, from the rung before", nets.wide, flips=True),
     Rung("ensemble", "an average, its members chosen on the validation persons"),

@@ -175,12 +175,25 @@ def test_minutes_become_epochs_once_and_stay(tmp_path: Path) -> None:
     made = Training(ladder(tmp_path, epochs=0), rung("hidden"), 0, tmp_path / "hidden", EVERY, seconds=2.0)
 
     made.finish()
-    plan = json.loads((made.place / "plan.json").read_text("utf-8"))
+    plan = json.loads(made.plan.read_text("utf-8"))
     again = Training(ladder(tmp_path, epochs=0), rung("hidden"), 0, tmp_path / "hidden", EVERY, seconds=900.0)
     again.finish()
 
     assert plan["epochs"] == pytest.approx(2.0 / plan["seconds_an_epoch"], rel=0.1, abs=1)
     assert made.measured()["epochs"] == again.measured()["epochs"] == plan["epochs"]
+
+
+def test_nets_that_cost_the_same_have_the_same_epochs_and_the_others_their_own(tmp_path: Path) -> None:
+    made = ladder(tmp_path)
+
+    plans = {
+        name: Training(made, rung(name), seed, tmp_path, EVERY, 60.0).plan.name
+        for name in ("hidden", "convolutional", "flips", "ramps", "dropout", "wide")
+        for seed in (0, 1)
+    }
+
+    assert set(plans.values()) == {"hidden.json", "convolutional.json", "wide.json"}
+    assert plans["flips"] == plans["ramps"] == plans["dropout"] == plans["convolutional"]
 
 
 def test_bad_data_and_other_settings_in_the_same_folder_are_told_in_one_sentence(tmp_path: Path, capsys: Any) -> None:
