@@ -93,8 +93,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--points", help="the table beside a folder or .zip, where it is not NAME_keypoints15.csv.gz")
     parser.add_argument("--folder", help="where everything is written; runs/keypoints-SIZE-BUDGET without it")
     parser.add_argument("--size", type=int, choices=(48, 96), default=48, help="pixels of a side that are trained on")
-    parser.add_argument("--minutes", type=float, default=20.0, help="of each rung and seed")
-    parser.add_argument("--epochs", type=int, help="of each rung and seed, in place of minutes")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=_minutes, default=20.0, help="of each rung and seed")
+    parser.add_argument("--epochs", type=_count, help="of each rung and seed, in place of minutes")
+    parser.add_argument("--seeds", type=_count, default=3, help="0, 1, 2 … of weights, order and flips")
     parser.add_argument("--rungs", nargs="*", choices=NAMES, default=NAMES, metavar="RUNG", help=", ".join(NAMES))
     return parser
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} came, minutes above 0 were expected")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} came, 1 or more was expected")
+    return value

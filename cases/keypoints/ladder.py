@@ -300,7 +300,9 @@ class Training:
         clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
             place, recipe = Path(folder) / "run", self.recipe(AMPLE)
-            ts.fit(self.task(), recipe, folder=place, until=until, probes=[clock], display=QuietDisplay())
+            run = ts.fit(self.task(), recipe, folder=place, until=until, probes=[clock], display=QuietDisplay())
+            if run.status == "interrupted":
+                raise Stopped(f"{self.place} was stopped before it began; the same command begins it")
         return clock.times
 
     def _updates(self) -> int:

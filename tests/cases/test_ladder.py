@@ -1,4 +1,5 @@
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,45 @@ def test_bad_data_and_other_settings_in_the_same_folder_are_told_in_one_sentence
 
     assert "was begun with epochs 2 and epochs 3 came" in told
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", [["--minutes", "0"], ["--epochs", "0"], ["--seeds", "-1"], ["--rungs", "top"]])
+def test_wrong_use_is_refused_before_anything_is_read(wrong: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+
+    assert ended.value.code == 2
+    assert f"argument {wrong[0]}" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_kaggle(FACES, tmp_path / "training.csv")
+    asked = ["--data", str(data), "--folder", str(tmp_path / "ladder"), "--seeds", "1", "--rungs", "hidden"]
+    fit = ts.fit
+
+    def interrupted(*given: Any, probes: Any = (), **named: Any) -> Any:
+        class Hand:
+            every = 1
+
+            def __call__(self, state: Any) -> Any:
+                if state.step == 2:
+                    signal.raise_signal(signal.SIGINT)
+                return iter(())
+
+        return fit(*given, probes=[*probes, Hand()], **named)
+
+    monkeypatch.setattr(ts, "fit", interrupted)
+    in_training = main([*asked, "--epochs", "3"])
+    told = capsys.readouterr().err
+    in_rehearsal = main([*asked[:3], str(tmp_path / "other"), *asked[4:], "--minutes", "1"])
+
+    assert (in_training, in_rehearsal) == (130, 130)
+    assert "stopped before its end; the same command goes on with it" in told
+    assert "stopped before it began" in capsys.readouterr().err
+    monkeypatch.setattr(ts, "fit", fit)
+    assert main([*asked, "--epochs", "3"]) == 0
 
 
 def test_the_shared_sample_climbs_two_rungs(shared: Path, tmp_path: Path) -> None:
