@@ -2,48 +2,33 @@
 
 settings.json                   data, size and budget: the same for all rows of the folder
 rows.jsonl                      a line for each rung and seed that is finished
-RUNG/seed-N/plan.json run/      the epochs that fit the budget, and the run folder of Tunesmith
+plans/RUNG.json                 the epochs that fit the budget: found once, for all seeds and for nets that cost the same
+RUNG/seed-N/run/                the run folder of Tunesmith; of the specialists RUNG/seed-N/GROUP/run/
 RUNG/seed-N/predictions.npz     points of validation and test persons, in pixels of 96
 """
 
 import json
 import math
-import os
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 import tunesmith as ts
-from cases.keypoints.flipping import flipping_loader
 from cases.keypoints.judging import by_person, error
-from cases.keypoints.nets import warm
 from cases.keypoints.points import COLUMNS, GROUPS, SIDE, columns_of
-from cases.keypoints.reading import BadFaces, Faces
-from cases.keypoints.rungs import MEMBERS, NAMES, Rung, recipe_of, rung
+from cases.keypoints.reading import BadFaces
+from cases.keypoints.rungs import MEMBERS, NAMES, Rung, rung
 from cases.keypoints.splitting import Parts
-from tunesmith.reports import QuietDisplay
+from cases.keypoints.training import Training, write
 
 Array = np.ndarray[Any, Any]
 Say = Callable[[str], None]
 EVERY = list(range(len(COLUMNS)))
-REHEARSED = 0.05  # share of the budget in which it is timed how many epochs fit; at least LEAST seconds. assumption
-LEAST = 2.0
-AMPLE = 1000  # epochs of a training that is stopped before it ends
-WARM, FEWEST = 3, 5  # updates that are not timed, and that have to be
 LARGEST = 24  # predictions averaged at most
-
-
-class Stopped(ts.TunesmithError, RuntimeError):
-    """A training was stopped before its end; the same command goes on with it."""
-
-    exit_code = 130
 
 
 @dataclass(frozen=True)
@@ -83,7 +68,7 @@ class Ladder:
                     f"{self.folder} was begun with {name} {before.get(name)} and {name} {value} came; "
                     "give the same settings, or another --folder"
                 )
-        _write(place, settings)
+        write(place, settings)
 
     def rows(self) -> list[dict[str, Any]]:
         """What is finished; of a rung and seed the newest row."""
@@ -127,10 +112,32 @@ class Ladder:
         elif step.name == "specialists":
             predictions, measured = self._specialised(step, seed, place)
         else:
-            seconds = 60 * self.budget.minutes * step.times
-            trained = Training(self, step, seed, place, EVERY, seconds)
+            trained = self.training(step, seed, place)
             predictions, measured = trained.finish(), trained.measured()
         return _nothing() | measured | self._judged(predictions, place)
+
+    def training(
+        self,
+        step: Rung,
+        seed: int,
+        place: Path,
+        columns: Sequence[int] = EVERY,
+        source: nn.Module | None = None,
+        group: str = "",
+    ) -> Training:
+        """A training of a rung, or of one of its groups of points, which then share the budget."""
+        plan = f"{step.pace or step.name}-{group}" if group else step.pace or step.name
+        return Training(
+            self.parts,
+            step,
+            seed=seed,
+            place=place,
+            plan=self.folder / "plans" / f"{plan}.json",
+            columns=list(columns),
+            seconds=60 * self.budget.minutes * step.times / (len(GROUPS) if group else 1),
+            epochs=None if self.budget.epochs is None else max(1, round(self.budget.epochs * step.times)),
+            source=source,
+        )
 
     def _judged(self, predictions: Mapping[str, Array], place: Path) -> dict[str, Any]:
         """The one look at the test persons: of weights, and members, that are settled."""
@@ -158,8 +165,7 @@ class Ladder:
         told = []
         for group, points in GROUPS.items():
             columns = columns_of(points)
-            seconds = 60 * self.budget.minutes * step.times / len(GROUPS)
-            training = Training(self, step, seed, place / group, columns, seconds, source, f"-{group}")
+            training = self.training(step, seed, place / group, columns, source, group)
             for part, found in training.finish().items():
                 predictions[part][:, columns] = found
             told.append(training.measured())
@@ -201,139 +207,6 @@ def chosen(predictions: Mapping[str, Array], truth: Array) -> list[str]:
     return members
 
 
-class Training:
-    """One training of a rung on some of the coordinates, in a folder of its own."""
-
-    def __init__(
-        self,
-        ladder: Ladder,
-        step: Rung,
-        seed: int,
-        place: Path,
-        columns: list[int],
-        seconds: float,
-        source: nn.Module | None = None,
-        group: str = "",
-    ) -> None:
-        self.ladder = ladder
-        self.step = step
-        self.seed = seed
-        self.place = place
-        self.columns = columns
-        self.seconds = seconds
-        self.plan = ladder.folder / "plans" / f"{step.pace or step.name}{group}.json"
-        self.source = source  # its convolutions and hidden layers are where this one begins
-
-    def finish(self, until: str | None = None) -> dict[str, Array]:
-        """Trains to the end, or goes on where it was stopped; the points of validation and test persons in pixels of 96."""
-        begun = (self.place / "run" / "run.json").exists()
-        if not begun or ts.Run(self.place / "run").status != "finished":
-            recipe = self.recipe(self._epochs())
-            run = ts.fit(
-                self.task(), recipe, folder=self.place / "run", resume=begun, until=until, display=QuietDisplay()
-            )
-            if run.status != "finished":
-                raise Stopped(f"{self.place} was stopped before its end; the same command goes on with it")
-        predictor = ts.load(self.place / "run", model=self.net())
-        found = {part: predictor.predict(inputs(getattr(self.ladder.parts, part))).values for part in ("val", "test")}
-        return {part: (np.asarray(values) + 1) * (SIDE / 2) for part, values in found.items()}
-
-    def measured(self) -> dict[str, Any]:
-        """What it took. The seconds are those of the updates and evaluations that stand; what a kill undid is not in them."""
-        rows = ts.Run(self.place / "run").evaluations
-        best = next(row for row in reversed(rows) if row["best"])
-        return {
-            "parameters": sum(weight.numel() for weight in self.net().parameters()),
-            "epochs": rows[-1]["epoch"],
-            "best_epoch": best["epoch"],
-            "updates": rows[-1]["step"],
-            "seconds": round(sum(row["seconds"] for row in rows), 1),
-            "train_rmse": round(math.sqrt(rows[-1]["train_loss"]) * SIDE / 2, 3),
-        }
-
-    def net(self) -> nn.Module:
-        assert self.step.net is not None
-        made = self.step.net(self.ladder.size, len(self.columns))
-        return made if self.source is None else warm(made, self.source)
-
-    def recipe(self, epochs: int) -> dict[str, Any]:
-        return recipe_of(self.step.name, seed=self.seed, epochs=epochs)
-
-    def task(self) -> ts.Task:
-        """Only rows that have one of the points at least: the others have nothing to say of them."""
-        train, val = (self._told(getattr(self.ladder.parts, part)) for part in ("train", "val"))
-        if self.step.flips:
-            batch, (X, y) = self.recipe(1)["train.batch_size"], map(torch.from_numpy, train)
-            rows = flipping_loader(X, y, self.columns, batch_size=min(batch, len(X)), seed=self.seed)
-            return ts.Task(self.net, rows, val=val, kind="multi_regression")
-        return ts.Task(self.net, train, val=val, kind="multi_regression")
-
-    def _told(self, faces: Faces) -> tuple[Array, Array]:
-        there = np.flatnonzero(~np.isnan(faces.points[:, self.columns]).all(axis=1))
-        if not len(there):
-            raise BadFaces(f"no face of a part has any of the points {COLUMNS[self.columns[0]]} …; give more faces")
-        held = faces.take(there)
-        return inputs(held), targets(held)[:, self.columns]
-
-    def _epochs(self) -> int:
-        """How many epochs fit the budget: asked once, for a training that goes on has the same end."""
-        if not self.plan.exists():
-            asked = self.ladder.budget.epochs
-            if asked is not None:
-                told: dict[str, Any] = {"epochs": max(1, round(asked * self.step.times))}
-            else:
-                an_epoch = self._rehearsed()
-                told = {"epochs": max(1, int(self.seconds / an_epoch)), "seconds_an_epoch": round(an_epoch, 3)}
-            _write(self.plan, told)
-        epochs: int = json.loads(self.plan.read_text("utf-8"))["epochs"]
-        return epochs
-
-    def _rehearsed(self) -> float:
-        """Seconds of an epoch, by the beginning of a training that is thrown away: evaluations and checkpoints belong to it."""
-        times = self._times(f"{max(LEAST, REHEARSED * self.seconds):g} seconds")
-        if len(times) < WARM + FEWEST:  # slow updates
-            times = self._times(f"{WARM + FEWEST} steps")
-        timed = times[WARM:]
-        return (timed[-1] - timed[0]) / (len(timed) - 1) * self._updates()
-
-    def _times(self, until: str) -> list[float]:
-        clock = Clock()
-        with tempfile.TemporaryDirectory() as folder:
-            place, recipe = Path(folder) / "run", self.recipe(AMPLE)
-            run = ts.fit(self.task(), recipe, folder=place, until=until, probes=[clock], display=QuietDisplay())
-            if run.status == "interrupted":
-                raise Stopped(f"{self.place} was stopped before it began; the same command begins it")
-        return clock.times
-
-    def _updates(self) -> int:
-        """Of an epoch."""
-        return math.ceil(len(self._told(self.ladder.parts.train)[0]) / int(self.recipe(1)["train.batch_size"]))
-
-
-class Clock:
-    """A probe that measures nothing but the time."""
-
-    every = 1
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def __call__(self, state: Any) -> Iterator[ts.Signal]:
-        self.times.append(time.monotonic())
-        yield from ()
-
-
-def inputs(faces: Faces) -> Array:
-    """(N, 1, S, S) in [0, 1]."""
-    return (faces.pictures[:, None] / np.float32(255)).astype(np.float32)
-
-
-def targets(faces: Faces) -> Array:
-    """(N, 30), 0 at the middle of the picture and 1 at its right and lower edge; NaN where missing."""
-    half = np.float32(faces.size / 2)
-    return ((faces.points - half) / half).astype(np.float32)
-
-
 def carry_out(ladder: Ladder, names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
     """Rung after rung, each with all seeds; what needs no training once. Gives all rows of the folder."""
     ladder.settle()
@@ -346,11 +219,3 @@ def carry_out(ladder: Ladder, names: Sequence[str], seeds: int) -> list[dict[str
 
 def _nothing() -> dict[str, Any]:
     return {"parameters": 0, "epochs": 0, "updates": 0, "seconds": 0.0}
-
-
-def _write(place: Path, told: Any) -> None:
-    """Whole or not at all."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_suffix(".new")
-    beside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, place)

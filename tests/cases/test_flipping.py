@@ -2,9 +2,9 @@ import numpy as np
 import torch
 
 from cases.keypoints.flipping import FlippedFaces, flipping_loader, mirrored
-from cases.keypoints.ladder import inputs, targets
 from cases.keypoints.points import GROUPS, POINTS, columns_of, other_side, swapped
 from cases.keypoints.reading import Faces, reduced
+from cases.keypoints.training import inputs, targets
 from tests.cases.faces import PLACES, synthetic
 
 ALL = list(range(30))

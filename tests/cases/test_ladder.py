@@ -10,12 +10,13 @@ import torch
 import tunesmith as ts
 from cases.keypoints.command import main
 from cases.keypoints.judging import error
-from cases.keypoints.ladder import EVERY, Budget, Ladder, Stopped, Training, carry_out, chosen, inputs, targets
+from cases.keypoints.ladder import Budget, Ladder, carry_out, chosen
 from cases.keypoints.nets import convolutional, warm, wide
 from cases.keypoints.points import COLUMNS
 from cases.keypoints.reading import BadFaces, Faces, reduced
 from cases.keypoints.rungs import recipe_of, rung
 from cases.keypoints.splitting import divided
+from cases.keypoints.training import Stopped, Training, inputs, targets
 from tests.cases.faces import synthetic, write_kaggle, write_zip
 from tunesmith.reports import QuietDisplay
 
@@ -23,11 +24,11 @@ FACES = synthetic(70, 14)
 
 
 def ladder(folder: Path, faces: Faces = FACES, epochs: int = 2) -> Ladder:
-    return Ladder(folder, divided(reduced(faces, 48)), Budget(epochs=epochs or None), say=lambda text: None)
+    return Ladder(folder, divided(reduced(faces, 48)), Budget(epochs=epochs), say=lambda text: None)
 
 
 def training(folder: Path, name: str, epochs: int = 3) -> Training:
-    return Training(ladder(folder, epochs=epochs), rung(name), 0, folder / name, EVERY, 60.0)
+    return ladder(folder, epochs=epochs).training(rung(name), 0, folder / name)
 
 
 def test_the_loss_is_the_mean_over_present_coordinates_also_of_a_last_partial_batch(tmp_path: Path) -> None:
@@ -173,11 +174,14 @@ def test_specialists_are_put_together_and_an_ensemble_errs_no_more_than_its_best
 
 
 def test_minutes_become_epochs_once_and_stay(tmp_path: Path) -> None:
-    made = Training(ladder(tmp_path, epochs=0), rung("hidden"), 0, tmp_path / "hidden", EVERY, seconds=2.0)
+    short, long = (
+        Ladder(tmp_path, divided(reduced(FACES, 48)), Budget(minutes=seconds / 60)) for seconds in (2.0, 900.0)
+    )
 
+    made = short.training(rung("hidden"), 0, tmp_path / "hidden")
     made.finish()
     plan = json.loads(made.plan.read_text("utf-8"))
-    again = Training(ladder(tmp_path, epochs=0), rung("hidden"), 0, tmp_path / "hidden", EVERY, seconds=900.0)
+    again = long.training(rung("hidden"), 0, tmp_path / "hidden")
     again.finish()
 
     assert plan["epochs"] == pytest.approx(2.0 / plan["seconds_an_epoch"], rel=0.1, abs=1)
@@ -188,7 +192,7 @@ def test_nets_that_cost_the_same_have_the_same_epochs_and_the_others_their_own(t
     made = ladder(tmp_path)
 
     plans = {
-        name: Training(made, rung(name), seed, tmp_path, EVERY, 60.0).plan.name
+        name: made.training(rung(name), seed, tmp_path).plan.name
         for name in ("hidden", "convolutional", "flips", "ramps", "dropout", "wide")
         for seed in (0, 1)
     }
