@@ -1,0 +1,1 @@
+"""Worked cases: whole projects that use Tunesmith as anybody would."""
