@@ -80,8 +80,6 @@ def _settled(flight: Flight, chosen: list[tuple[Candidate, float]]) -> dict[str,
         if flight.recipe.eval.calibrate:
             logits = np.log(np.clip(said, 1e-12, 1.0))
             temperature = metrics.fit_temperature(prepared.kind, logits, scorer.target, scorer.weight).value
-            if (said.argmax(axis=1) == scorer.target).all():  # rows that are all right ask for no doubt at all
-                temperature = max(1.0, temperature)
         if prepared.kind == "binary" and prepared.positive is not None:
             threshold, rule = _threshold(flight, softened(said, temperature))
     return {

@@ -35,7 +35,10 @@ def probabilities(kind: str, logits: Array, temperature: float = 1.0) -> Array:
 
 
 def fit_temperature(kind: str, logits: Array, target: Array, weight: Array | None = None) -> Temperature:
-    """The temperature with the least negative log likelihood on these rows, within 0.05 and 20."""
+    """The temperature with the least negative log likelihood on these rows, up to 20.
+
+    Rows that are all right ask for one near 0, which would promise that nothing is ever wrong: there it stays 1.
+    """
     scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(target)
     if not len(scores) or not np.isfinite(scores).all():
         raise DataError("a temperature needs at least one row, and logits that are numbers; check the net's outputs")
@@ -43,7 +46,7 @@ def fit_temperature(kind: str, logits: Array, target: Array, weight: Array | Non
     each = each / each.sum()
     value = 1 / _root(kind, scores, truth, each)
     before, after = (_nll(kind, scores / heat, truth, each) for heat in (1.0, value))
-    if not after < before:
+    if not after < before or value <= COLDEST:
         value, after = 1.0, before
     errors = [calibration_error(kind, probabilities(kind, scores, heat), truth, each) for heat in (1.0, value)]
     return Temperature(value, before, after, *errors)
