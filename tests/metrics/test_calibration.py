@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tunesmith.blocks.metrics import calibration_error, fit_temperature, probabilities, scores
-from tunesmith.blocks.metrics.calibration import COLDEST, HOTTEST
+from tunesmith.blocks.metrics.calibration import HOTTEST
 from tunesmith.records import DataError
 
 
@@ -68,7 +68,7 @@ def test_one_logit_and_two_give_the_same_temperature():
 @pytest.mark.parametrize(
     ("logits", "target", "value"),
     [
-        ([[5.0, 0.0], [0.0, 5.0]], [0, 1], COLDEST),  # always right: colder is always better
+        ([[5.0, 0.0], [0.0, 5.0]], [0, 1], 1.0),  # always right: colder is always better, and promises too much
         ([[5.0, 0.0], [0.0, 5.0]], [1, 0], HOTTEST),  # always wrong
         ([[0.0, 0.0], [0.0, 0.0]], [0, 1], 1.0),  # says nothing
         ([[1e6, 0.0], [1e6, 0.0]], [0, 1], HOTTEST),
