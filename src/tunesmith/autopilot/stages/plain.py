@@ -12,7 +12,7 @@ from tunesmith.records import DataError, Source, TrainingFailed, revise
 SHARE = 0.9  # of the seconds that trainings in the length chosen here shall fill
 TRAININGS = 15  # full trainings that the search and what follows want; assumption: fewer tell little
 SHORTEST = 1 / 3  # of the usual length, that a training has before there are many of them; assumption
-AT_LEAST = 1.8  # trainings all the same
+AT_LEAST = 1.2  # trainings all the same: one that is long enough is worth more than two that are not; assumption
 FEWEST = 2  # epochs
 DEAR = 0.03  # of the seconds, for the first epoch: then there is no second one to time; assumption
 WHY = Source("derived", "autopilot")
@@ -95,7 +95,7 @@ def length(usual: int, left: float, pace: float, overhead: float) -> int:
     so that they fit; below that only so few that two or so can be trained.
 
     >>> length(40, 3600, 1.0, 0.5), length(40, 300, 1.0, 0.5), length(40, 60, 1.0, 0.5), length(40, 12, 1.0, 0.5)
-    (40, 17, 13, 5)
+    (40, 17, 13, 8)
     """
 
     def fitting(trainings: float) -> int:
