@@ -31,7 +31,7 @@ def quick(config):
 def test_a_request_ends_the_search_and_it_can_be_resumed(tmp_path: Path, executor: str) -> None:
     folder = tmp_path / "study"
     ask_to_stop_late = threading.Timer(1.5, ask_to_stop, (folder, "save"))
-    with Search(SPACE, 9, total=900, sampler="random", folder=folder) as search:
+    with Search(SPACE, 9, total=90, sampler="random", folder=folder) as search:
         ask_to_stop_late.start()
 
         with pytest.raises(KeyboardInterrupt):
@@ -39,7 +39,7 @@ def test_a_request_ends_the_search_and_it_can_be_resumed(tmp_path: Path, executo
 
     assert not (folder / FILE).exists()
     ask_to_stop(folder, "stop")  # before the start: not meant for it
-    with Search(SPACE, 9, total=900, sampler="random", folder=folder, resume=True) as search:
+    with Search(SPACE, 9, total=90, sampler="random", folder=folder, resume=True) as search:
         drive(search, subject_of(quick))
     assert search.left == 0
     assert not (folder / FILE).exists()
