@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -122,7 +123,7 @@ class Asked:
 
     def stream(self, wishes: Any) -> "Stream":
         query = urllib.parse.urlencode({"wishes": json.dumps(wishes)})
-        return Stream(urllib.request.urlopen(f"{self.url}/api/stream?{query}", timeout=20))
+        return Stream(urllib.request.urlopen(f"{self.url}/api/stream?{query}", timeout=10))
 
 
 class Stream:
@@ -130,6 +131,7 @@ class Stream:
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
+        self.seen: list[dict[str, Any]] = []
 
     def __enter__(self) -> "Stream":
         return self
@@ -142,12 +144,17 @@ class Stream:
             if line.startswith(b"data: "):
                 yield json.loads(line[6:])
 
-    def until(self, wanted: Callable[[dict[str, Any]], bool], most: int = 60) -> dict[str, Any]:
-        """The first message like this."""
-        for number, message in enumerate(self):
+    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 20) -> dict[str, Any]:
+        """The first message like this, of those that came already too."""
+        for message in self.seen:
             if wanted(message):
                 return message
-            assert number < most, "no such message came"
+        ends = time.monotonic() + seconds
+        for message in self:
+            self.seen.append(message)
+            if wanted(message):
+                return message
+            assert time.monotonic() < ends, "no such message came"
         raise AssertionError("the stream ended")
 
 
