@@ -188,12 +188,13 @@ class Hub:
             await asyncio.sleep(max(self.look_seconds - took, self.look_seconds / 4))
 
     def _news_for(self, watchers: Iterable[Watcher]) -> list[tuple[list[Message], Watcher]]:
+        watchers = list(watchers)
         with self._guard:
             fresh, changed = self._look()
             items = self._changed_items()
             studies = {
                 id: {"kind": "study", "id": id, **one.details()}
-                for id in changed
+                for id in changed & {id for watcher in watchers for id in watcher.wishes}
                 if isinstance(one := self._followed.get(id), FollowedStudy)
             }
         told: dict[tuple[str, Key], dict[str, Any]] = {}  # thinned once for all
