@@ -9,7 +9,20 @@ from typer.testing import CliRunner
 from tunesmith.cli import run
 from tunesmith.cli.app import app
 
-COMMANDS = ("fit", "predict", "export", "report", "live", "init", "doctor", "explain", "schedule", "clean", "demo", "search")
+COMMANDS = (
+    "fit",
+    "predict",
+    "export",
+    "report",
+    "live",
+    "init",
+    "doctor",
+    "explain",
+    "schedule",
+    "clean",
+    "demo",
+    "search",
+)
 HEAVY = ("torch", "pydantic", "polars", "numpy", "sklearn", "scipy", "rich", "PIL", "tunesmith.records")
 
 

@@ -14,6 +14,7 @@ from tunesmith.reports.live.application import STATIC, application
 from tunesmith.reports.live.door import Door
 from tunesmith.reports.live.hub import Hub
 from tunesmith.runs import Run
+from tunesmith.runs.lock import FolderLock
 from tunesmith.runs.stopping import asked_to_stop
 
 HERE = "http://127.0.0.1:8765"
@@ -187,6 +188,19 @@ def test_a_page_that_only_looks_writes_nothing(folder: Path, running: Run) -> No
     assert answer.status_code == 403
     assert "--control" in answer.json()["error"]
     assert listed(folder) == before
+
+
+def test_a_search_that_runs_is_asked_in_its_own_folder(folder: Path) -> None:
+    page, lock = client(folder, control=True), FolderLock(folder / "study")
+    try:
+        summary = page.get("/api/place?id=study").json()["summary"]
+
+        answer = pressed(page, {"id": "study", "how": "save"})
+    finally:
+        lock.release()
+
+    assert (summary["status"], summary["obeys"], answer.status_code) == ("running", True, 200)
+    assert asked_to_stop(folder / "study") == "save"
 
 
 @pytest.mark.parametrize(
