@@ -40,6 +40,8 @@ def test_a_request_ends_the_search_and_it_can_be_resumed(tmp_path: Path, executo
     assert not (folder / FILE).exists()
     ask_to_stop(folder, "stop")  # before the start: not meant for it
     with Search(SPACE, 9, total=90, sampler="random", folder=folder, resume=True) as search:
-        drive(search, subject_of(quick))
+        drive(
+            search, subject_of(quick), show=lambda search: ask_to_stop(folder) if not search.left else None
+        )  # too late
     assert search.left == 0
     assert not (folder / FILE).exists()

@@ -21,7 +21,7 @@ import numpy as np
 
 from tunesmith.records import DataError, StorageError, TrainingFailed
 from tunesmith.runs.files import write_text
-from tunesmith.runs.stopping import requests
+from tunesmith.runs.stopping import forget_request, requests
 from tunesmith.search.ask import Search
 from tunesmith.search.executors import EXECUTORS, Executor
 from tunesmith.search.executors.work import Job, Report
@@ -77,6 +77,8 @@ def drive(
     carrier = EXECUTORS[executor](timeout=timeout) if isinstance(executor, str) else executor
     with ExitStack() as stack:
         place = search.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunesmith-search-")))
+        if search.folder is not None:
+            stack.callback(forget_request, search.folder)  # one that came too late
         stack.enter_context(_terminated_as_interrupted())
         stack.callback(carrier.stop)
         carrier.start(subject, workers, search.folder)

@@ -14,7 +14,7 @@ import torch
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.records.state import Snapshot, random_state, set_random_state
 from tunesmith.records.until import Until
-from tunesmith.runs.stopping import requests
+from tunesmith.runs.stopping import forget_request, requests
 from tunesmith.training.keeping import Keeping
 from tunesmith.training.loop import Ending, Interrupt, Loop, Plan, Record, Screen
 
@@ -37,8 +37,12 @@ def run_plan(
         with without_compiler():
             plan.state.restore(start)
     interrupt = Interrupt(request=requests(folder))
-    with listening(interrupt, screen):
-        ending = Loop(plan, record, screen, keep, interrupt=interrupt, until=until).run()
+    try:
+        with listening(interrupt, screen):
+            ending = Loop(plan, record, screen, keep, interrupt=interrupt, until=until).run()
+    finally:
+        if folder is not None:
+            forget_request(folder)  # one that came too late
     averaged = plan.state.average is not None and interrupt.saves  # else nothing may have been kept yet
     if plan.state.progress.get("best") is not None or averaged:
         plan.state.model.load_state_dict(keep.best_weights())

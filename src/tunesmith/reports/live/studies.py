@@ -17,7 +17,7 @@ from tunesmith.search.journal_book import Book
 from tunesmith.search.space import Space
 from tunesmith.search.study_settings import read_settings
 
-BEST, ENDED, RUNNING, REASONS = 30, 10, 64, 12  # rows shown at most
+BEST, ENDED, RUNNING, REASONS = 20, 10, 64, 12  # rows shown at most
 DRAWN = 8  # curves of trials, of the best and of those that run
 LONG = 500  # points of a curve
 PIECE = 1 << 22  # bytes read at once

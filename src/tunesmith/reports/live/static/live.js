@@ -490,7 +490,7 @@ async function studyView(id) {
       tile(`best ${one.metric}`, written(one.best?.score), one.best ? `trial ${one.best.trial}, ${one.best.units} units` : "no score yet", true),
       tile("spent", written(one.spent + one.under_way), `of ${one.total ?? "–"} units, ${one.max_budget} a full training`),
       tile("trials", written(one.trials), states.map(([name, count]) => `${count} ${name}`).join(", ")),
-      tile("sampler", typeof now.sampler === "string" ? now.sampler : "own", typeof now.budget === "string" ? now.budget : ""),
+      tile("sampler", typeof now.sampler === "string" ? now.sampler : "own", typeof now.budget === "string" ? `scheme ${now.budget}` : ""),
     );
     trials.lines = lines();
     trials.labelled();
