@@ -503,6 +503,7 @@ async function studyView(id) {
       section("Best configuration", best),
       ...(now.running.length ? [section("Running", table(heads(), rowsOf(now.running)))] : []),
       section("Best trials", now.rows.length ? table(heads(), rowsOf(now.rows)) : h("p", { class: "aside" }, "None yet.")),
+      ...(now.ended.length ? [section("Ended before their time, the latest first", table(["#trial", "state", "why", "#units", `#${metric()}`], now.ended.map((row) => [row.trial, h("td", {}, chip(row.state)), h("td", { class: "why" }, row.reason), row.units, row.score])))] : []),
       ...(now.reasons.length ? [section("Why trials ended", table(["state", "why", "#trials"], now.reasons.map(([state, why, count]) => [h("td", {}, chip(state)), h("td", { class: "why" }, why), count])))] : []),
     );
   };
