@@ -13,7 +13,7 @@ often one was told to begin anew for it did not keep up.
 `slowed`: a training (`fit` of an MLP on 1,500 rows of digits in a run folder; without the probes, whose share of the time would even out what is
 looked for) goes on, and 8 pages follow it for some seconds, then none do, in turn. `ratio`: updates a second of the wall without the pages
 over with them, from neighbouring stretches, the median with the quartiles; `ratio CPU` the same of the processor's seconds an update takes, which
-what else runs on the machine touches less. Wanted: 1.02.
+what else runs on the machine touches less. `server CPU`: of one core, that the server takes while 8 pages follow. Wanted: 1.02.
 """
 
 import argparse
@@ -106,18 +106,21 @@ def slowed(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     threading.Thread(target=lambda: read.extend(map(json.loads, process.stdout or ())), daemon=True).start()
     until(lambda: len(read) > 5)
     found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    shares: list[float] = []
     with served(folder) as server:
         for number in range(2 * case["pairs"]):
             seen = number % 2 == 1
             viewers = viewed(server.url, case["viewers"] if seen else 0, names)
             with viewers:
                 time.sleep(1.0)  # they begin
-                start = len(read)
+                start, before = len(read), processor_seconds(server.process.pid)
                 time.sleep(case["stretch"])
-                stretch = read[start:]
+                stretch, took = read[start:], processor_seconds(server.process.pid) - before
+            shares += [took / case["stretch"]] if seen else []
             (wall, cpu, step), (last_wall, last_cpu, last) = stretch[0], stretch[-1]
             found[seen].append(((last_wall - wall) / (last - step), (last_cpu - cpu) / (last - step)))
     process.kill()
+    process.wait()
     walls, processors = (
         [seen[kind] / alone[kind] for seen, alone in zip(found[True], found[False], strict=True)] for kind in (0, 1)
     )
@@ -125,6 +128,7 @@ def slowed(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     for name, ratios in (("ratio", walls), ("ratio CPU", processors)):
         low, middle, high = statistics.quantiles(ratios, n=4)
         told |= {name: middle, f"{name}, quartiles": f"{low:.3f} to {high:.3f}"}
+    told["server CPU"] = statistics.mean(shares)
     return told | {"updates a second": 1 / statistics.median(wall for wall, _ in found[False])}
 
 

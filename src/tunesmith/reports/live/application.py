@@ -202,7 +202,8 @@ class Pages:
                     continue
                 if told is None:
                     return
-                yield event(told)
+                for message in told:
+                    yield event(message)
         finally:
             self.hub.leave(watcher)
 

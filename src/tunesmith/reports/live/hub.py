@@ -24,7 +24,7 @@ from tunesmith.runs.following import Place as Row
 from tunesmith.runs.log import Key
 
 WATCHERS = 32  # at once; assumption: a class room
-QUEUE = 64  # messages that wait for one watcher
+QUEUE = 16  # looks of which the messages wait for one watcher
 LOOK_SECONDS, SCAN_SECONDS = 1.0, 5.0
 CATCH_UP = 1 << 16  # points between what a page has read and the first look for it
 SIGNALS = 400  # signals that one watcher may follow
@@ -57,16 +57,16 @@ class Watcher:
     """Somebody who watches, and what waits for him."""
 
     wishes: Mapping[str, Wish]
-    queue: "asyncio.Queue[Message | None]" = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    queue: "asyncio.Queue[list[Message] | None]" = field(default_factory=lambda: asyncio.Queue(QUEUE))
 
-    def tell(self, message: Message) -> None:
-        """Adds a message; where the queue is full, the word to begin anew stands for all of them."""
+    def tell(self, messages: list[Message]) -> None:
+        """Adds what a look found; where the queue is full, the word to begin anew stands for all of it."""
         try:
-            self.queue.put_nowait(message)
+            self.queue.put_nowait(messages)
         except asyncio.QueueFull:
             while not self.queue.empty():
                 self.queue.get_nowait()
-            self.queue.put_nowait({"kind": "anew"})
+            self.queue.put_nowait([{"kind": "anew"}])
 
 
 class Crowded(Exception):
@@ -181,9 +181,8 @@ class Hub:
         while self.watchers and not self.closed:
             began = time.monotonic()
             for messages, watcher in await asyncio.to_thread(self._news_for, list(self.watchers)):
-                if watcher in self.watchers:
-                    for message in messages:
-                        watcher.tell(message)
+                if messages and watcher in self.watchers:
+                    watcher.tell(messages)
             took = time.monotonic() - began
             await asyncio.sleep(max(self.look_seconds - took, self.look_seconds / 4))
 

@@ -112,7 +112,9 @@ function heard(message) {
     }
     shown.items(message.items, message.order && order.length !== before);
   } else if (message.kind === "anew") {
-    if (!message.id || shown.follows(message.id)) open();
+    if (message.id && !shown.follows(message.id)) return;
+    clearTimeout(again);
+    again = setTimeout(open, message.id ? 200 : 3000); // a machine that does not keep up is not asked at once again
   } else if (message.kind === "news") shown.news(message);
   else if (message.kind === "study" && message.id === shown.id) shown.study(message);
 }
