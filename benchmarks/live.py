@@ -323,7 +323,7 @@ def table(rows: Any) -> str:
         settings = [name for name in groups[0][-1]["case"] if name != "what"]
         numbers = list(groups[0][-1]["measured"])
         lines = [
-            [f"{group[-1]['case'][name]:,g}" for name in settings]
+            [shown(group[-1]["case"][name]) for name in settings]
             + [shown(group[-1]["measured"][name]) for name in numbers]
             for group in groups
         ]
