@@ -14,6 +14,7 @@ COMMANDS = (
     "predict",
     "export",
     "report",
+    "live",
     "init",
     "doctor",
     "explain",

@@ -38,6 +38,8 @@ def carried_out(arguments: list[str], output: "TextIO") -> int:
         answer = app(arguments, prog_name="tunesmith", standalone_mode=False)
         if isinstance(answer, Answer):
             say(answer, output, json=json)
+            if answer.then is not None:
+                answer.then()
             return answer.code
         return answer if isinstance(answer, int) else 0
     except (Exception, KeyboardInterrupt) as error:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
@@ -10,11 +10,12 @@ from typing import Any, TextIO
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`data` is printed under `--json`, `text` else."""
+    """`data` is printed under `--json`, `text` else; `then` goes on after that, as a server does."""
 
     data: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
     code: int = 0
+    then: Callable[[], None] | None = None
 
 
 @contextmanager

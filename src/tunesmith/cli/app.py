@@ -13,6 +13,7 @@ from tunesmith.cli.explain import explain
 from tunesmith.cli.export import export
 from tunesmith.cli.fit import fit
 from tunesmith.cli.init import init
+from tunesmith.cli.live import live
 from tunesmith.cli.predict import predict
 from tunesmith.cli.rate import rate
 from tunesmith.cli.repair import repair
@@ -39,6 +40,7 @@ for command in (
     predict,
     export,
     report,
+    live,
     init,
     doctor,
     explain,

@@ -21,6 +21,7 @@ import numpy as np
 
 from tunesmith.records import DataError, StorageError, TrainingFailed
 from tunesmith.runs.files import write_text
+from tunesmith.runs.stopping import forget_request, requests
 from tunesmith.search.ask import Search
 from tunesmith.search.executors import EXECUTORS, Executor
 from tunesmith.search.executors.work import Job, Report
@@ -32,6 +33,7 @@ RETRIES = 2  # times that a proposal is run again whose worker died; assumption:
 KEEP = 3  # best trials whose checkpoints stay; assumption: enough to confirm and to average
 STUCK = 100  # trials in a row that fail without a unit, which costs no budget and so would never end; assumption
 HOPELESS = 10  # trials that fail, and none that does not, after which nothing better is expected; assumption
+LOOK_SECONDS = 1.0  # between two looks for a request to stop
 FOLDERS = "trials"
 
 
@@ -64,7 +66,8 @@ def drive(
     after which the trial has failed. The checkpoints of the best `keep` trials stay, and of those that may go on. A proposal whose worker
     died is run `retries` times more. `show` is called after every change.
 
-    Ctrl-C and SIGTERM raise `KeyboardInterrupt` when everything is stopped; the search can then be resumed. Raises `StorageError` where a
+    Ctrl-C, SIGTERM and a request to stop in the study folder (`runs/stopping.py`; seen between the units of the executor local) raise
+    `KeyboardInterrupt` when everything is stopped; the search can then be resumed. Raises `StorageError` where a
     disk is full, `TrainingFailed` where the first trials all fail, or a hundred in a row without a unit.
     """
     if workers < 1:
@@ -74,6 +77,8 @@ def drive(
     carrier = EXECUTORS[executor](timeout=timeout) if isinstance(executor, str) else executor
     with ExitStack() as stack:
         place = search.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunesmith-search-")))
+        if search.folder is not None:
+            stack.callback(forget_request, search.folder)  # one that came too late
         stack.enter_context(_terminated_as_interrupted())
         stack.callback(carrier.stop)
         carrier.start(subject, workers, search.folder)
@@ -98,6 +103,8 @@ class _Drive:
         self.place, self.until, self.keep, self.retries, self.show = place, until, keep, retries, show
         self.busy: dict[int, _Busy] = {}  # by worker
         self.ended = ""
+        self._asked_to_stop = requests(search.folder)
+        self._looked = time.monotonic()
 
     def run(self) -> str:
         """Until nothing is left."""
@@ -172,11 +179,21 @@ class _Drive:
         if self._late():
             return False
         left = None if self.until is None else max(0.0, self.until - time.monotonic())
+        if self.search.folder is not None:
+            left = LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)
+            self._listen()
         for report in self.executor.wait(left):
             worker = next((one for one, busy in self.busy.items() if busy.out.number == report.number), None)
             if worker is not None and not self.busy[worker].over:
                 self._hear(worker, self.busy[worker], report)
         return True
+
+    def _listen(self) -> None:
+        """Obeys a request to stop, whichever it is: what is trained is in the journal at any time."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            if self._asked_to_stop() is not None:
+                raise KeyboardInterrupt
 
     def _hear(self, worker: int, busy: _Busy, report: Report) -> None:
         trial = busy.out.proposal.trial

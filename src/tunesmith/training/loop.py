@@ -5,7 +5,7 @@ Two seams: probes look (`State -> signals`), guards act (`guards.py`). The rest 
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -17,6 +17,7 @@ from tunesmith.blocks.optim.averaging import Average
 from tunesmith.records import Finding, Recipe, RecipeError, TrainingFailed
 from tunesmith.records.state import Snapshot, State
 from tunesmith.records.until import Until
+from tunesmith.runs.stopping import How
 from tunesmith.training.batch import Window
 from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Feed
@@ -88,9 +89,18 @@ class Plan:
 
 @dataclass(slots=True)
 class Interrupt:
-    """Set by a signal handler; the loop looks after each update."""
+    """Set by a signal handler, or by a request in the run folder; the loop looks after each update."""
 
     asked: bool = False
+    saves: bool = True  # before it ends
+    request: Callable[[], How | None] = lambda: None  # a look for one, about once a second
+
+    def look(self) -> How | None:
+        """The request that has come, if one has; it is obeyed from here on."""
+        how = None if self.asked else self.request()
+        if how is not None:
+            self.asked, self.saves = True, how == "save"
+        return how
 
 
 class Loop:
@@ -142,7 +152,8 @@ class Loop:
         ending = self._epochs()
         self._drain()
         failed = self._stop is not None and self._stop.failed
-        if not failed and self.saved != (state.step, state.epoch, state.position):
+        quits = ending == "interrupted" and not self.interrupt.saves
+        if not failed and not quits and self.saved != (state.step, state.epoch, state.position):
             self._save(best=False)
         if self._stop is not None and failed:
             raise self._stop.error or TrainingFailed(f"training stopped at step {state.step}: {self._stop.because}")
@@ -381,9 +392,17 @@ class Loop:
         if now - self._flushed > 1.0:
             self._flushed = now
             self.record.flush()
+            self._listen()
         limit = self.plan.recipe.run.save_seconds
         if limit is not None and now - self._saved_at > limit and not self.pending:
             self._save(best=False)
+
+    def _listen(self) -> None:
+        """Obeys a request to stop."""
+        if (how := self.interrupt.look()) is not None:
+            because = f"a request in the run folder: {'save and stop' if how == 'save' else 'stop without saving'}"
+            self.record.decision("stop", because, {"how": how}, step=self.state.step)
+            self.screen.notice(f"stopping after this update, by {because}")
 
     def _due_inside(self) -> bool:
         every = self.plan.recipe.eval.every

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
@@ -13,24 +14,37 @@ import torch
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.records.state import Snapshot, random_state, set_random_state
 from tunesmith.records.until import Until
+from tunesmith.runs.stopping import forget_request, requests
 from tunesmith.training.keeping import Keeping
 from tunesmith.training.loop import Ending, Interrupt, Loop, Plan, Record, Screen
 
 
 def run_plan(
-    plan: Plan, record: Record, screen: Screen, keep: Keeping, *, start: Snapshot | None = None, until: Until = Until()
+    plan: Plan,
+    record: Record,
+    screen: Screen,
+    keep: Keeping,
+    *,
+    start: Snapshot | None = None,
+    until: Until = Until(),
+    folder: Path | None = None,
 ) -> Ending:
     """Trains a plan, from its beginning or from a snapshot, and leaves the best weights in `plan.state.model`.
 
-    The record's attempt has begun.
+    The record's attempt has begun. `folder`: where a request to stop may be left (`runs/stopping.py`).
     """
     if start is not None:
         with without_compiler():
             plan.state.restore(start)
-    interrupt = Interrupt()
-    with listening(interrupt, screen):
-        ending = Loop(plan, record, screen, keep, interrupt=interrupt, until=until).run()
-    if plan.state.progress.get("best") is not None or plan.state.average is not None:
+    interrupt = Interrupt(request=requests(folder))
+    try:
+        with listening(interrupt, screen):
+            ending = Loop(plan, record, screen, keep, interrupt=interrupt, until=until).run()
+    finally:
+        if folder is not None:
+            forget_request(folder)  # one that came too late
+    averaged = plan.state.average is not None and interrupt.saves  # else nothing may have been kept yet
+    if plan.state.progress.get("best") is not None or averaged:
         plan.state.model.load_state_dict(keep.best_weights())
     return ending
 

@@ -23,6 +23,7 @@ from tunesmith.records.task import Task as TaskType
 from tunesmith.records.until import Until, until_of
 from tunesmith.reports import Display, QuietDisplay, choose
 from tunesmith.runs import MemoryWriter, Run, RunWriter, Status
+from tunesmith.runs.stopping import HOWS
 from tunesmith.verbs.exporters import Fanned, trackers
 
 if TYPE_CHECKING:
@@ -137,8 +138,11 @@ def _carried_out(
         write_down(writer, made, prepared)
     _tell(screen, made, prepared)
     observing = _observing(run, writer, record, screen, made, 0 if snapshot is None else snapshot["step"])
+    folder = run.folder if isinstance(run, Run) else None
+    if folder is not None:
+        writer.set_status(obeys=list(HOWS))
     try:
-        ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until)
+        ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until, folder=folder)
     except BaseException as error:
         if observing is not None:
             observing.end(made.plan.state.step, whole=False)
