@@ -3,7 +3,10 @@
 They take α = 0.2 on ImageNet (section 3.1) and α = 1 on CIFAR-10 (section 3.2). A number of a category cannot be blended;
 each such cell comes from the partner with probability 1 - λ, so that the share is right on average.
 
-Legend: j the partner of row i, a random order of the batch; λ drawn for each row from Beta(α, α).
+Of a pair the larger part is that of the row itself, λ = max(b, 1 - b), as in fastai (Howard & Gugger, arXiv:2002.04688): the
+mixtures of all pairs are the same ones, no row is lost to its partner, and a weak dial changes little.
+
+Legend: j the partner of row i, a random order of the batch; b drawn for each row from Beta(α, α).
 """
 
 import math
@@ -31,7 +34,7 @@ def mixup(
     classes: int | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Mixed:
-    """x' = λ xᵢ + (1 - λ) xⱼ and y' = λ yᵢ + (1 - λ) yⱼ, λ from Beta(α, α), α = strength^2.32 (0.2 usual, 1 strong).
+    """x' = λ xᵢ + (1 - λ) xⱼ and y' = λ yᵢ + (1 - λ) yⱼ, λ = max(b, 1 - b), b from Beta(α, α), α = strength^2.32.
 
     `inputs`: a tensor (N, …), or a mapping of such; bytes are rounded, other whole numbers taken for categories. `classes`:
     how many, where `target` (N,) holds class indices; they become shares (N, classes) of type `dtype`. Weights (N,) are
@@ -48,7 +51,8 @@ def mixup(
     if not checked(strength):
         return Mixed(inputs, target, weight)
     count = rows_in(inputs)
-    share = symmetric_beta(strength**DIAL, count, generator)
+    drawn = symmetric_beta(strength**DIAL, count, generator)
+    share = torch.maximum(drawn, 1 - drawn)
     partner = alone(partners(count, generator), share)
     changed = each_input(inputs, lambda values: _blended(values, share, partner, generator))
     return Mixed(changed, *mixed_targets(target, weight, share, partner, classes, dtype))
