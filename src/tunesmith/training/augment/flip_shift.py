@@ -1,4 +1,4 @@
-"""Mirror images, moved: what He et al., arXiv:1512.03385, section 4.2, train residual networks on small pictures with."""
+"""Mirror images, moved by a few pixels. He et al., Deep Residual Learning, arXiv:1512.03385, section 4.2."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Rows blended with other rows, and their targets with them. Zhang et al., mixup, arXiv:1710.09412, eq. 1.
+"""Rows blended with other rows, and their targets with them. Zhang et al., mixup, arXiv:1710.09412.
 
 They take α = 0.2 on ImageNet (section 3.1) and α = 1 on CIFAR-10 (section 3.2). A number of a category cannot be blended;
 each such cell comes from the partner with probability 1 - λ, so that the share is right on average.

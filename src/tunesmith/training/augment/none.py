@@ -11,6 +11,5 @@ def none(batch: Tensor, generator: torch.Generator, strength: float = USUAL) -> 
     """x' = x; nothing is drawn.
 
     Use: where every change would falsify a row, or a loader changes its rows itself.
-    Source: a definition (2026).
     """
     return batch

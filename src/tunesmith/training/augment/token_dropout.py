@@ -1,7 +1,7 @@
 """Words made unknown. Iyyer et al., Deep Unordered Composition, ACL 2015, section 3.1 (word dropout).
 
-The rate of one word in ten is that of random deletion in Wei & Zou, EDA, arXiv:1901.11196, section 3. A deleted word would
-change the length; an unknown one keeps it, as in Bowman et al., arXiv:1511.06349, section 3.
+The rate of one word in ten is that of random deletion in Wei & Zou, EDA, arXiv:1901.11196. A deleted word would
+change the length; an unknown one keeps it, as in Bowman et al., arXiv:1511.06349.
 """
 
 import torch

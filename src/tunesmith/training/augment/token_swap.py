@@ -1,6 +1,6 @@
-"""Neighbouring words exchanged. Lample et al., Unsupervised Machine Translation, arXiv:1711.00043, section 2.3, with k = 1.
+"""Neighbouring words exchanged. Lample et al., Unsupervised Machine Translation, arXiv:1711.00043, with k = 1.
 
-The rate of one word in ten is that of Wei & Zou, EDA, arXiv:1901.11196, section 3.
+The rate of one word in ten is that of Wei & Zou, EDA, arXiv:1901.11196.
 """
 
 import torch
@@ -18,7 +18,7 @@ def token_swap(tokens: Tensor, generator: torch.Generator, strength: float = USU
     The pairs of a row begin at its first or its second token, which is drawn. A row keeps its tokens and its length.
 
     Shape: tokens (N, L), whole numbers; those below `special` are padding, unknown, end of text.
-    Use: text whose class does not hang on the order of single words; without effect on a bag of words.
+    Use: text whose class does not hang on the order of single words; without effect on a bag of single words.
 
     >>> row = torch.tensor([[7, 8, 9, 10, 11, 2, 0]])
     >>> token_swap(row, torch.Generator().manual_seed(5), 1.0).tolist()
