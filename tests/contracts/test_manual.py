@@ -10,8 +10,19 @@ from tunesmith.verbs.drawings import drawing
 from tunesmith.verbs.explain import explain
 
 MEMBERS = [(family, name) for family in CATALOGUES for name in catalogue(family)]
-CHOSEN = ("activation", "init", "loss", "norm", "optimizer", "pooling", "schedule", "warmup")  # somebody has to choose
+CHOSEN = (
+    "activation",
+    "augment",
+    "init",
+    "loss",
+    "norm",
+    "optimizer",
+    "pooling",
+    "schedule",
+    "warmup",
+)  # somebody has to choose
 NO_PAPER = {  # definitions that nobody claims
+    "augment.none",
     "loss.binary_cross_entropy",
     "loss.mae",
     "loss.masked_huber",

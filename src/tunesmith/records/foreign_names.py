@@ -375,7 +375,7 @@ TABLE: tuple[Foreign, ...] = (
             no_truth("validation always takes place here; its share is data.val")),
     _called("data.image_size", {"ultralytics": "imgsz", "timm": "img_size"}, whole),
     _called("data.augment", {"ultralytics": "augment"}, no_truth("a switch of prediction there; here data.augment "
-            "names the change of training pictures")),
+            "names the changes of training rows")),
     # the model
     _called("model.depth", {"nanoGPT": "n_layer", "Transformers": "num_hidden_layers"}),
     _called("model.heads", {"nanoGPT": "n_head", "Transformers": "num_attention_heads"}),
@@ -472,8 +472,11 @@ TABLE: tuple[Foreign, ...] = (
     _ignored("it belongs to ZeRO or to another service of DeepSpeed", "zero_optimization.* "
             "activation_checkpointing.* flops_profiler.* comms_logger.* "
             "tensorboard.* wandb.* csv_monitor.* aio.* data_efficiency.* elasticity.* amp.opt_level"),
-    _ignored("detection has no counterpart here", "box cls dfl pose kobj close_mosaic mosaic mixup copy_paste "
+    _ignored("detection has no counterpart here", "box cls dfl pose kobj close_mosaic mosaic copy_paste "
             "overlap_mask mask_ratio single_cls rect multi_scale"),
+    _ignored("random changes of the rows are named in data.augment, as in 'flip+affine+mixup', with one dial for all, "
+            "data.augment_strength", "fliplr hflip degrees shear translate hsv_h hsv_s hsv_v color_jitter erasing reprob "
+            "mixup mixup_alpha cutmix cutmix_alpha"),
     _ignored("set train.accumulate to nbs divided by batch to get it", "nbs"),
     _ignored("counted in epochs; give run.save_every in optimizer updates", "save_period"),
     _ignored("an absolute rate; give schedule.floor as a share of optim.lr", "min_lr eta_min "

@@ -97,8 +97,13 @@ class DataSection(Section):
         "auto", description="hashed n-grams up to this length beside the tokens (embedding bag)"
     )
     image_size: Count | Auto = Field("auto", description="pictures are brought to this height and width in pixels")
-    augment: Literal["auto", "none", "flip", "shift", "flip_shift"] = Field(
-        "auto", description="random change of training pictures"
+    augment: str = Field(
+        "auto",
+        description="random change of training rows, or several joined by +: pictures flip, shift, affine, colour, cutout, "
+        "cutmix, mixup; text token_dropout, token_swap; tables noise, mixup; auto: shift for pictures of classes, else none",
+    )
+    augment_strength: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="how far they go: 0 changes nothing, 0.5 is usual, 1 strong"
     )
     in_memory: bool | Auto = Field("auto", description="hold the data as tensors and slice batches, no DataLoader")
     workers: Whole = Field(0, description="processes that load batches, for data that do not fit in memory")

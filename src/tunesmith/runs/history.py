@@ -67,7 +67,8 @@ class History:
     """The curves of one run and what else is known of it.
 
     `facts` (all may be absent): `kind` (as a task's), `classes`, `chance_loss` (loss of the best constant answer), `loss`, `optimizer`,
-    `lr`, `batch_size`, `rows`, `epochs` and `steps` (as planned), `steps_per_epoch`, `parameters`, `activations` (names by layer),
+    `lr`, `batch_size`, `rows`, `epochs` and `steps` (as planned), `augment` (random changes of the
+    training rows, where these were asked for), `steps_per_epoch`, `parameters`, `activations` (names by layer),
     `watched` (seen from inside by `watch`), `finished`, `running` (it still goes on), `seconds`.
     """
 

@@ -14,7 +14,7 @@ from tunesmith.data.samplers import SAMPLERS
 from tunesmith.data.spec import InputSpec, Part, Pictures
 from tunesmith.records import DataError
 from tunesmith.records.state import State, random_state, set_random_state
-from tunesmith.training.augment import augment
+from tunesmith.training.augment.change import Change
 from tunesmith.training.batch import Batch, Window, from_loader, moved
 from tunesmith.training.generators import generator_states, set_generator_states
 from tunesmith.training.recovery.bounds import Bounds
@@ -62,27 +62,24 @@ class Rows:
     def __len__(self) -> int:
         return self.count
 
-    def take(self, index: Tensor, change: str = "none", generator: torch.Generator | None = None) -> Batch:
-        """The rows at `index`; training pictures changed at random as `change` says."""
-        if self._single is not None:
-            inputs: Any = self._input(self._single, index, change, generator)
-        else:
-            inputs = {name: self._input(name, index, change, generator) for name in self.inputs}
+    def take(self, index: Tensor, change: Change | None = None, generator: torch.Generator | None = None) -> Batch:
+        """The rows at `index`, for training changed at random as `change` says."""
+        inputs: Any = {name: self._input(name, index) for name in self.inputs}
+        target = self.target.index_select(0, index)
         weight = None if self.weight is None else self.weight.index_select(0, index)
-        return Batch(inputs, self.target.index_select(0, index), weight, len(index))
+        if change is not None and generator is not None:
+            inputs, target, weight = change(inputs, target, weight, generator)
+        if self._picture_scale is not None:
+            factor, offset = self._picture_scale
+            inputs["pictures"] = torch.addcmul(offset, inputs["pictures"].to(self.dtype), factor)
+        return Batch(inputs if self._single is None else inputs[self._single], target, weight, len(index))
 
-    def _input(self, name: str, index: Tensor, change: str, generator: torch.Generator | None) -> Tensor:
+    def _input(self, name: str, index: Tensor) -> Tensor:
         values = self.inputs[name]
         if name in self.lengths:
             longest = max(1, int(self.lengths[name][index.cpu().numpy()].max()))
             return values[:, :longest].index_select(0, index).long()
-        values = values.index_select(0, index)
-        if name != "pictures" or self._picture_scale is None:
-            return values
-        if change != "none" and generator is not None:
-            values = augment(values, change, generator)
-        factor, offset = self._picture_scale
-        return torch.addcmul(offset, values.to(self.dtype), factor)
+        return values.index_select(0, index)
 
 
 class MemoryFeed:
@@ -99,7 +96,7 @@ class MemoryFeed:
         batch_size: int,
         accumulate: int,
         per_class: int | None = None,
-        augmentation: str = "none",
+        change: Change | None = None,
         alone: bool = True,
     ) -> None:
         self.rows = rows
@@ -108,7 +105,7 @@ class MemoryFeed:
         self.batch_size = batch_size
         self.accumulate = accumulate
         self.per_class = per_class
-        self.augmentation = augmentation
+        self.change = change
         self.alone = alone  # a last batch of one row is legal; batch norm needs two
         self._labels = rows.target.cpu().numpy() if sampler not in ("shuffle", "sequential") else None
         self._generator = torch.Generator()
@@ -167,17 +164,17 @@ class MemoryFeed:
             stop = min(start + self.batch_size, len(order))
             stop += len(order) - stop == 1 and not self.alone
             generator = None
-            if self.augmentation != "none":
+            if self.change is not None:
                 generator = torch.Generator().manual_seed(_mixed(self.seed, 0, start))
-            yield moved(self.rows.take(order[start:stop], self.augmentation, generator), device)
+            yield moved(self.rows.take(order[start:stop], self.change, generator), device)
             start = stop
 
     def slice(self, epoch: int, start: int, stop: int) -> Batch:
         """The rows from `start` to `stop` of the opened epoch, changed at random by a generator of their own."""
         generator = None
-        if self.augmentation != "none":
+        if self.change is not None:
             generator = self._generator.manual_seed(_mixed(self.seed, epoch, start))
-        return self.rows.take(self._order[start:stop], self.augmentation, generator)
+        return self.rows.take(self._order[start:stop], self.change, generator)
 
 
 class StreamedFeed(MemoryFeed):

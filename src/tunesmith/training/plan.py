@@ -16,7 +16,8 @@ from tunesmith.data.sources import as_array
 from tunesmith.data.spec import Part, Prepared
 from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
 from tunesmith.records.state import State
-from tunesmith.training.augment import chosen
+from tunesmith.training.augment.change import Change
+from tunesmith.training.augmenting import chosen_change
 from tunesmith.training.batch import Batch, seen_by
 from tunesmith.training.clipping import Clipping
 from tunesmith.training.dryrun import Trial, tried
@@ -94,7 +95,8 @@ def make(
             f"the loss {loss.name} gives one number a batch: it is taken as a mean over samples, and weighted by their "
             "number under accumulation and in evaluation"
         )
-    feed = chosen_feed(train, recipe, prepared, model, notices)
+    change = chosen_change(task, recipe, prepared, train, model, loss, trial, precision)
+    feed = chosen_feed(train, recipe, prepared, model, notices, change)
     steps, epochs = horizon(recipe, feed.updates())
     with optim.without_compiler():
         optimizer, recipe = made_optimizer(task, recipe, model, feed, notices)
@@ -267,7 +269,9 @@ def class_weights(
     return torch.tensor(wanted, dtype=precision.dtype, device=device)
 
 
-def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module, notices: list[str]) -> Feed:
+def chosen_feed(
+    train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module, notices: list[str], change: Change | None
+) -> Feed:
     """How windows are made of the training data."""
     if not isinstance(train, Rows):
         feed = LoaderFeed(
@@ -293,18 +297,13 @@ def chosen_feed(train: Any, recipe: Recipe, prepared: Prepared, model: nn.Module
         "batch_size": batch,
         "accumulate": recipe.train.accumulate,
         "per_class": per_class,
-        "augmentation": augmentation(recipe, prepared),
+        "change": change,
         "alone": not normed,
     }
     device = torch.device(recipe.train.device)
     if recipe.data.in_memory is False or train.device.type != device.type:
         return StreamedFeed(train, device=device, workers=recipe.data.workers, pin_memory=pins(recipe), **order)
     return MemoryFeed(train, **order)
-
-
-def augmentation(recipe: Recipe, prepared: Prepared) -> str:
-    """The random change of training pictures; none for anything else."""
-    return chosen(recipe.data.augment, prepared.kind) if "pictures" in prepared.spec else "none"
 
 
 def unregistered(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Finding]:

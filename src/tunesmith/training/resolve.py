@@ -10,6 +10,7 @@ from tunesmith.blocks.optim import OPTIMIZERS, adapted
 from tunesmith.blocks.schedules import SCHEDULES
 from tunesmith.records import DeviceError, Recipe, RecipeError, Source, did_you_mean, revise
 from tunesmith.records.sections import PATHS
+from tunesmith.training.augment import AUGMENTATIONS
 
 ENDS_AT_FLOOR = (
     "cosine",
@@ -207,6 +208,12 @@ def _check_names(recipe: Recipe) -> None:
         if recipe.get(path) not in known:
             raise RecipeError(
                 f"{path} = {recipe.get(path)!r} ({recipe.source(path)}): there is none of that name{did_you_mean(recipe.get(path), known)}"
+            )
+    for name in map(str.strip, recipe.data.augment.split("+")):
+        if name != "auto" and name not in AUGMENTATIONS:
+            raise RecipeError(
+                f"data.augment = {recipe.data.augment!r} ({recipe.source('data.augment')}): there is no "
+                f"{name!r}{did_you_mean(name, [*AUGMENTATIONS, 'auto'])}"
             )
     metric = recipe.eval.metric
     if metric != "loss" and not metric.startswith("f1:") and metric not in METRICS:

@@ -11,6 +11,7 @@ from tunesmith.verbs.words import Words, arguments, words_of
 
 CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name of its catalogue
     "activation": ("tunesmith.blocks.layers.activations", "ACTIVATIONS"),
+    "augment": ("tunesmith.training.augment", "AUGMENTATIONS"),
     "budget": ("tunesmith.search.budgets", "BUDGETS"),
     "executor": ("tunesmith.search.executors", "EXECUTORS"),
     "exporter": ("tunesmith.integrations", "EXPORTERS"),
@@ -29,6 +30,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "warmup": ("tunesmith.blocks.schedules.warmups", "WARMUPS"),
 }
 PATH_OF: Mapping[str, str] = {  # where a recipe names a member
+    "augment": "data.augment",
     "exporter": "run.exporters",
     "metric": "eval.metric",
     "optimizer": "optim.name",

@@ -22,7 +22,8 @@ class CrossEntropy(Member):
 
     Shapes: logits (N, C) with labels (N,); (N, C, L, …) with (N, L, …) as torch has it; (N, L, C) with (N, L) for the
     kind "language", or any with `class_dim=-1`. A floating target in the shape of the logits holds probabilities.
-    `ignore_index=None` counts every label.
+    `ignore_index=None` counts every label. The sum of a target of probabilities p is divided by the rows, as torch does; with
+    `divides_by_shares` by Σ s Σ_c w_c p_c instead, which is what labels are divided by.
 
     At start: ln C with zero outputs, whatever the data; H(prior) = -Σ p_c log p_c with the bias at log p_c.
     Use: one class of several, and two; it takes logits, never probabilities.
@@ -38,6 +39,7 @@ class CrossEntropy(Member):
     kinds = ("multiclass", "binary", "language")
     settings = ("class_weights", "label_smoothing", "ignore_index", "class_dim")
     labels = True
+    divides_by_shares = False  # where labels and mixtures of labels are to be one loss
     start: Classes
 
     def __init__(
@@ -63,6 +65,8 @@ class CrossEntropy(Member):
         labels = not target.is_floating_point()
         counted = labels and (each is not None or self.ignore_index is not None)
         mass = class_mass(target, each, ignored) if counted else None
+        if not labels and each is not None and self.divides_by_shares:
+            mass = target.movedim(1, -1).to(each) @ each
         if weight is not None:
             return reduced(
                 functional.cross_entropy(logits, target, reduction="none", **settings), mass, weight, self.name

@@ -182,9 +182,16 @@ def leapt_then_stands(seen: View) -> Clue | None:
 
 
 def train_far_above_held(seen: View) -> Clue | None:
-    """The training loss is many times the held one, and stays so: rows that the held part does not have."""
+    """The training loss is many times the held one, and stays so: rows that the held part does not have, nobody having changed
+    or mixed them."""
     train, val = seen.train, seen.val
-    if train is None or val is None or min(len(train), len(val)) < FEWEST or val.best <= 0:
+    if (
+        seen.history.facts.get("augment")
+        or train is None
+        or val is None
+        or min(len(train), len(val)) < FEWEST
+        or val.best <= 0
+    ):
         return None
     beside = np.interp(val.at, train.at, train.level)
     ratio = float(np.median(beside / np.maximum(val.level, 1e-12)))
@@ -194,7 +201,13 @@ def train_far_above_held(seen: View) -> Clue | None:
 def train_above_chance(seen: View) -> Clue | None:
     """The training loss stands above that of a constant answer, and above the held one: each batch comes as a surprise."""
     train, val = seen.train, seen.val
-    if train is None or val is None or min(len(train), len(val)) < FEWEST or val.end <= 0:
+    if (
+        seen.history.facts.get("augment")
+        or train is None
+        or val is None
+        or min(len(train), len(val)) < FEWEST
+        or val.end <= 0
+    ):
         return None
     _, errors, _ = train.fall(0.6)
     ratio = train.end / val.end

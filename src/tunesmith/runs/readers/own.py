@@ -1,5 +1,6 @@
 """A run folder of ours."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,13 @@ def _facts(run: Reading) -> dict[str, Any]:
         "lr": recipe.get("optim", {}).get("lr"),
         "batch_size": recipe.get("train", {}).get("batch_size"),
         "epochs": recipe.get("train", {}).get("epochs"),
+        "augment": _augment(recipe.get("data", {})),
         **info.get("facts", {}),
     }
     return {name: value for name, value in facts.items() if value is not None and value != "auto"}
+
+
+def _augment(data: Mapping[str, Any]) -> str | None:
+    """What makes the training rows harder than the held ones, where somebody asked for it."""
+    name = str(data.get("augment", "auto"))
+    return None if name in ("auto", "none") or not data.get("augment_strength") else name

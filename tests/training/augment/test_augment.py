@@ -1,12 +1,15 @@
+import hashlib
 import time
 
 import pytest
 import torch
 
-from tunesmith.records import UnknownName
-from tunesmith.training.augment import CHANGES, augment, chosen, flip, reach, shift
+from tunesmith.records import RecipeError, UnknownName
+from tunesmith.training.augment import AUGMENTATIONS, augment, chosen, flip, members, reach, shift
 
-NAMES = sorted(set(CHANGES) - {"none"})
+ALONE = [name for name, one in AUGMENTATIONS.items() if "pictures" in one.changes and not one.mixes]
+NAMES = sorted({*ALONE, "flip+shift+cutout"} - {"none"})
+GOLDEN = {"flip": "5fdb20a03137a903", "shift": "90a9f2b2f46be10e", "flip_shift": "c67ef9b2b92789c6"}
 
 
 def generator(seed=0):
@@ -25,21 +28,36 @@ def moved(picture, down, right):
     return picture[:, rows][:, :, columns]
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
-@pytest.mark.parametrize("name", NAMES)
-def test_the_generator_alone_decides(name, dtype):
-    pictures = batch(dtype=dtype)
-    before = pictures.clone()
-    torch.manual_seed(1)
-    world = torch.get_rng_state()
+@pytest.mark.parametrize(("name", "known"), GOLDEN.items())
+def test_the_first_members_are_bit_for_bit_what_they_were(name, known):
+    pictures = batch(64)
 
-    first, again, other = (augment(pictures, name, generator(seed)) for seed in (0, 0, 1))
+    changed = augment(pictures, name, generator())
 
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert torch.equal(pictures, before)
-    assert torch.equal(torch.get_rng_state(), world)
-    assert (first.shape, first.dtype) == (pictures.shape, pictures.dtype)
+    assert hashlib.sha256(changed.numpy().tobytes()).hexdigest()[:16] == known
+
+
+def test_a_list_is_its_members_one_after_another():
+    pictures, source = batch(), generator()
+
+    together = augment(pictures, "flip + shift", generator())
+
+    assert torch.equal(together, augment(pictures, "flip_shift", generator()))
+    assert torch.equal(together, shift(flip(pictures, source), source))
+
+
+def test_flipping_twice_with_the_same_coins_is_no_change():
+    pictures = batch()
+
+    twice = flip(flip(pictures, generator()), generator())
+
+    assert torch.equal(twice, pictures)
+
+
+@pytest.mark.parametrize(("name", "more"), [("mixup", "targets too"), ("noise", "numbers"), ("token_swap", "tokens")])
+def test_what_is_not_for_pictures_alone_is_called_itself(name, more):
+    with pytest.raises(RecipeError, match=f"{name} changes {more}; call"):
+        augment(batch(1), name, generator())
 
 
 def test_each_picture_is_flipped_or_not_half_and_half():
@@ -94,6 +112,11 @@ def test_auto_never_flips():
 
     assert [chosen("auto", kind) for kind in kinds] == ["shift"] * 3 + ["none"] * 2
     assert chosen("flip_shift", "regression") == "flip_shift"
+    assert chosen("flip + auto", "binary") == "flip+shift"
+
+
+def test_members_come_in_the_order_of_the_list():
+    assert [one.name for one in members("cutout+ flip")] == ["cutout", "flip"]
 
 
 def test_an_unknown_name_gets_the_nearest():
