@@ -153,6 +153,8 @@ def test_a_simple_model_that_is_better_is_handed_over_and_said(wine, tmp_path):
     assert "no net is as good" in tuned.decisions[-1].title
     assert tuned.scores["accuracy"] > 0.8
     assert len(ts.predict(tuned.folder, wine)) == 178
+    with pytest.raises(RunError, match="no single net"):
+        _ = ts.load(tuned.folder).model
 
 
 def test_findings_of_the_data_are_told_and_nothing_is_dropped_without_a_word(wine, tmp_path):

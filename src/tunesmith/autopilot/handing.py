@@ -60,6 +60,14 @@ class Handed:
             return predicting.load(self.folder / one["place"], model=copy.deepcopy(model), device=device)
         return unstored(self.folder / one["place"], self.spec, self.kind)
 
+    @property
+    def model(self) -> "nn.Module":
+        """The net, where one net alone is handed over. Raises `RunError` for anything else."""
+        if len(self.members) != 1 or self.members[0][0]["kind"] != "net":
+            raise RunError(f"{self.folder} hands over no single net but {self!r}; use predict")
+        found: nn.Module = self.members[0][1].model
+        return found
+
     def predict(self, data: Any) -> "Predictions":
         """Labels with calibrated probabilities, or values in the target's unit; of a data file, a frame or arrays."""
         from tunesmith.autopilot.stages.judge import joined, softened

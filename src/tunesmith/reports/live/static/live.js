@@ -158,13 +158,14 @@ const TOGETHER = 24; // curves in one chart
 let compared = "val_loss";
 
 async function overview() {
-  const runs = () => order.map((id) => items.get(id)).filter((one) => one?.kind === "run").slice(0, TOGETHER);
+  const runs = () => order.map((id) => items.get(id)).filter((one) => one?.kind === "run").sort((a, b) => (b.status === "running") - (a.status === "running")).slice(0, TOGETHER);
   const head = h("p", { class: "facts" });
   const body = h("tbody");
   const heads = ["", "name", "progress", "#loss", "best", "found", "begun"];
   const list = h("div", { class: "scroll" }, h("table", { class: "dense rows" }, h("thead", {}, h("tr", {}, ...heads.map((one) => h("th", { class: one.startsWith("#") ? "n" : "" }, one.replace("#", ""))))), body));
   const rows = new Map();
-  const colours = new Map(runs().map((one, n) => [one.id, [`c${(n % COLOURS) + 1}`, n >= COLOURS]]));
+  const drawn = runs(); // those that run first; a run that ends meanwhile stays
+  const colours = new Map(drawn.map((one, n) => [one.id, [`c${(n % COLOURS) + 1}`, n >= COLOURS]]));
   const seen = new Map(); // row of the log that was read, by run
   let chart = null;
   const panel = h("div");
@@ -177,7 +178,7 @@ async function overview() {
   const load = async (first, last, points) => {
     const found = new Map();
     await Promise.all(
-      runs().map(async (one) => {
+      drawn.map(async (one) => {
         const told = await asked("curves", { id: one.id, signal: key(compared, ""), points: Math.min(points, 500), first, last }).catch(() => null);
         if (!told) return;
         seen.set(one.id, told.row);
@@ -186,10 +187,10 @@ async function overview() {
     );
     return found;
   };
-  if (runs().length) {
-    const lines = runs().map((one) => ({ key: one.id, label: one.name, colour: colours.get(one.id)[0], dashed: colours.get(one.id)[1], points: compared !== "loss" }));
+  if (drawn.length) {
+    const lines = drawn.map((one) => ({ key: one.id, label: one.name, colour: colours.get(one.id)[0], dashed: colours.get(one.id)[1], points: compared !== "loss" }));
     const all = order.filter((id) => items.get(id)?.kind === "run").length;
-    chart = new Chart(panel, { title: COMPARED.find(([name]) => name === compared)[1], lines, load, wide: true, note: all > TOGETHER ? `the newest ${TOGETHER} of ${all} runs` : "" });
+    chart = new Chart(panel, { title: COMPARED.find(([name]) => name === compared)[1], lines, load, wide: true, note: all > TOGETHER ? `${TOGETHER} of ${all} runs: those that go on, and the newest` : "" });
   }
 
   const rowOf = (one) => {
