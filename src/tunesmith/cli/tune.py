@@ -71,7 +71,7 @@ def tune(
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Tune on a data file: look, prove, train, search, judge, and say why."""
+    """Tune on a data file, judge once, and say why."""
     if resume and data is None and task is None and folder is not None:
         return again(folder, quiet, json, debug)
     from tunesmith.cli.fit import kinds_of, share_of, task_of
