@@ -152,10 +152,10 @@ def theirs(name: str, x: Any, y: Any) -> Callable[[], Any]:
 
 
 def table(rows: list[Row]) -> str:
-    found: dict[str, dict[str, list[float]]] = {}
+    found: dict[str, dict[str, list[float]]] = {data: {} for data in TRIED}
     for row in rows:
         if "data" in row["case"]:
-            found.setdefault(row["case"]["data"], {})[row["case"]["augment"]] = row["measured"]["errors"]
+            found[row["case"]["data"]][row["case"]["augment"]] = row["measured"]["errors"]
     lines = [
         [data, name, f"{statistics.mean(errors):.3f}", *beside(errors, by_name["none"])]
         for data, by_name in found.items()

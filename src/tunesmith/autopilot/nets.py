@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.autopilot.ledger import Ledger
 from tunesmith.data.spec import Array, Prepared
-from tunesmith.records import DataError, ModelError, Recipe, Task, TrainingFailed
+from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Task, TrainingFailed
 
 RUN = "run"
 
@@ -71,7 +71,7 @@ class Nets:
                     if out_of_time() and len(records) < epochs:
                         found["cut"] = f"after {len(records)} of {epochs} epochs"
                         break
-        except (TrainingFailed, ModelError, DataError) as error:
+        except (TrainingFailed, ModelError, DataError, RecipeError) as error:
             found["failed"] = str(error).splitlines()[0]
         return {**found, "records": records, "epochs": len(records) * share}
 

@@ -10,6 +10,7 @@ from tunesmith.autopilot.stages.search import compare
 from tunesmith.records import Recipe, RecipeError, Source, revise
 
 GAP = 0.1  # (validation - training loss) / training loss, above which a net is said to know its rows better than others; assumption
+CLASSED = ("binary", "multiclass", "multilabel")
 WHY = Source("revised", "autopilot, regularise")
 
 
@@ -74,11 +75,17 @@ def _averaged(recipe: Recipe, flight: Flight) -> Offer:
 
 
 def _augmented(recipe: Recipe, flight: Flight) -> Offer:
-    if "pictures" not in flight.prepared.spec or flight.prepared.kind not in ("binary", "multiclass", "multilabel"):
+    """Rows changed at random: pictures mirrored, tables with noise and mixed by pairs, words left out and swapped."""
+    if recipe.data.augment not in ("auto", "none", "shift"):
         return None
-    if recipe.data.augment in ("flip", "flip_shift"):
-        return None
-    return "mirrored pictures", {"data.augment": "flip_shift"}
+    spec = flight.prepared.spec
+    if "pictures" in spec:
+        return None if flight.prepared.kind not in CLASSED else ("mirrored pictures", {"data.augment": "flip_shift"})
+    if "tokens" in spec:
+        return "words left out and swapped", {"data.augment": "token_dropout+token_swap"}
+    if "numbers" in spec:
+        return "noise, and rows mixed by pairs", {"data.augment": "noise+mixup"}
+    return None
 
 
 def _dropout(recipe: Recipe, flight: Flight) -> Offer:
