@@ -99,8 +99,8 @@ def _finding(name: str, domain: Domain, high: bool, count: int, needed: int) -> 
 def widened(domain: Domain, side: str) -> Domain:
     """The domain with its `low` or `high` end moved outwards by a third of its range; as it is where its values are a list.
 
-    >>> widened(Real(1e-3, 1.0, log=True), "low")
-    Real(0.0001, 1.0, log=True)
+    >>> widened(Real(1e-3, 1.0, log=True), "low").low, widened(Int(1, 4), "high").high
+    (0.0001, 5)
     """
     if not isinstance(domain, Real | Int):
         return domain
