@@ -124,7 +124,7 @@ def test_killed_at_random_moments_it_decides_the_same_and_trains_nothing_twice(d
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait = drawn.uniform(2, 9) if kills < 20 else 600
+        wait = drawn.uniform(0.8, 4) if kills < 20 else 600
         begun = time.monotonic()
         while process.poll() is None and time.monotonic() < begun + wait:
             time.sleep(0.05)
