@@ -27,6 +27,7 @@ test: $(VENV)/.installed-dev
 	PYTHON=$(BIN)/python scripts/check
 
 test-slow: $(VENV)/.installed-dev
+	-scripts/browser "$(BIN)/python"
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m slow
 
 test-foreign:
