@@ -212,3 +212,15 @@ def test_what_cannot_be_tuned_is_one_sentence(about, said, wine, tmp_path):
     with pytest.raises(DataError, match=said):
         ts.tune(wine, given.pop("recipe", RECIPE), **given)
     assert not (tmp_path / "a").exists()
+
+
+def test_under_a_budget_in_time_what_the_clock_chose_is_kept(wine, tmp_path):
+    about = {"target": "kind", "budget": "25s", "folder": tmp_path / "a", "seed": 1}
+    first = ts.tune(wine, RECIPE, **about)
+    titles = [one.title for one in first.decisions]
+    (tmp_path / "a" / "scores.json").unlink()
+
+    again = ts.tune(wine, RECIPE, resume=True, **about)  # nothing of the budget is left now
+
+    assert [one.title for one in again.decisions] == titles
+    assert again.judged["metric"] == "accuracy"

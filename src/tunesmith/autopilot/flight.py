@@ -106,6 +106,11 @@ class Flight:
         """Whether a training of so many epochs can be paid, and a share of the budget is left."""
         return self.price(epochs) <= self.purse.left() - keep * self.purse.total
 
+    def pays(self, step: str, epochs: float, keep: float = 0.05) -> bool:
+        """`affords`, asked once for a step and kept: gone through again after a kill, the clock is not asked another time."""
+        found = self.ledger.once(f"plan/{step}", lambda: {"paid": self.affords(epochs, keep)})
+        return bool(found["paid"])
+
     def shown(self, score: float) -> str:
         """A score with the name of its metric."""
         return f"{self.scorer.name} {score:.4f}"

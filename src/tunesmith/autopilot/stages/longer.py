@@ -30,7 +30,7 @@ def longer(flight: Flight) -> None:
         )
         return
     epochs = TIMES * flight.epochs
-    if not flight.affords(epochs):
+    if not flight.pays("longer", epochs):
         flight.decide(
             "longer",
             "not trained longer",

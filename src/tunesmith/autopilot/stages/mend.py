@@ -24,7 +24,7 @@ def mend(flight: Flight) -> None:
     if not serious:
         flight.decide("mend", "nothing is mended", "no check and no rule names an error in this training")
         return
-    if not flight.affords(2 * flight.epochs, keep=0.3):
+    if not flight.pays("mend", 2 * flight.epochs, keep=0.3):
         flight.decide("mend", "not mended", f"{serious[0]['because']}: there is no budget for a repair", taken=False)
         return
     found = flight.ledger.once("mend/repair", lambda: _repaired(flight))

@@ -19,7 +19,7 @@ def refitted(flight: Flight, one: Candidate) -> Candidate:
     """
     if one.kind not in ("linear", "boosted") or not isinstance(flight.prepared.val, Part):
         return one
-    if flight.purse.timed and flight.purse.left() <= 0:
+    if not flight.pays(f"refit {one.kind}", 0, keep=0.0):
         return one
     found = flight.ledger.once(f"judge/refit {one.kind}", lambda: _fitted(flight, one))
     flight.decide(

@@ -25,7 +25,7 @@ def regularise(flight: Flight) -> None:
     price = flight.price(flight.epochs)
     tried = 0
     for title, change in changes(flight, over):
-        if amount < price or not flight.affords(flight.epochs):
+        if amount < price or not flight.pays(f"regularise/{tried + 1}", flight.epochs):
             flight.decide(
                 "regularise",
                 f"{title} is not tried",

@@ -12,7 +12,7 @@ def worth(flight: Flight) -> None:
     recipe = flight.net.recipe
     epochs = int(recipe.train.epochs)
     rows = len(flight.prepared.train)
-    if not flight.affords(sum(SHARES) * epochs, keep=0.1):
+    if not flight.pays("worth", sum(SHARES) * epochs, keep=0.1):
         flight.decide("worth", "the worth of more data is not measured", "the budget is spent", taken=False)
         return
     scores: dict[str, float] = {}
