@@ -9,10 +9,8 @@ from tunesmith.autopilot.flight import Flight
 from tunesmith.autopilot.nets import best_of
 from tunesmith.records import DataError, Source, TrainingFailed, revise
 
-SHARE = 0.9  # of the seconds that trainings in the length chosen here shall fill
-TRAININGS = 15  # full trainings that the search and what follows want; assumption: fewer tell little
-SHORTEST = 1 / 3  # of the usual length, that a training has before there are many of them; assumption
-AT_LEAST = 1.2  # trainings all the same: one that is long enough is worth more than two that are not; assumption
+SHARE = 0.9  # of the seconds that are left, for trainings
+TRAININGS = 1.8  # in the length chosen, that fit into them at least: the default net takes half of what is left at most; assumption
 FEWEST = 2  # epochs
 DEAR = 0.03  # of the seconds, for the first epoch: then there is no second one to time; assumption
 WHY = Source("derived", "autopilot")
@@ -91,17 +89,15 @@ def _timed(flight: Flight) -> dict[str, Any]:
 
 
 def length(usual: int, left: float, pace: float, overhead: float) -> int:
-    """Epochs of a full training: the usual number where `TRAININGS` of them fit into the seconds that are left; fewer, down to a third of it,
-    so that they fit; below that only so few that two or so can be trained.
+    """Epochs of a full training: the usual number, or as many as leave time for most of another one.
+
+    The net with its defaults comes first: what is tried afterwards is measured against it, and a search of short trainings is no match for one
+    that is long enough (docs/log.md).
 
     >>> length(40, 3600, 1.0, 0.5), length(40, 300, 1.0, 0.5), length(40, 60, 1.0, 0.5), length(40, 12, 1.0, 0.5)
-    (40, 17, 13, 8)
+    (40, 40, 29, 5)
     """
-
-    def fitting(trainings: float) -> int:
-        return int((SHARE * left / trainings - overhead) / pace)
-
-    return max(FEWEST, min(usual, max(fitting(TRAININGS), min(math.ceil(SHORTEST * usual) - 1, fitting(AT_LEAST)))))
+    return max(FEWEST, min(usual, int((SHARE * left / TRAININGS - overhead) / pace)))
 
 
 def _fit(flight: Flight, epochs: int) -> float:
