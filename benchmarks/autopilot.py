@@ -185,7 +185,7 @@ def components(texts: Sequence[str], train: Array) -> Array:
 def tuned(given: dict[str, Any], seconds: float, seed: int) -> tuple[Any, dict[str, Any]]:
     import tunesmith as ts
 
-    about = {} if given["target"] is None else {"target": given["target"]}
+    about = {} if given["target"] is None else {"target": given["target"], "kind": given["kind"]}
     found = ts.tune(
         given["train"],
         {"data.test": 0.0},
@@ -203,7 +203,7 @@ def plain(given: dict[str, Any], seconds: float, seed: int) -> tuple[Any, dict[s
     import tunesmith as ts
     from tunesmith.reports import QuietDisplay
 
-    about = {} if given["target"] is None else {"target": given["target"]}
+    about = {} if given["target"] is None else {"target": given["target"], "kind": given["kind"]}
     settings = {"data.test": 0.0, "train.seed": seed, "run.watch": False}
     run = ts.fit(given["train"], settings, folder=given["train"].parent / "run", display=QuietDisplay(), **about)
     return ts.predict(run.folder, inputs_of(given)), {"epochs": run.evaluations[-1]["epoch"]}
@@ -273,7 +273,7 @@ def by_optuna(given: dict[str, Any], seconds: float, seed: int) -> tuple[Any, di
     from tunesmith.verbs.search_task import resolved
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    about = {} if given["target"] is None else {"target": given["target"]}
+    about = {} if given["target"] is None else {"target": given["target"], "kind": given["kind"]}
     fixed = {"data.test": 0.0, "train.seed": seed, "run.watch": False, "eval.bootstrap": 0}
     settled, context = resolved(
         ts.Task(train=given["train"], **about), revise(Recipe(), fixed, Source("given", "benchmark"))
