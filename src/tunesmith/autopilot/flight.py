@@ -7,10 +7,11 @@ from typing import Any
 from tunesmith.autopilot.decision import Decision
 from tunesmith.autopilot.judging import Scorer
 from tunesmith.autopilot.ledger import Ledger
-from tunesmith.autopilot.nets import Nets, TrainsEpochs, best_of
+from tunesmith.autopilot.nets import Nets, best_of
 from tunesmith.autopilot.purse import Purse
 from tunesmith.data.spec import Array, Prepared
 from tunesmith.records import Findings, Recipe, Task
+from tunesmith.search.subject import Subject
 
 JUDGEMENT = 0.02  # of the seconds, kept for the last judgement; assumption
 
@@ -23,7 +24,7 @@ class Hands:
     preflight: Callable[..., Findings]
     repair: Callable[..., Any]
     search: Callable[..., Any]
-    subject: Callable[..., TrainsEpochs]  # (task, recipe, share of the training rows)
+    subject: Callable[..., Subject]  # (task, recipe, share of the training rows)
 
 
 @dataclass(frozen=True, kw_only=True)

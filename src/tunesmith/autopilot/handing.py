@@ -19,13 +19,25 @@ if TYPE_CHECKING:
 DATA = "data.json"  # how the inputs are made, for the simple models
 
 
-def raw(folder: Path, kind: str, place: str, part: Part, prepared: Prepared) -> Array:
-    """What a simple model of a folder says of a part: probabilities, or values in the target's unit."""
+def width(prepared: Prepared) -> int:
+    """Classes of a task; columns of a simple model's answer where there are none."""
+    return len(prepared.classes or ()) or max(prepared.outputs, 2)
+
+
+def raw(file: Path, part: Part, prepared: Prepared) -> Array:
+    """What the simple model in a file says of a part: probabilities, or values in the target's unit."""
     from tunesmith.training.judgement import in_units
 
-    model = unstored(folder / place, prepared.spec, prepared.kind)
-    classes = len(prepared.classes or ()) or max(prepared.outputs, 2)
-    return in_units(model.predict(part, classes), prepared)
+    return in_units(unstored(file, prepared.spec, prepared.kind).predict(part, width(prepared)), prepared)
+
+
+def softened(said: Array, temperature: float) -> Array:
+    """Probabilities whose logarithms are divided by a temperature. Guo et al., arXiv:1706.04599, equation 9."""
+    if temperature == 1.0:
+        return said
+    logits = np.log(np.clip(said, 1e-12, 1.0)) / temperature
+    found = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 class Handed:
@@ -70,27 +82,21 @@ class Handed:
 
     def predict(self, data: Any) -> "Predictions":
         """Labels with calibrated probabilities, or values in the target's unit; of a data file, a frame or arrays."""
-        from tunesmith.autopilot.stages.judge import joined, softened
-        from tunesmith.training.predicting import Predictions, chosen_classes
+        from tunesmith.ensembles.averaging import average
+        from tunesmith.training.predicting import Predictions, of_chances
 
         said, rows, notices = self._said(data)
-        whole = joined([(one, weight) for one, weight in said])
+        whole = average(said, [one["weight"] for one, _ in self.members], kind=self.kind)
         if self.kind in ("regression", "multi_regression"):
             return Predictions(classes=None, values=whole, rows=rows, notices=notices)
-        chances = softened(whole, self.plain["temperature"]) if self.kind != "multilabel" else whole
-        classes = self.classes if self.classes is not None else tuple(range(chances.shape[1]))
-        if self.kind == "multilabel":
-            labels: list[Any] = [[classes[place] for place in np.flatnonzero(row >= 0.5)] for row in chances]
-        else:
-            labels = [
-                classes[place] for place in chosen_classes(chances, self.plain["positive"], self.plain["threshold"])
-            ]
-        return Predictions(classes=classes, labels=labels, probabilities=chances, rows=rows, notices=notices)
+        chances = softened(whole, self.plain["temperature"])
+        positive, threshold = self.plain["positive"], self.plain["threshold"]
+        return of_chances(chances, self.kind, self.classes, positive, threshold, rows, notices)
 
     __call__ = predict
 
-    def _said(self, data: Any) -> tuple[list[tuple[Array, float]], Array | None, tuple[str, ...]]:
-        found: list[tuple[Array, float]] = []
+    def _said(self, data: Any) -> tuple[list[Array], Array | None, tuple[str, ...]]:
+        found: list[Array] = []
         rows: Array | None = None
         notices: tuple[str, ...] = ()
         for one, member in self.members:
@@ -98,14 +104,14 @@ class Handed:
                 member.temperature = 1.0  # the average is calibrated, not its members
                 told = member.predict(data)
                 rows, notices = told.rows, told.notices
-                found.append((told.values if told.probabilities is None else told.probabilities, one["weight"]))
+                found.append(told.values if told.probabilities is None else told.probabilities)
                 continue
             if self.pipeline is None:
                 raise DataError("a simple model of arrays of your own needs the pipeline, which this folder has not")
             part = self.pipeline.transform(data)
             rows, notices = part.rows, tuple(self.pipeline.told)
             said = member.predict(part, len(self.classes or ()) or 2)
-            found.append((said if self.classes is not None else np.asarray(self.pipeline.decode(said)), one["weight"]))
+            found.append(said if self.classes is not None else np.asarray(self.pipeline.decode(said)))
         return found, rows, notices
 
     def __repr__(self) -> str:

@@ -1,5 +1,6 @@
 """Scores of predictions on held rows, and whether one set of predictions is better than another beyond the choice of the rows."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,11 +64,13 @@ class Scorer:
         found = metrics.scores(self.kind, self.target, prediction, names=(self.name,), **about)
         return found[self.name]
 
+    def height(self, score: float) -> float:
+        """The score turned so that more is better; the lowest of all where it is no number."""
+        return -math.inf if score != score else score if self.better == "max" else -score
+
     def better_than(self, one: float, other: float) -> bool:
         """Whether a score is better than another; one that is no number never is."""
-        if one != one:
-            return False
-        return other != other or (one > other if self.better == "max" else one < other)
+        return self.height(one) > self.height(other)
 
     def gain(self, new: Array, old: Array, seed: int = 0) -> Gain:
         """New against old by a paired bootstrap over the rows (Efron & Tibshirani 1993, chapter 13; both see the same resamples)."""

@@ -14,7 +14,7 @@ from typing import Any
 from tunesmith.autopilot.decision import Decision
 from tunesmith.records import RunError
 from tunesmith.runs.files import plain, storing, write_json
-from tunesmith.runs.tuning import DECISIONS, STEPS
+from tunesmith.runs.tuning import DECISIONS, STEPS, read_steps
 
 
 class Ledger:
@@ -82,24 +82,16 @@ class Ledger:
             os.fsync(file.fileno())
 
     def _read(self) -> list[dict[str, Any]]:
+        """The whole lines; a torn last one is cut off, so that the next goes on after a whole one."""
         path = self.folder / STEPS
-        if not path.is_file():
-            return []
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        found = read_steps(self.folder)
         lines = text.splitlines()
-        found: list[dict[str, Any]] = []
-        for place, line in enumerate(lines):
-            try:
-                found.append(json.loads(line))
-            except ValueError as error:
-                if place < len(lines) - 1:
-                    raise RunError(f"{path}, line {place + 1}, is damaged ({error}); restore it from a copy") from error
-        if (text and not text.endswith("\n")) or len(found) < len(
-            lines
-        ):  # a torn line: the rest goes on after a whole one
-            whole = "".join(line + "\n" for line in lines[: len(found)])
+        if len(found) < len(lines) - 1:
+            raise RunError(f"{path}, line {len(found) + 1}, is damaged; restore it from a copy")
+        if text and (len(found) < len(lines) or not text.endswith("\n")):
             with storing(path):
-                path.write_text(whole, encoding="utf-8")
+                path.write_text("".join(line + "\n" for line in lines[: len(found)]), encoding="utf-8")
         return found
 
 

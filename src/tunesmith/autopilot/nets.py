@@ -1,33 +1,18 @@
 """Trainings of the net as steps: one recipe, so many epochs, scored on the validation rows alone; and what the kept weights say."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tunesmith.autopilot.ledger import Ledger
 from tunesmith.data.spec import Array, Prepared
 from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Task, TrainingFailed
+from tunesmith.search.subject import Subject
 
 RUN = "run"
-
-
-class TrainsEpochs(Protocol):
-    """A training that goes on from where its folder stands, one record an epoch."""
-
-    def train(
-        self,
-        config: Mapping[str, Any],
-        *,
-        start: int,
-        upto: int,
-        folder: Path | None,
-        seed: int,
-        copy_from: Path | None,
-    ) -> Generator[Mapping[str, Any] | None, None, None]: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +22,7 @@ class Nets:
     task: Task
     prepared: Prepared
     ledger: Ledger
-    subject: Callable[..., TrainsEpochs]
+    subject: Callable[..., Subject]
 
     def trained(
         self,
@@ -64,7 +49,7 @@ class Nets:
         records: list[dict[str, Any]] = []
         found: dict[str, Any] = {"run": str((place / RUN).relative_to(self.ledger.folder))}
         try:
-            told = subject.train({}, start=0, upto=epochs, folder=place, seed=recipe.train.seed, copy_from=None)
+            told: Any = subject.train({}, start=0, upto=epochs, folder=place, seed=recipe.train.seed, copy_from=None)
             with closing(told):
                 for record in told:
                     records.append(dict(record or {}))
@@ -75,7 +60,7 @@ class Nets:
             found["failed"] = str(error).splitlines()[0]
         return {**found, "records": records, "epochs": len(records) * share}
 
-    def said(self, run: str, part: Any, recipe: Recipe | None = None) -> tuple[Array, Array, Array | None]:
+    def said(self, run: str, part: Any) -> tuple[Array, Array, Array | None]:
         """What the best weights of a run say of a part, with the truth and the weights of its rows: probabilities, or values in the
         target's unit."""
         from tunesmith.runs import Run
@@ -86,7 +71,7 @@ class Nets:
         from tunesmith.training.session import seeded
 
         folder = self.ledger.folder / run
-        settled = Run(folder).recipe if recipe is None else recipe
+        settled = Run(folder).recipe
         with seeded(settled.train.seed):
             made = make(self.task, settled, self.prepared)
         checkpoints = Checkpoints(folder / "checkpoints")

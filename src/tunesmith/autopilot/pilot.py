@@ -1,6 +1,5 @@
 """The stages in their order, on one task, inside one budget."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from tunesmith.data.spec import Part, Prepared, spec_to_json
 from tunesmith.records import DataError, Recipe, RunError, Task
 from tunesmith.runs.files import write_json
 from tunesmith.runs.lock import FolderLock
+from tunesmith.runs.reading import read_json
 from tunesmith.runs.tuning import FILE
 
 LAYOUT = 1
@@ -159,8 +159,4 @@ def settings_of(folder: Path) -> dict[str, Any]:
         raise RunError(
             f"{folder} holds no tuning: there is no {FILE} in it; start one: tunesmith tune DATA --folder {folder}"
         )
-    try:
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{file} is damaged ({error}); restore it from a copy, or start a new tuning") from error
-    return told
+    return read_json(file)

@@ -40,15 +40,12 @@ def weights(flight: Flight) -> dict[str, float]:
     if late is not None:
         found["longer"] *= 2.0 if late > 0.75 else 0.4
     best = max(
-        (_worth(flight, one.score) for one in flight.candidates if one.kind in ("linear", "boosted")), default=None
+        (flight.scorer.height(one.score) for one in flight.candidates if one.kind in ("linear", "boosted")),
+        default=None,
     )
-    if flight.net is not None and best is not None and best > _worth(flight, flight.net.score):
+    if flight.net is not None and best is not None and best > flight.scorer.height(flight.net.score):
         found["search"] *= 1.5
     return found
-
-
-def _worth(flight: Flight, score: float) -> float:
-    return -math.inf if score != score else score if flight.scorer.better == "max" else -score
 
 
 def _planned(flight: Flight, stage: str) -> dict[str, object]:

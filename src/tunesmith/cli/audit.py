@@ -62,7 +62,7 @@ def audit(
 ) -> Answer:
     """Look for what is wrong with data: copies, wrong labels, leaks."""
     from tunesmith.cli.findings import Progress, answer_of
-    from tunesmith.cli.fit import kinds_of, share_of, task_of
+    from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
     from tunesmith.verbs.audit import audit as audited
     from tunesmith.verbs.fit import title
@@ -72,8 +72,8 @@ def audit(
         task,
         data,
         target=target,
-        test=None if share_of(test) is not None else test,
-        val=None if share_of(val) is not None else val,
+        test=test,
+        val=val,
         group=group,
         time=time,
         drop=drop,
@@ -81,7 +81,7 @@ def audit(
         human=human,
         positive=positive,
         labels=labels,
-        columns=kinds_of(column),
+        columns=column,
         kind=kind,
     )
     progress = Progress()

@@ -72,7 +72,7 @@ def check(
 ) -> Answer:
     """Look for what is wrong with data and training, before a long run."""
     from tunesmith.cli.findings import Progress, answer_of
-    from tunesmith.cli.fit import kinds_of, share_of, task_of
+    from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
     from tunesmith.verbs.fit import title
     from tunesmith.verbs.preflight import looked
@@ -86,8 +86,8 @@ def check(
             task,
             data,
             target=target,
-            test=None if share_of(test) is not None else test,
-            val=None if share_of(val) is not None else val,
+            test=test,
+            val=val,
             group=group,
             time=time,
             drop=drop,
@@ -95,7 +95,7 @@ def check(
             human=human,
             positive=positive,
             labels=labels,
-            columns=kinds_of(column),
+            columns=column,
             kind=kind,
         )
     name = title(subject) if program is None else f"program {task}"

@@ -85,8 +85,8 @@ def fit(
         task,
         data,
         target=target,
-        test=None if share_of(test) is not None else test,
-        val=None if share_of(val) is not None else val,
+        test=test,
+        val=val,
         group=group,
         time=time,
         drop=drop,
@@ -94,7 +94,7 @@ def fit(
         human=human,
         positive=positive,
         labels=labels,
-        columns=kinds_of(column),
+        columns=column,
         kind=kind,
     )
     return trained(given, asked, place_of(folder, data, task, resume), resume, until, quiet, json)
@@ -181,12 +181,18 @@ def answer_of(run: Any) -> Answer:
 
 
 def task_of(task: Text, data: Text, **about: Any) -> "Task":
-    """The task of `--task`, or of the data and what the options say of them."""
+    """The task of `--task`, or of the data and what the options say of them, as they were typed.
+
+    Shares of rows that `test` and `val` ask for are the recipe's, and no data; `columns` are words `name=kind`.
+    """
     from dataclasses import replace
 
     from tunesmith.records import DataError, Task
 
-    told = {name: value for name, value in about.items() if value}
+    shares = {name for name in ("test", "val") if share_of(about.get(name)) is not None}
+    told = {name: value for name, value in about.items() if value and name not in shares}
+    if "columns" in told:
+        told["columns"] = kinds_of(told["columns"])
     if "target" in told:
         told["target"] = told["target"][0] if len(told["target"]) == 1 else tuple(told["target"])
     if "drop" in told:

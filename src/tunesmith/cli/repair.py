@@ -68,7 +68,7 @@ def repair(
     """Mend a training that goes wrong, and prove that it helped."""
     from tunesmith.cli.check import program_of
     from tunesmith.cli.findings import Progress
-    from tunesmith.cli.fit import kinds_of, share_of, task_of
+    from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
     from tunesmith.verbs.repair import repair as mend
 
@@ -82,15 +82,15 @@ def repair(
             task,
             data,
             target=target,
-            test=None if share_of(test) is not None else test,
-            val=None if share_of(val) is not None else val,
+            test=test,
+            val=val,
             group=group,
             time=time,
             drop=drop,
             sample_weight=weight,
             positive=positive,
             labels=labels,
-            columns=kinds_of(column),
+            columns=column,
             kind=kind,
         )
     progress = Progress()

@@ -102,7 +102,7 @@ def search(
         raise typer.BadParameter(f"{str(where)!r} came after the data; give the folder of the study as --folder")
     if resume and data is None and task is None and command is None and folder is not None:
         return again(folder, quiet, json, debug)
-    from tunesmith.cli.fit import kinds_of, share_of, task_of
+    from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
 
     given: dict[str, Any] = {
@@ -124,15 +124,15 @@ def search(
             task,
             data,
             target=target,
-            test=None if share_of(test) is not None else test,
-            val=None if share_of(val) is not None else val,
+            test=test,
+            val=val,
             group=group,
             time=time,
             drop=drop,
             sample_weight=weight,
             positive=positive,
             labels=labels,
-            columns=kinds_of(column),
+            columns=column,
             kind=kind,
         )
     place = place_of(folder, data, task or command, resume)

@@ -25,6 +25,5 @@ def subject_of(
     program = program_of(task)
     if program is not None:
         return program, None
-    share = share_of(val)
-    subject = task_of(task, data, val=val if share is None else None, **about)
-    return subject, asked_recipe(recipe, settings, {**short, "data.val": share})
+    subject = task_of(task, data, val=val, **about)
+    return subject, asked_recipe(recipe, settings, {**short, "data.val": share_of(val)})

@@ -74,7 +74,7 @@ def tune(
     """Tune on a data file, judge once, and say why."""
     if resume and data is None and task is None and folder is not None:
         return again(folder, quiet, json, debug)
-    from tunesmith.cli.fit import kinds_of, share_of, task_of
+    from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
 
     short: dict[str, Any] = {"data.split": split, "model.name": model}
@@ -84,15 +84,15 @@ def tune(
         task,
         data,
         target=target,
-        test=None if share_of(test) is not None else test,
-        val=None if share_of(val) is not None else val,
+        test=test,
+        val=val,
         group=group,
         time=time,
         drop=drop,
         sample_weight=weight,
         positive=positive,
         labels=labels,
-        columns=kinds_of(column),
+        columns=column,
         kind=kind,
     )
     if dry_run:

@@ -5,7 +5,7 @@ Temperature and threshold are chosen on the validation part alone; the test part
 
 import io
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -21,6 +21,7 @@ Array = np.ndarray[Any, Any]
 CLASSES = ("binary", "multiclass")
 VALUES = ("regression", "multi_regression")
 WORST = 24  # samples shown
+Rule = Literal["auto", "f1", "accuracy", "balanced_accuracy"]
 RARE = 0.2  # assumption: below this share of the positive class F1 chooses the threshold, above it 0.5 stands
 CELLS = 12  # columns shown of a wrong row
 
@@ -112,19 +113,28 @@ def settle(plan: Plan, prepared: Prepared, val: Evaluated | None) -> Settled:
         temperature = metrics.fit_temperature(prepared.kind, logits, labelled(val, prepared.kind), val.weight).value
     if prepared.kind != "binary" or prepared.positive is None:
         return Settled(temperature, plan.recipe.eval.calibrate)
-    if isinstance(wanted, float):
-        return Settled(temperature, plan.recipe.eval.calibrate, wanted, "given")
     truth = labelled(val, prepared.kind) == prepared.positive
-    share = float(np.average(truth, weights=val.weight))
+    chances = calibrated(val.outputs, prepared.kind, loss, temperature)[:, prepared.positive]
+    threshold, because = chosen_threshold(wanted, truth, chances, val.weight)
+    return Settled(temperature, plan.recipe.eval.calibrate, threshold, because)
+
+
+def chosen_threshold(wanted: float | Rule, truth: Array, chances: Array, weight: Array | None) -> tuple[float, str]:
+    """The least probability of the positive class for a yes, and why: a number, the best by a score, or one half.
+
+    `truth` (N,) whether a row is positive, `chances` (N,) its probability; "auto" is the best F1 where the positive class is rare.
+    """
+    if isinstance(wanted, float):
+        return wanted, "given"
+    share = float(np.average(truth, weights=weight))
     rule = wanted if wanted != "auto" else ("f1" if share < RARE else "")
     if not rule:
-        return Settled(temperature, plan.recipe.eval.calibrate, 0.5, "one half")
-    chances = calibrated(val.outputs, prepared.kind, loss, temperature)[:, prepared.positive]
-    threshold, _ = metrics.best_threshold(rule, truth, chances, val.weight)
+        return 0.5, "one half"
+    threshold, _ = metrics.best_threshold(rule, truth, chances, weight)
     because = f"highest {rule} on the validation rows" + (
         f" (the positive class has a share of {share:.3f})" if wanted == "auto" else ""
     )
-    return Settled(temperature, plan.recipe.eval.calibrate, threshold, because)
+    return threshold, because
 
 
 def as_two_logits(logits: Array) -> Array:

@@ -100,14 +100,7 @@ class Predictor:
             values = values.reshape(len(values)) if self.kind == "regression" else values
             return Predictions(classes=None, values=self._unscaled(values), rows=rows, notices=notices)
         chances = calibrated(outputs, self.kind, self.loss_name, self.temperature)
-        classes = self.classes if self.classes is not None else tuple(range(chances.shape[1]))
-        if self.kind == "multilabel":
-            labels: list[Any] = [
-                [classes[place] for place in np.flatnonzero(row >= (self.threshold or 0.5))] for row in chances
-            ]
-        else:
-            labels = [classes[place] for place in chosen_classes(chances, self.positive, self.threshold)]
-        return Predictions(classes=classes, labels=labels, probabilities=chances, rows=rows, notices=notices)
+        return of_chances(chances, self.kind, self.classes, self.positive, self.threshold, rows, notices)
 
     def _unscaled(self, values: Array) -> Array:
         return values if self.pipeline is None else np.asarray(self.pipeline.decode(values))
@@ -151,6 +144,24 @@ class Predictor:
                 else Batch(item[0] if isinstance(item, (list, tuple)) else item, torch.zeros(1), None, 1)
             )
             yield moved(batch, self.device, self.precision.dtype)
+
+
+def of_chances(
+    chances: Array,
+    kind: str,
+    classes: tuple[Any, ...] | None,
+    positive: int | None,
+    threshold: float | None,
+    rows: Array | None,
+    notices: tuple[str, ...],
+) -> Predictions:
+    """Labels of probabilities (N, C) by the threshold, where there is one; several a row for several labels."""
+    named = classes if classes is not None else tuple(range(chances.shape[1]))
+    if kind == "multilabel":
+        labels: list[Any] = [[named[place] for place in np.flatnonzero(row >= (threshold or 0.5))] for row in chances]
+    else:
+        labels = [named[place] for place in chosen_classes(chances, positive, threshold)]
+    return Predictions(classes=named, labels=labels, probabilities=chances, rows=rows, notices=notices)
 
 
 def calibrated(outputs: Array, kind: str, loss_name: str, temperature: float) -> Array:

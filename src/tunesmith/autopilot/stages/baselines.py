@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunesmith.autopilot.flight import Candidate, Flight
+from tunesmith.autopilot.handing import raw, width
 from tunesmith.autopilot.simple.boosted import SETTINGS, Boosted
 from tunesmith.autopilot.simple.linear import STRENGTHS, Linear
-from tunesmith.autopilot.simple.storing import stored, unstored
+from tunesmith.autopilot.simple.storing import stored
 from tunesmith.data.spec import Array, Part
 from tunesmith.records.check import Inapplicable
 
@@ -37,25 +38,12 @@ def baselines(flight: Flight) -> None:
 
 def simple_candidate(flight: Flight, found: Mapping[str, Any]) -> Candidate:
     """The candidate of a fitted simple model."""
-    model = unstored(flight.folder / found["file"], flight.prepared.spec, flight.prepared.kind)
-    said = in_target_units(flight, model.predict(flight.prepared.val, width(flight)))
+    said = raw(flight.folder / found["file"], flight.prepared.val, flight.prepared)
     return flight.add(
         Candidate(
             name=found["name"], kind=found["kind"], place=found["file"], said=said, score=flight.scorer.score(said)
         )
     )
-
-
-def width(flight: Flight) -> int:
-    """Classes of the task, 1 for values."""
-    return len(flight.prepared.classes or ()) or max(flight.prepared.outputs, 2)
-
-
-def in_target_units(flight: Flight, said: Array) -> Array:
-    """Values in the target's unit; probabilities as they are."""
-    from tunesmith.training.judgement import in_units
-
-    return in_units(said, flight.prepared)
 
 
 def _fitted(flight: Flight, kind: str) -> dict[str, Any]:
@@ -74,13 +62,9 @@ def _fitted(flight: Flight, kind: str) -> dict[str, Any]:
 
 
 def _loss(flight: Flight) -> Callable[[Array], float]:
-    sign = -1.0 if flight.scorer.better == "max" else 1.0
+    from tunesmith.training.judgement import in_units
 
-    def loss(said: Array) -> float:
-        found = sign * flight.scorer.score(in_target_units(flight, said))
-        return found if found == found else float("inf")
-
-    return loss
+    return lambda said: -flight.scorer.height(flight.scorer.score(in_units(said, flight.prepared)))
 
 
 def _over(flight: Flight, kind: str) -> Callable[[], bool]:
@@ -93,13 +77,11 @@ def _over(flight: Flight, kind: str) -> Callable[[], bool]:
 def _linear(flight: Flight) -> Any:
     from tunesmith.doctor.audits.threads import one_thread
 
-    over, loss = _over(flight, "linear"), _loss(flight)
+    over, loss, prepared = _over(flight, "linear"), _loss(flight), flight.prepared
     for strength in STRENGTHS:
         with one_thread():
-            made = Linear.fitted(
-                flight.prepared.train, flight.prepared.spec, flight.prepared.kind, strength, flight.seed
-            )
-        yield loss(made.predict(flight.prepared.val, width(flight))), {"C": strength}, made
+            made = Linear.fitted(prepared.train, prepared.spec, prepared.kind, strength, flight.seed)
+        yield loss(made.predict(prepared.val, width(prepared))), {"C": strength}, made
         if over():
             return
 
@@ -107,8 +89,7 @@ def _linear(flight: Flight) -> Any:
 def _boosted(flight: Flight) -> Any:
     from tunesmith.doctor.audits.threads import one_thread
 
-    over, loss = _over(flight, "boosted"), _loss(flight)
-    prepared = flight.prepared
+    over, loss, prepared = _over(flight, "boosted"), _loss(flight), flight.prepared
     for setting in SETTINGS:
         with one_thread():
             made = Boosted.fitted(
@@ -120,8 +101,8 @@ def _boosted(flight: Flight) -> Any:
                 loss,
                 over,
                 flight.seed,
-                width(flight),
+                width(prepared),
             )
-        yield loss(made.predict(prepared.val, width(flight))), dict(setting), made
+        yield loss(made.predict(prepared.val, width(prepared))), dict(setting), made
         if over():
             return

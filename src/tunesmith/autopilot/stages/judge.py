@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from tunesmith.autopilot.flight import Candidate, Flight
-from tunesmith.autopilot.handing import raw
+from tunesmith.autopilot.handing import raw, softened
 from tunesmith.autopilot.stages.refit import refitted
 from tunesmith.autopilot.stages.squeeze import best_single
 from tunesmith.blocks import metrics
 from tunesmith.data.spec import Array, Part
+from tunesmith.ensembles.averaging import average
 from tunesmith.records import TrainingFailed
 from tunesmith.runs.files import write_json
 from tunesmith.runs.tuning import HANDED, SCORES
-from tunesmith.training.judgement import CLASSES, RARE, Settled, reliability, show_worst
+from tunesmith.training.judgement import CLASSES, Settled, chosen_threshold, reliability, show_worst
 from tunesmith.training.predicting import plain as label_of
 
 RESAMPLES = 1000
@@ -65,23 +66,23 @@ def _called(flight: Flight, name: str) -> Candidate:
     return found
 
 
-def joined(parts: list[tuple[Array, float]]) -> Array:
-    """The weighted average of predictions."""
-    whole = sum(weight for _, weight in parts)
-    return np.asarray(sum(np.asarray(said, np.float64) * (weight / whole) for said, weight in parts))
+def _joined(flight: Flight, parts: list[tuple[Array, float]]) -> Array:
+    """The average of predictions by their weights."""
+    return average([said for said, _ in parts], [weight for _, weight in parts], kind=flight.prepared.kind)
 
 
 def _settled(flight: Flight, chosen: list[tuple[Candidate, float]]) -> dict[str, Any]:
     """Temperature and threshold, from the validation rows; with the members, what a prediction needs."""
     prepared, scorer = flight.prepared, flight.scorer
-    said = joined([(one.said, weight) for one, weight in chosen])
+    said = _joined(flight, [(one.said, weight) for one, weight in chosen])
     temperature, threshold, rule = 1.0, None, ""
     if prepared.kind in CLASSES:
         if flight.recipe.eval.calibrate:
             logits = np.log(np.clip(said, 1e-12, 1.0))
             temperature = metrics.fit_temperature(prepared.kind, logits, scorer.target, scorer.weight).value
         if prepared.kind == "binary" and prepared.positive is not None:
-            threshold, rule = _threshold(flight, softened(said, temperature))
+            truth, chances = scorer.target == prepared.positive, softened(said, temperature)[:, prepared.positive]
+            threshold, rule = chosen_threshold(flight.recipe.eval.threshold, truth, chances, scorer.weight)
     return {
         "kind": prepared.kind,
         "classes": None if prepared.classes is None else list(prepared.classes),
@@ -94,30 +95,6 @@ def _settled(flight: Flight, chosen: list[tuple[Candidate, float]]) -> dict[str,
             {"name": one.name, "kind": one.kind, "place": one.place, "weight": weight} for one, weight in chosen
         ],
     }
-
-
-def softened(said: Array, temperature: float) -> Array:
-    """Probabilities whose logarithms are divided by a temperature. Guo et al., arXiv:1706.04599, equation 9."""
-    if temperature == 1.0:
-        return said
-    logits = np.log(np.clip(said, 1e-12, 1.0)) / temperature
-    found = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
-
-
-def _threshold(flight: Flight, chances: Array) -> tuple[float, str]:
-    """As `fit` settles it: one half, or the best F1 where the positive class is rare; a number or a rule of the recipe goes before."""
-    wanted, scorer = flight.recipe.eval.threshold, flight.scorer
-    if isinstance(wanted, float):
-        return wanted, "given"
-    truth = scorer.target == flight.prepared.positive
-    share = float(np.average(truth, weights=scorer.weight))
-    rule = wanted if wanted != "auto" else ("f1" if share < RARE else "")
-    if not rule:
-        return 0.5, "one half"
-    return float(
-        metrics.best_threshold(rule, truth, chances[:, flight.prepared.positive], scorer.weight)[0]
-    ), f"highest {rule}"
 
 
 def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +111,8 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
     every = [*(one for one, _ in chosen), *rivals.values()]
     truth, weight, said = _said(flight, part, {one.place or one.name: one for one in every})
     rows = {}
-    whole = softened(joined([(said[one.place or one.name], share) for one, share in chosen]), settled["temperature"])
+    before = _joined(flight, [(said[one.place or one.name], share) for one, share in chosen])
+    whole = softened(before, settled["temperature"])
     for title, prediction, threshold in (
         ("handed over", whole, settled["threshold"]),
         *((other, said[one.place or one.name], None) for other, one in rivals.items()),
@@ -159,9 +137,7 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
             "count": len(truth),
         }
     _kept(flight, name, part, truth, whole, settled)
-    rows["handed over"] |= _errors(
-        flight, truth, weight, whole, joined([(said[one.place or one.name], share) for one, share in chosen]), settled
-    )
+    rows["handed over"] |= _errors(flight, truth, weight, whole, before, settled)
     return {"part": name, "metric": flight.scorer.name, "better": flight.scorer.better, "rows": rows}
 
 
@@ -227,7 +203,7 @@ def _said(flight: Flight, part: Any, wanted: Mapping[str, Candidate]) -> tuple[A
         if one.kind == "net":
             found[name], truth, weight = flight.nets.said(one.place, part)
         elif one.kind != "constant":
-            found[name] = raw(flight.folder, one.kind, one.place, part, flight.prepared)
+            found[name] = raw(flight.folder / one.place, part, flight.prepared)
     if truth is None:
         truth = in_units(np.asarray(part.target), flight.prepared)
         weight = part.weight

@@ -1,6 +1,5 @@
 """The net with its defaults, as long as the budget allows: what everything later is measured against. Its curve says where it stands."""
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +47,7 @@ def plain(flight: Flight) -> None:
     about = standing(found)
     flight.found["plain"] = about
     others = [one for one in flight.candidates if one is not made]
-    best = max(others, key=lambda one: _order(flight, one.score), default=None)
+    best = max(others, key=lambda one: flight.scorer.height(one.score), default=None)
     beside = "" if best is None else f", beside {best.score:.4f} of the {best.name}"
     flight.decide(
         "plain",
@@ -56,10 +55,6 @@ def plain(flight: Flight) -> None:
         f"it reaches {flight.shown(made.score)}{beside}; {about['said']}",
         evidence={"score": made.score, **about},
     )
-
-
-def _order(flight: Flight, score: float) -> float:
-    return -math.inf if score != score else score if flight.scorer.better == "max" else -score
 
 
 def _timed(flight: Flight) -> dict[str, Any]:

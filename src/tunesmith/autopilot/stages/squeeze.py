@@ -56,11 +56,8 @@ def squeeze(flight: Flight) -> None:
 
 def best_single(flight: Flight) -> Candidate | None:
     """The candidate with the best score on the validation rows."""
-    found: Candidate | None = None
-    for one in flight.candidates:
-        if one.kind != "constant" and (found is None or flight.scorer.better_than(one.score, found.score)):
-            found = one
-    return found
+    able = [one for one in flight.candidates if one.kind != "constant" and one.score == one.score]
+    return max(able, key=lambda one: flight.scorer.height(one.score), default=None)
 
 
 def _crossed(flight: Flight, able: Sequence[Candidate]) -> Array:
