@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from tunesmith.blocks import metrics
+from tunesmith.blocks.metrics.bootstrap import percentiles, resamples
 from tunesmith.blocks.metrics.judged import Judged
 
 Array = np.ndarray[Any, Any]
 RESAMPLES = 400  # assumption: a chance of .9 is known to .015
+LEVEL = 0.9  # of the interval
 SURE = 0.9  # chance of being better from which on a change is kept; assumption
 
 
@@ -80,14 +82,13 @@ class Scorer:
         ]
         each = judged[0].weights(self.weight)
         value = sign * (self.metric(judged[0], each) - self.metric(judged[1], each))
-        drawn = np.random.default_rng(seed)
-        found = []
-        for _ in range(RESAMPLES):
-            rows = each * np.bincount(drawn.integers(0, len(self), len(self)), minlength=len(self))
-            found.append(sign * (self.metric(judged[0], rows) - self.metric(judged[1], rows)))
+        found = [
+            sign * (self.metric(judged[0], rows) - self.metric(judged[1], rows))
+            for rows in resamples(judged[0], each, RESAMPLES, seed)
+        ]
         known = np.array([one for one in found if one == one])
         if not len(known) or value != value:
             return Gain(float("nan"), float("nan"), float("nan"), 0.0)
-        low, high = np.quantile(known, [0.05, 0.95])
+        low, high = percentiles(known, LEVEL)
         chance = float((known > 0).mean() + 0.5 * (known == 0).mean())
-        return Gain(float(value), float(low), float(high), chance)
+        return Gain(float(value), low, high, chance)

@@ -6,7 +6,7 @@ the Bootstrap (1993), chapter 13; both are scored on the same resampled rows, so
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunesmith.blocks.metrics.bootstrap import draws, percentiles
 from tunesmith.blocks.metrics.judged import Array
 from tunesmith.ensembles.averaging import checked, mixed, shares
 from tunesmith.ensembles.measure import Better, Function, Measure, measure
@@ -97,8 +98,8 @@ def gain(
     rest, answers = stacked[:, ~chooses], truth[~chooses]
     together, alone = (judge.weighted(answers, one) for one in (mixed(rest, used), rest[best]))
     once = np.ones(len(answers), np.int64)
-    drawn = [judge.gain(together(rows), over=alone(rows)) for rows in _resamples(len(answers), count, seed)]
-    low, high = _percentiles(np.array(drawn), level)
+    drawn = [judge.gain(together(rows), over=alone(rows)) for rows in draws(len(answers), count, seed)]
+    low, high = percentiles(np.array(drawn), level)
     return Gain(
         value=judge.gain(together(once), over=alone(once)),
         low=low,
@@ -242,18 +243,3 @@ def _mask(choosing: Any, rows: int) -> Array:
             f"{int(mask.sum())} rows choose and {int((~mask).sum())} judge; at least one and two were expected"
         )
     return np.asarray(mask)
-
-
-def _resamples(rows: int, count: int, seed: int) -> Iterator[Array]:
-    """How often each row is drawn, with replacement: as the bootstrap of the metrics draws."""
-    generator = np.random.default_rng(seed)
-    for _ in range(count):
-        yield np.bincount(generator.integers(0, rows, rows), minlength=rows)
-
-
-def _percentiles(values: Array, level: float) -> tuple[float, float]:
-    defined = values[~np.isnan(values)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

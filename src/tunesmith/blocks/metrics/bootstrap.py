@@ -13,10 +13,15 @@ RESAMPLES_FOR_NOISE = 200  # a standard error then is known to 5 %: 1 / sqrt(2 *
 
 def resamples(judged: Judged, weight: Array, count: int, seed: int) -> Iterator[Array]:
     """The weights of the rows, drawn with replacement: a row drawn twice weighs twice."""
+    for counts in draws(len(judged), count, seed):
+        yield weight * counts
+
+
+def draws(rows: int, count: int, seed: int) -> Iterator[Array]:
+    """How often each of the rows is drawn with replacement, (rows,) whole numbers, `count` times."""
     generator = np.random.default_rng(seed)
     for _ in range(count):
-        drawn = generator.integers(0, len(judged), len(judged))
-        yield weight * np.bincount(drawn, minlength=len(judged))
+        yield np.bincount(generator.integers(0, rows, rows), minlength=rows)
 
 
 def intervals(
@@ -38,10 +43,11 @@ def intervals(
     each = judged.weights(weight)
     metrics = chosen(kind, names, classes)
     drawn = np.array([[found(judged, rows) for found in metrics] for rows in resamples(judged, each, count, seed)])
-    return {found.name: _percentiles(drawn[:, column], level) for column, found in enumerate(metrics)}
+    return {found.name: percentiles(drawn[:, column], level) for column, found in enumerate(metrics)}
 
 
-def _percentiles(values: Array, level: float) -> tuple[float, float]:
+def percentiles(values: Array, level: float) -> tuple[float, float]:
+    """The middle `level` of the values that are numbers; (nan, nan) where none is."""
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")

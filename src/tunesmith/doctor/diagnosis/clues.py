@@ -11,7 +11,7 @@ from tunesmith.doctor.diagnosis.inside import first_values, over_layers, typical
 from tunesmith.doctor.diagnosis.loss_mismatch import of_classes
 from tunesmith.doctor.diagnosis.rates import course
 from tunesmith.doctor.diagnosis.smoothing import noise, slope
-from tunesmith.doctor.diagnosis.views import FEWEST, View, good, single
+from tunesmith.doctor.diagnosis.views import FEWEST, Curve, View, good, single
 
 FROZEN = 1e-5  # of its value: a held loss that is the same to the digits of a log; assumption
 # Rates from which on a training that is stuck may be so because of them, by the beginning of an optimizer's name. Adaptive steps are
@@ -181,18 +181,21 @@ def leapt_then_stands(seen: View) -> Clue | None:
     return Clue("leapt_then_stands", ratio, 3.0) if then > 0 and ratio > 3 and one.end > 0.7 * then else None
 
 
+def _as_they_are(seen: View) -> tuple[Curve, Curve] | None:
+    """The training and the held loss, where both are long enough and nobody changes or mixes the training rows."""
+    train, val = seen.train, seen.val
+    if seen.history.facts.get("augment") or train is None or val is None or min(len(train), len(val)) < FEWEST:
+        return None
+    return train, val
+
+
 def train_far_above_held(seen: View) -> Clue | None:
     """The training loss is many times the held one, and stays so: rows that the held part does not have, nobody having changed
     or mixed them."""
-    train, val = seen.train, seen.val
-    if (
-        seen.history.facts.get("augment")
-        or train is None
-        or val is None
-        or min(len(train), len(val)) < FEWEST
-        or val.best <= 0
-    ):
+    parts = _as_they_are(seen)
+    if parts is None or parts[1].best <= 0:
         return None
+    train, val = parts
     beside = np.interp(val.at, train.at, train.level)
     ratio = float(np.median(beside / np.maximum(val.level, 1e-12)))
     return Clue("train_far_above_held", ratio, 4.0) if ratio > 4 else None
@@ -200,15 +203,10 @@ def train_far_above_held(seen: View) -> Clue | None:
 
 def train_above_chance(seen: View) -> Clue | None:
     """The training loss stands above that of a constant answer, and above the held one: each batch comes as a surprise."""
-    train, val = seen.train, seen.val
-    if (
-        seen.history.facts.get("augment")
-        or train is None
-        or val is None
-        or min(len(train), len(val)) < FEWEST
-        or val.end <= 0
-    ):
+    parts = _as_they_are(seen)
+    if parts is None or parts[1].end <= 0:
         return None
+    train, val = parts
     _, errors, _ = train.fall(0.6)
     ratio = train.end / val.end
     near = guessed(val.end) is not None or scores_at_chance(seen) is not None or _low(seen)
