@@ -93,3 +93,14 @@ def test_grown_again_with_as_many_trees_it_is_the_same():
 
     assert found.rounds == 10
     np.testing.assert_allclose(again.predict(held, 4), found.predict(held, 4), rtol=1e-6)
+
+
+def test_of_text_beside_numbers_the_numbers_are_taken():
+    rows = part(50, 0)
+    beside = Part(dict(rows.inputs) | {"tokens": np.ones((50, 4), np.int32)}, rows.target, None, rows.rows)
+
+    columns, codes = matrix(beside, SPEC | {"tokens": Tokens(10, 4)})
+
+    assert columns.shape == (50, 5)
+    np.testing.assert_array_equal(columns, matrix(rows, SPEC)[0])
+    assert codes.sum() == 1

@@ -69,3 +69,17 @@ def test_pictures_are_flattened_and_what_cannot_be_fitted_is_said():
     assert np.mean(Linear.fitted(rows, spec, "binary", 1.0, 0).predict(rows, 2).argmax(1) == bright) > 0.9
     with pytest.raises(Inapplicable, match="one class"):
         Linear.fitted(Part({"pictures": pictures}, bright * 0, None, np.arange(60)), spec, "binary", 1.0, 0)
+
+
+def test_text_beside_numbers_is_seen_with_them():
+    drawn = np.random.default_rng(0)
+    texts = drawn.integers(2, 20, (400, 8)).astype(np.int32)
+    numbers = drawn.normal(size=(400, 4)).astype(np.float32)
+    value = 2 * (texts == 7).any(1) + numbers[:, 1]
+    both = Part({"tokens": texts, "numbers": numbers}, value, None, np.arange(400))
+    spec = {"tokens": Tokens(20, 8)} | SPEC
+
+    model = Linear.fitted(both, spec, "regression", 10.0, 0)
+
+    left = value - model.predict(both, 1)
+    assert 1 - left.var() / value.var() > 0.8  # words alone tell half of it, and so do the numbers

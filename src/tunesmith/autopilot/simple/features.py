@@ -14,19 +14,24 @@ LEVELS = 200  # of a category column that trees take as such; scikit-learn takes
 
 
 def matrix(part: Part, spec: Mapping[str, InputSpec]) -> tuple[Array, Array]:
-    """(N, F) numbers, and (F,) which columns are codes of categories. Raises `Inapplicable` for tokens and for rows too wide."""
+    """(N, F) numbers, and (F,) which columns are codes of categories; text beside them is left out.
+
+    Raises `Inapplicable` where there is nothing but text, and for rows too wide.
+    """
     columns, codes = [], []
     for name, described in spec.items():
         values = np.asarray(part.inputs[name])
         if isinstance(described, Tokens):
-            raise Inapplicable("text has no columns of numbers")
+            continue
         flat = values.reshape(len(values), -1)
         if isinstance(described, Pictures):
             flat = flat.astype(np.float32) / 255.0
         columns.append(flat.astype(np.float32))
         few = [size <= LEVELS for size in described.sizes] if isinstance(described, Categories) else []
         codes += few or [False] * flat.shape[1]
-    whole = np.concatenate(columns, axis=1) if columns else np.zeros((len(part), 0), np.float32)
+    if not columns:
+        raise Inapplicable("text has no columns of numbers")
+    whole = np.concatenate(columns, axis=1)
     if not whole.shape[1] or whole.shape[1] > WIDEST:
         raise Inapplicable(f"{whole.shape[1]} numbers a row are no case for a simple model")
     return whole, np.array(codes, dtype=bool)

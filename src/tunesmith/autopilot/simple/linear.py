@@ -62,6 +62,7 @@ class Linear:
             counts = words(part, self.spec)
             held = np.asarray((counts > 0).sum(axis=0)).ravel()
             self.arrays["rarity"] = np.log((1 + len(part)) / (1 + held)) + 1  # as scikit-learn's TfidfTransformer
+        if all(isinstance(one, Tokens) for one in self.spec.values()):
             return
         wide = one_hot(part, self.spec)
         if wide.shape[1] > HASHED:
@@ -70,14 +71,21 @@ class Linear:
         self.arrays |= {"center": wide.mean(axis=0), "scale": np.where(spread > 0, spread, 1.0)}
 
     def columns(self, part: Part) -> Any:
-        """(N, F) as the coefficients want them."""
+        """(N, F) as the coefficients want them: weighted words, then standardised columns."""
+        told: list[Any] = []
         if "rarity" in self.arrays:
             from sklearn.preprocessing import normalize
 
             counts = words(part, self.spec)
             counts.data = 1 + np.log(counts.data)
-            return normalize(counts.multiply(self.arrays["rarity"][None]).tocsr())
-        return (one_hot(part, self.spec) - self.arrays["center"]) / self.arrays["scale"]
+            told.append(normalize(counts.multiply(self.arrays["rarity"][None]).tocsr()))
+        if "center" in self.arrays:
+            told.append((one_hot(part, self.spec) - self.arrays["center"]) / self.arrays["scale"])
+        if len(told) == 1:
+            return told[0]
+        from scipy.sparse import csr_matrix, hstack
+
+        return hstack([told[0], csr_matrix(told[1])]).tocsr()
 
     def predict(self, part: Part, classes: int) -> Array:
         """Probabilities (N, classes), or values on the scale of the net's target."""
