@@ -1,6 +1,7 @@
 """One training of a rung in a run folder of Tunesmith, from a budget to predictions; stopped, it goes on.
 
-How many epochs fit the budget is found by a rehearsal: the beginning of a training that is thrown away.
+How many epochs fit the budget is found by a rehearsal: the beginning of a training that is thrown away. It is timed by the seconds the
+processor gave to it, so that other work on the machine makes a rung slower and not shorter.
 """
 
 import json
@@ -150,7 +151,7 @@ class Training:
 
 
 class Clock:
-    """A probe that measures nothing but the time."""
+    """A probe that measures nothing but the processor's time."""
 
     every = 1
 
@@ -158,7 +159,7 @@ class Clock:
         self.times: list[float] = []
 
     def __call__(self, state: Any) -> Iterator[ts.Signal]:
-        self.times.append(time.monotonic())
+        self.times.append(time.process_time())
         yield from ()
 
 
