@@ -4,7 +4,8 @@
 RMSE in pixels of the 96x96 picture over the coordinates that are there, pooled over the seeds; in brackets the 95 % interval over persons (2,000
 resamples). The gain is against the rung above, on the same test persons, paired; test persons are looked at once, with weights that the
 validation persons chose. Every rung and seed has the same minutes, but `wide` twice as many and `specialists` those of `wide` before
-it; the epochs that fit are found by a rehearsal in seconds of the processor, so they differ from machine to machine. `convolutional`, `flips`, `ramps` and `dropout` have as
+it; the epochs that fit are found by a rehearsal in seconds of the processor, so they differ from machine to
+machine. `convolutional`, `flips`, `ramps` and `dropout` have as
 many epochs as each other, and all seeds of a rung too; the seconds are what they took, more than the budget where the machine had other work.
 
 The full measurement is 20 minutes a rung and 3 seeds; a ladder of 2 minutes and one seed shows what can be seen in 20 minutes in all, and leaves

@@ -1,8 +1,9 @@
 """Trainings of the net as steps: one recipe, so many epochs, scored on the validation rows alone; and what the kept weights say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Nets:
     prepared: Prepared
     ledger: Ledger
     subject: Callable[..., Subject]
+    seed: int  # divides the rows, whatever the seed of a training
 
     def trained(
         self,
@@ -32,20 +34,29 @@ class Nets:
         out_of_time: Callable[[], bool] = lambda: False,
         *,
         share: float = 1.0,
+        targets: Array | None = None,
+        kept: Sequence[int] = (),
     ) -> dict[str, Any]:
-        """A training as a step, on a `share` of the training rows.
+        """A training as a step, on a `share` of the training rows, or on other `targets` of them.
 
         Found: `run` (its folder below that of the tuning), `records` by epoch, `epochs`; `failed` with the reason where it broke, `cut`
-        where time was over before its end.
+        where time was over before its end. The weights after the epochs `kept` are set aside; `snapshots` has the steps they are of.
         """
-        return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time, share))
+        return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time, share, targets, kept))
 
     def _train(
-        self, name: str, recipe: Recipe, epochs: int, out_of_time: Callable[[], bool], share: float
+        self,
+        name: str,
+        recipe: Recipe,
+        epochs: int,
+        out_of_time: Callable[[], bool],
+        share: float,
+        targets: Array | None,
+        kept: Sequence[int],
     ) -> dict[str, Any]:
         place = self.ledger.place(name)
         place.mkdir(parents=True, exist_ok=True)
-        subject = self.subject(self.task, recipe, share)
+        subject = self.subject(self.task, recipe, share, targets, self.seed)
         records: list[dict[str, Any]] = []
         found: dict[str, Any] = {"run": str((place / RUN).relative_to(self.ledger.folder))}
         try:
@@ -53,6 +64,8 @@ class Nets:
             with closing(told):
                 for record in told:
                     records.append(dict(record or {}))
+                    if len(records) in kept:
+                        found.setdefault("snapshots", []).append(self._aside(place / RUN, len(records)))
                     if out_of_time() and len(records) < epochs:
                         found["cut"] = f"after {len(records)} of {epochs} epochs"
                         break
@@ -60,11 +73,23 @@ class Nets:
             found["failed"] = str(error).splitlines()[0]
         return {**found, "records": records, "epochs": len(records) * share}
 
-    def said(self, run: str, part: Any) -> tuple[Array, Array, Array | None]:
-        """What the best weights of a run say of a part, with the truth and the weights of its rows: probabilities, or values in the
-        target's unit."""
+    def _aside(self, run: Path, epoch: int) -> int:
+        """Sets the weights after an epoch aside, unless an earlier try did; the step they are of."""
         from tunesmith.runs import Run
-        from tunesmith.training.checkpoint import Checkpoints
+        from tunesmith.training.checkpoint import SNAPSHOTS, Checkpoints
+
+        step = int(next(row["step"] for row in Run(run).evaluations if row["epoch"] == epoch))
+        if step not in Checkpoints(run / SNAPSHOTS).steps():
+            Checkpoints(run / "checkpoints").set_aside(step, run / SNAPSHOTS)
+        return step
+
+    def said(self, run: str, part: Any, step: int | None = None) -> tuple[Array, Array, Array | None]:
+        """What the best weights of a run, or those set aside at a step, say of a part: probabilities, or values in the target's unit.
+
+        With the truth and the weights of its rows.
+        """
+        from tunesmith.runs import Run
+        from tunesmith.training.checkpoint import kept_weights
         from tunesmith.training.evaluate import batches_of, evaluate, labelled, probabilities
         from tunesmith.training.judgement import VALUES, in_units
         from tunesmith.training.plan import evaluation_part, make
@@ -74,10 +99,7 @@ class Nets:
         settled = Run(folder).recipe
         with seeded(settled.train.seed):
             made = make(self.task, settled, self.prepared)
-        checkpoints = Checkpoints(folder / "checkpoints")
-        made.plan.state.model.load_state_dict(
-            checkpoints.weights("best" if checkpoints.pointed("best") is not None else "last")
-        )
+        made.plan.state.model.load_state_dict(kept_weights(folder, step))
         precision = made.plan.update.precision
         held = evaluation_part(part, self.prepared, precision.device, precision)
         batches = batches_of(held, int(made.plan.recipe.eval.batch_size), precision.device, precision.dtype)
