@@ -75,6 +75,12 @@ class Scorer:
     def __len__(self) -> int:
         return len(self.target)
 
+    def on(self, rows: Array, name: str = "") -> "Scorer":
+        """The same for some of the rows, by another metric where one is named."""
+        weight = None if self.weight is None else self.weight[rows]
+        about: dict[str, Any] = {"classes": self.classes, "positive": self.positive, "weight": weight}
+        return Scorer(self.kind, name or self.name, self.target[rows], **about)
+
     def score(self, prediction: Array) -> float:
         """The metric."""
         about: dict[str, Any] = {"classes": self.classes, "positive": self.positive, "weight": self.weight}

@@ -14,6 +14,7 @@ from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Task, 
 from tunesmith.search.subject import Subject
 
 RUN = "run"
+STALE, RISEN = 0.4, 0.2  # share of a training without a better score; of the lowest held-out loss, above it; assumption
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Nets:
         """A training as a step, on a `share` of the training rows, or on other `targets` of them.
 
         Found: `run` (its folder below that of the tuning), `records` by epoch, `epochs`; `failed` with the reason where it broke, `cut`
-        where time was over before its end. The weights after the epochs `kept` are set aside; `snapshots` has the steps they are of.
+        where time was over before its end, `stopped` where it had nothing more to win, `of` how many epochs were planned. The weights after the
+        epochs `kept` are set aside; `snapshots` has the steps they are of.
         """
         return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time, share, targets, kept))
 
@@ -69,9 +71,12 @@ class Nets:
                     if out_of_time() and len(records) < epochs:
                         found["cut"] = f"after {len(records)} of {epochs} epochs"
                         break
+                    if lost(records, epochs):
+                        found["stopped"] = f"after {len(records)} of {epochs} epochs: the held-out loss only rises"
+                        break
         except (TrainingFailed, ModelError, DataError, RecipeError) as error:
             found["failed"] = str(error).splitlines()[0]
-        return {**found, "records": records, "epochs": len(records) * share}
+        return {**found, "records": records, "of": epochs, "epochs": len(records) * share}
 
     def _aside(self, run: Path, epoch: int) -> int:
         """Sets the weights after an epoch aside, unless an earlier try did; the step they are of."""
@@ -109,6 +114,22 @@ class Nets:
         if self.prepared.kind in VALUES:
             return in_units(said.reshape(target.shape), self.prepared), in_units(target, self.prepared), seen.weight
         return np.asarray(said), np.asarray(target), seen.weight
+
+
+def lost(records: Sequence[Mapping[str, Any]], epochs: int) -> bool:
+    """Whether a training has nothing more to win: no better score for `STALE` of its length, and a held-out loss far above its lowest.
+
+    The loss is asked too, for a score that stands still under a high rate often rises when the rate falls.
+
+    >>> rising = [{"score": -0.9 + 0.01 * epoch, "val_loss": 0.3 + 0.05 * epoch} for epoch in range(9)]
+    >>> lost(rising, 20), lost(rising, 30)
+    (True, False)
+    """
+    best = best_of({"records": records})
+    held = [float(one["val_loss"]) for one in records if one.get("val_loss") is not None]
+    if best is None or not held or len(records) - best[0] < STALE * epochs:
+        return False
+    return held[-1] > min(held) + RISEN * abs(min(held))
 
 
 def best_of(found: Mapping[str, Any]) -> tuple[int, float] | None:

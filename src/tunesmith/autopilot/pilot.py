@@ -44,10 +44,10 @@ STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
     "regularise": (regularise, "one change at a time against the validation gap, each kept only with evidence"),
     "longer": (longer, "twice the epochs, where the best epoch came late"),
-    "worth": (worth, "what more data would be worth: the best recipe on a quarter and a half of the rows"),
     "seeds": (seeds, "members for an ensemble: the best recipe from other seeds, and in cycles whose ends are kept"),
     "squeeze": (squeeze, "an ensemble of what is trained already, judged on rows it was not chosen on"),
     "distil": (distil, "one net that learns what the ensemble says, kept where it is as good"),
+    "worth": (worth, "what more data would be worth: the best recipe on a quarter and a half of the rows"),
     "judge": (judge, "once on the test rows, with intervals, beside the baselines"),
 }
 

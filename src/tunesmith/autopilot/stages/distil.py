@@ -24,6 +24,9 @@ def distil(flight: Flight) -> None:
     """Where an ensemble is handed over and the budget holds one more training: its student, in its place where it is as good."""
     members = flight.found.get("members")
     if not members:
+        flight.decide(
+            "distil", "no student", "one model is handed over, so there is nothing to learn from", taken=False
+        )
         return
     why = _hindered(flight)
     if why:

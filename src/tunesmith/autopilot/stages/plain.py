@@ -153,7 +153,7 @@ def standing(found: Mapping[str, Any]) -> dict[str, Any]:
         for one in records
         if one.get("val_loss") is not None and one.get("train_loss") is not None
     ]
-    late = 0.0 if best is None else best[0] / len(records)
+    late = 0.0 if best is None else best[0] / found.get("of", len(records))
     if not held:
         return {
             "late": late,
@@ -164,5 +164,6 @@ def standing(found: Mapping[str, Any]) -> dict[str, Any]:
     train, val = held[-1]
     lowest = min(one for _, one in held)
     gap, rising = (val - train) / max(abs(train), 1e-12), (val - lowest) / max(abs(lowest), 1e-12)
-    said = f"its best epoch is {best[0] if best else 0} of {len(records)}, the losses at the end are {train:.4g} in training and {val:.4g} held out"
+    epoch = f"its best epoch is {best[0] if best else 0} of {found.get('of', len(records))}"
+    said = f"{epoch}, the losses at the end are {train:.4g} in training and {val:.4g} held out"
     return {"late": late, "gap": gap, "rising": rising, "train loss": train, "validation loss": val, "said": said}

@@ -1,4 +1,8 @@
-"""Squeeze: an ensemble of what is trained already, kept only where it is better on rows it was not chosen on."""
+"""Squeeze: an ensemble of what is trained already, kept only where it is better on rows it was not chosen on.
+
+Two ways to choose it stand beside each other: a greedy selection, and equal weights of all that the rows cannot tell from the best. The second
+chooses least, which on a few hundred rows is worth more than weights that fit them (docs/log.md).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +22,17 @@ LIKELY = 0.6  # chance of being better from which an average is kept: less than 
 FOLDS = 2  # halves of the validation rows: chosen on one, judged on the other, and the other way round
 HALVINGS = 3  # of the rows, each by another draw
 BAGS, SIZE = 6, 25  # walks of a selection, and models in each; less than the defaults, for it is made thirteen times
+MANY = 8  # models from which on there are bags: of a few, half of them would lack the best
+APART = 0.1  # a model with less chance of being better than the best is told apart from it, and left out; assumption
 ROWS = 4000  # at most, drawn at random, choose; assumption
 
 
 @dataclass(frozen=True)
 class Way:
-    """How members are weighted: by a greedy selection that a metric judges."""
+    """How members are weighted: by a greedy selection that a metric judges, or equally, where there is none."""
 
     title: str
-    metric: str
+    metric: str = ""
 
 
 def squeeze(flight: Flight) -> None:
@@ -104,8 +110,8 @@ def _squeezed(flight: Flight, able: Sequence[Candidate], best: Candidate) -> dic
 
 
 def _ways(scorer: Scorer) -> list[Way]:
-    """By the metric itself, and of classes by log loss too, which counts more than which side of a line a row is on."""
-    ways = [Way(f"by {scorer.name}", scorer.name)]
+    """Equally; by the metric itself; and of classes by log loss too, which counts more than which side of a line a row is on."""
+    ways = [Way("with equal weights"), Way(f"by {scorer.name}", scorer.name)]
     if scorer.kind in ("binary", "multiclass") and scorer.name != "log_loss" and "log_loss" in METRICS:
         ways.append(Way("by log_loss", "log_loss"))
     return ways
@@ -128,18 +134,27 @@ def _crossed(flight: Flight, able: Sequence[Candidate], best: Candidate, way: Wa
 
 
 def _chosen(flight: Flight, able: Sequence[Candidate], rows: Array, way: Way) -> Any:
-    """(M,) weights of the greedy selection on some rows."""
+    """(M,) weights that some rows choose."""
     scorer = flight.scorer
+    if not way.metric:
+        return _equal(scorer.on(rows), [one.said[rows] for one in able], flight.seed)
     if len(rows) > ROWS:
         rows = np.sort(np.random.default_rng(flight.seed).permutation(rows)[:ROWS])
-    about: dict[str, Any] = {"classes": scorer.classes, "positive": scorer.positive}
-    weight = None if scorer.weight is None else scorer.weight[rows]
-
-    def judged(target: Array, said: Array) -> float:
-        return Scorer(scorer.kind, way.metric, target, weight=weight, **about).score(said)
-
+    judge = scorer.on(rows, way.metric)
+    about: dict[str, Any] = {
+        "kind": scorer.kind,
+        "better": judge.better,
+        "bags": BAGS * (len(able) >= MANY),
+        "size": SIZE,
+        "seed": flight.seed,
+    }
     said = [one.said[rows] for one in able]
-    better = Scorer(scorer.kind, way.metric, scorer.target[rows], **about).better
-    return select(
-        said, scorer.target[rows], judged, kind=scorer.kind, better=better, bags=BAGS, size=SIZE, seed=flight.seed
-    ).weights
+    return select(said, judge.target, lambda target, told: judge.score(told), **about).weights
+
+
+def _equal(scorer: Scorer, said: Sequence[Array], seed: int) -> Array:
+    """Equal weights of the best and of all that have a chance to be better."""
+    heights = [scorer.height(scorer.score(one)) for one in said]
+    best = int(np.argmax(heights))
+    kept = [place == best or scorer.gain(one, said[best], seed).chance >= APART for place, one in enumerate(said)]
+    return np.array(kept, dtype=np.float64) / sum(kept)
