@@ -31,14 +31,13 @@ BEGIN, END = "<!-- table: python benchmarks/keypoints.py -->", "<!-- end of tabl
 
 
 def cases() -> list[dict[str, Any]]:
-    from cases.keypoints.rungs import RUNGS
+    from cases.keypoints.rungs import BESIDE, RUNGS
 
     found = [
-        {"minutes": minutes, "size": SIZE, "rung": rung.name, "seed": seed}
+        {"minutes": minutes, "size": SIZE, "rung": name, "seed": seed}
         for minutes, seeds in LADDERS
         for seed in range(seeds)
-        for rung in RUNGS
-        if rung.net is not None or not seed
+        for name in (*(rung.name for rung in RUNGS if rung.net is not None or not seed), *BESIDE)
     ]
     return sorted(found, key=lambda case: case["rung"] == "ensemble")  # at the end: it averages what is there
 

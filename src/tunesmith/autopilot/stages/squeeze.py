@@ -21,7 +21,7 @@ from tunesmith.records import DataError
 LIKELY = 0.6  # chance of being better from which an average is kept: less than for other changes, since averages seldom do harm; assumption
 FOLDS = 2  # halves of the validation rows: chosen on one, judged on the other, and the other way round
 HALVINGS = 3  # of the rows, each by another draw
-BAGS, SIZE = 6, 25  # walks of a selection, and models in each; less than the defaults, for it is made thirteen times
+BAGS, SIZE = 4, 15  # walks of a selection, and models in each; less than the defaults, for it is made thirteen times
 MANY = 8  # models from which on there are bags: of a few, half of them would lack the best
 APART = 0.1  # a model with less chance of being better than the best is told apart from it, and left out; assumption
 ROWS = 4000  # at most, drawn at random, choose; assumption
