@@ -83,7 +83,9 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "case", [one for one in METRICS["cases"] if one["kind"] not in LOSSES], ids=lambda one: f"{one['case']}-{one['kind']}"
+    "case",
+    [one for one in METRICS["cases"] if one["kind"] not in LOSSES],
+    ids=lambda one: f"{one['case']}-{one['kind']}",
 )
 def test_a_measure_gives_the_golden_number(case: dict[str, Any]) -> None:
     found, expected = KINDS[case["kind"]](case), case["expected"]
