@@ -1,7 +1,6 @@
 """Fréchet distance of two samples of features, each taken for a Gaussian: FID where the features are Inception's.
 
 Legend: m mean and C covariance (divided by N - 1) of the features of N samples, λ the eigenvalues of C.
-Heusel et al., arXiv:1706.08500, eq. 6; Dowson & Landau, Journal of Multivariate Analysis 12 (1982) 450.
 """
 
 from collections.abc import Sequence
@@ -50,7 +49,8 @@ def frechet_distance(real: Any, generated: Any) -> Frechet:
 
     Raises `DataError` for rows that do not fit and for unequal numbers of them.
     Use: one number for features of pictures; tell N and where the features are from. Under some thousands of samples take `kid`.
-    Source: Heusel et al., arXiv:1706.08500, eq. 6; bias: Chong & Forsyth, arXiv:1911.07023.
+    Source: Heusel et al., arXiv:1706.08500, eq. 6; of Gaussians Dowson & Landau, Journal of Multivariate Analysis 12 (1982) 450;
+    bias: Chong & Forsyth, arXiv:1911.07023.
 
     >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]]).value
     9.0

@@ -1,7 +1,6 @@
 """Squared maximum mean discrepancy of two samples of features: KID where the features are Inception's.
 
 Legend: k(x, y) = (x·y / D + c)^p, D the number of features, N real and M generated samples.
-Bińkowski et al., arXiv:1801.01401, section 4; Gretton et al., JMLR 13 (2012) 723, eq. 3.
 """
 
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ def kernel_distance(
 
     Raises `DataError` for rows that do not fit or are fewer than a part, `RecipeError` for settings out of range.
     Use: as `fid`, with few samples or with unequal numbers. With features of other scale it has another scale.
-    Source: Bińkowski et al., arXiv:1801.01401, section 4.
+    Source: Bińkowski et al., arXiv:1801.01401, section 4; Gretton et al., JMLR 13 (2012) 723, eq. 3.
 
     >>> kernel_distance([[0.0], [2.0]], [[0.0], [2.0], [0.0], [2.0]], degree=1).value
     -1.333333333333333

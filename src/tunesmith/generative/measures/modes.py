@@ -1,7 +1,6 @@
 """Modes of a mixture whose centres are known: which are covered, how evenly, and how many samples are good.
 
 Legend: K modes of deviation σ in D dimensions, N samples, n_std the radius within which a sample is good, in σ.
-Srivastava et al., VEEGAN, arXiv:1705.07761; Lin et al., PacGAN, arXiv:1712.04086.
 """
 
 import math
