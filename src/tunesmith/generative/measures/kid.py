@@ -15,6 +15,8 @@ from tunesmith.generative.measures import MEASURES
 from tunesmith.generative.points import both
 from tunesmith.records import DataError, RecipeError
 
+LEAST = 256  # rows of a tile; of fewer the products are slower; measured: docs/log.md
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
@@ -81,11 +83,12 @@ def _estimate(first: Tensor, second: Tensor, degree: int, offset: float) -> floa
 def _others(points: Tensor, degree: int, offset: float) -> float:
     """The mean kernel of a sample and another one; the matrix is symmetric, so tiles above the diagonal count twice."""
     total, rows = 0.0, len(points)
-    for one in slices(rows, side(points)):
+    each = min(side(points), max(LEAST, -(-rows // 3)))  # three tiles a side or more: the half below is not computed
+    for one in slices(rows, each):
         here = points[one]
         itself = (here * here).sum(dim=1).div_(points.shape[1]).add_(offset).pow_(degree).sum(dtype=torch.float64)
         total += _sum(here, here, degree, offset) - float(itself)
-        for other in slices(rows, side(points), start=one.stop):
+        for other in slices(rows, each, start=one.stop):
             total += 2 * _sum(here, points[other], degree, offset)
     return total / (rows * (rows - 1))
 
