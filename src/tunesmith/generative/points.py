@@ -72,12 +72,3 @@ def tensor(given: Any, what: str) -> Tensor:
     if found.dtype in KEPT:
         return found
     return found.float() if found.is_floating_point() else found.double()
-
-
-def number(value: float | None) -> float | None:
-    """A float, or None for what is not defined.
-
-    >>> number(float("nan")), number(2)
-    (None, 2.0)
-    """
-    return None if value is None or np.isnan(value) else float(value)

@@ -160,8 +160,9 @@ def _equal(real: Any, generated: Any) -> tuple[Tensor, Tensor]:
 
 def _factor(covariance: Tensor) -> Tensor:
     """F with F Fᵀ = C: Cholesky's, which costs a tenth of the eigenvectors that are left where the rank is not full."""
+    factor: Tensor
     factor, wrong = torch.linalg.cholesky_ex(covariance)
-    if not bool(wrong):
-        return factor
-    values, vectors = torch.linalg.eigh(covariance)
-    return torch.as_tensor(vectors * values.clamp(min=0).sqrt())
+    if bool(wrong):
+        values, vectors = torch.linalg.eigh(covariance)
+        factor = vectors * values.clamp(min=0).sqrt()
+    return factor
