@@ -72,8 +72,9 @@ def test_without_a_good_sample_what_is_of_them_is_undefined() -> None:
     assert found.divergence == 0
 
 
-def test_a_ring_with_its_end_point_is_refused() -> None:
-    angle = np.linspace(0, 2 * np.pi, 8)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_ring_with_its_end_point_is_refused(kind: type) -> None:
+    angle = np.linspace(0, 2 * np.pi, 8).astype(kind)
     closed = np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
     with pytest.raises(DataError, match=r"of 8 centres two stand in one place.*without its end point"):

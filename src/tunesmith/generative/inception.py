@@ -15,7 +15,7 @@ Layer = Literal["64", "192", "768", "2048", "logits_unbiased"]
 def inception_features(
     pictures: Any, *, layer: Layer = "2048", weights: Path | str | None = None, batch_size: int = 64
 ) -> Tensor:
-    """Features (N, F) of pictures (N, 3, H, W) or (N, 1, H, W) of whole numbers from 0 to 255, in single precision.
+    """Features (N, F) of pictures (N, 3, H, W) or (N, 1, H, W) of whole numbers from 0 to 255, in single precision, on the CPU.
 
     `layer` "2048" is that of FID and KID, "logits_unbiased" that of the inception score (softmax them), the others are earlier
     ones with as many features as their names say. `weights` is the file of the net where it may not be downloaded. Numbers of
@@ -57,7 +57,7 @@ def _pictures(given: Any) -> Tensor:
             f"pictures came as {kind}; whole numbers from 0 to 255 in uint8 were expected, as they are stored: of floats from 0 "
             "to 1 take (255 * x).round()"
         )
-    found = given.detach() if isinstance(given, Tensor) else torch.as_tensor(given)
+    found = given.detach().cpu() if isinstance(given, Tensor) else torch.as_tensor(given)
     if found.ndim != 4 or found.shape[1] not in (1, 3) or not len(found):
         raise DataError(f"pictures came with shape {tuple(found.shape)}; expected (N, 3, H, W) or (N, 1, H, W)")
     return found

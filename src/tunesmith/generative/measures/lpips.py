@@ -60,7 +60,10 @@ def perceptual_distance(
             f"pairs = {pairs!r}, low = {low!r}, high = {high!r}: 2 pairs or more and low < high were expected"
         )
     given = _pictures(pictures, low, high)
-    measure = lpips_distance(net) if distance is None else distance
+    if distance is None:
+        measure, given = lpips_distance(net), given.cpu()
+    else:
+        measure = distance
     rng = np.random.default_rng(seed)
     first = rng.integers(0, len(given), pairs)
     second = (first + rng.integers(1, len(given), pairs)) % len(given)  # any other picture

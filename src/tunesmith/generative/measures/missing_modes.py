@@ -80,14 +80,14 @@ def missing_modes(
             "were expected"
         )
     random = torch.Generator().manual_seed(seed)
-    sets = [one + noise * torch.randn(one.shape, generator=random) for one in _sets(real, generated, test)]
+    sets = [one + noise * torch.randn(one.shape, generator=random).to(one) for one in _sets(real, generated, test)]
     named = _labels(labels, len(sets[2]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _net(sets[2][0].numel()) if model is None else model()
+        net = (_net(sets[2][0].numel()) if model is None else model()).to(sets[0].device)
     (X, y), held = _parts(sets[0], sets[1], random)
     loss, epoch = _train(net, X, y, held, epochs, random)
-    told = _chances(net, sets[2]).numpy()
+    told = _chances(net, sets[2]).cpu().numpy()
     missing = told > above
     return Missing(
         real=told,
@@ -101,10 +101,10 @@ def missing_modes(
 
 def _sets(real: Any, generated: Any, test: Any) -> list[Tensor]:
     """The three in single precision, scaled by the real samples: columns each by its own, pictures by one deviation."""
-    found = []
+    found: list[Tensor] = []
     for one, what, least in ((real, "real", 10), (generated, "generated", 10), (test, "test", 1)):
         points(one, what, least=least)
-        found.append(tensor(one, what).float())
+        found.append(tensor(one, what).float().to(found[0].device if found else None))
     shapes = {tuple(one.shape[1:]) for one in found}
     if len(shapes) > 1:
         raise DataError(f"samples came with shapes {sorted(shapes)}; real, generated and test are to have one")
@@ -135,8 +135,7 @@ def _parts(
     rows = min(len(real), len(generated))
     held = max(1, round(HELD * rows))
     first, second = (one[torch.randperm(len(one), generator=random)[:rows]] for one in (real, generated))
-    answers = torch.cat([torch.ones(rows - held), torch.zeros(rows - held)])
-    kept = torch.cat([torch.ones(held), torch.zeros(held)])
+    answers, kept = (torch.cat([torch.ones(each), torch.zeros(each)]).to(first.device) for each in (rows - held, held))
     return (torch.cat([first[held:], second[held:]]), answers), (torch.cat([first[:held], second[:held]]), kept)
 
 

@@ -21,6 +21,7 @@ from tunesmith.records import DataError, RecipeError
 Array = np.ndarray[Any, Any]
 N_STD = 3.0  # both papers
 ROWS = 4096  # samples whose distances to all centres are held at once
+EQUAL = 16  # units in the last place between two centres that are one: 2π and 0 of a circle differ by two; assumption
 SHARE = 5  # a mode is held where it has 1 / (5 K) of the samples; assumption: a fifth of its due
 
 
@@ -87,11 +88,11 @@ def modes(
     if not (sigma > 0 and n_std > 0 and math.isfinite(sigma * n_std)):
         raise RecipeError(f"sigma = {sigma!r}, n_std = {n_std!r}: two numbers above 0 were expected")
     given = points(samples, "samples", least=1)
-    middle = points(centres, "centres", least=1, columns=given.shape[1]).to(given)
+    middle = points(centres, "centres", least=1, columns=given.shape[1])
     wanted = _wanted(shares, len(middle))
     called = tuple(range(len(middle))) if names is None else tuple(names)
-    _check(middle, called)
-    place, near = _nearest(given, middle)
+    _check(middle, called)  # in their own precision
+    place, near = _nearest(given, middle.to(given))
     good = near < n_std * sigma
     counts, fine = (torch.bincount(one, minlength=len(middle)).cpu().numpy() for one in (place, place[good]))
     quality, ceiling = int(good.sum()) / len(given), quality_ceiling(given.shape[1], n_std)
@@ -173,8 +174,7 @@ def _check(middle: torch.Tensor, names: tuple[Any, ...]) -> None:
         raise DataError(f"there are {len(names)} names for {len(middle)} centres; give one a centre")
     different = len(torch.unique(middle, dim=0))
     apart = torch.pdist(middle).min() if len(middle) > 1 else torch.tensor(1.0)
-    scale = middle.abs().max().clamp(min=1e-300) * math.sqrt(torch.finfo(middle.dtype).eps)
-    if different < len(middle) or apart < scale:
+    if different < len(middle) or apart <= EQUAL * torch.finfo(middle.dtype).eps * middle.abs().max():
         raise DataError(
             f"of {len(middle)} centres two stand in one place, so that one mode would be counted as two; a circle is made "
             "without its end point, as ring() does"
