@@ -63,8 +63,8 @@ class Reading:
     kind: str  # one of FEATURES
     style: str = ""  # of numbers and dates written as text
 
-    def read(self, cells: pl.Series) -> Array:
-        """float64 with NaN for missing, or for categories and text an object array of str and None."""
+    def read(self, cells: pl.Series, text: pl.Series | None = None) -> Array:
+        """float64 with NaN for missing, or for categories and text an object array of str and None; `text`: the cells stripped already."""
         import polars as pl
 
         if isinstance(cells.dtype, pl.Categorical | pl.Enum):
@@ -72,9 +72,9 @@ class Reading:
         if self.kind == "text":
             return _objects(_worded(cells))
         if self.kind == "category":
-            return _objects(stripped(cells) if cells.dtype == pl.String else _worded(cells))
+            return _objects((stripped(cells) if text is None else text) if cells.dtype == pl.String else _worded(cells))
         if cells.dtype == pl.String:
-            return self._parse(stripped(cells))
+            return self._parse(stripped(cells) if text is None else text)
         return _numeric(cells)
 
     def _parse(self, text: pl.Series) -> Array:
@@ -87,14 +87,11 @@ class Reading:
             else as_numbers(text, self.style or "plain")
         )
 
-    def unread(self, cells: pl.Series) -> Array:
-        """Rows with a filled cell that does not read as this kind."""
-        import polars as pl
-
-        if cells.dtype != pl.String or self.kind in ("text", "category"):
+    def unread(self, text: pl.Series | None, values: Array) -> Array:
+        """Rows with a filled cell, of a column of stripped text, that does not read as this kind."""
+        if text is None or self.kind in ("text", "category"):
             return np.empty(0, np.int64)
-        filled = stripped(cells).is_not_null().to_numpy()
-        return np.flatnonzero(filled & np.isnan(self.read(cells)))
+        return np.flatnonzero(text.is_not_null().to_numpy() & np.isnan(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +110,13 @@ def understand(sheet: Sheet, name: str, given: str | None = None) -> Understood:
     cells = _flat(sheet, name)
     if given == "drop":
         return Understood(Column(name, "dropped", source="given"))
-    reading, notices = _given(cells, name, given, sheet) if given else _inferred(cells, name, sheet)
+    text = stripped(cells) if is_text(cells) else None
+    reading, notices = _given(cells, name, given, sheet) if given else _inferred(cells, text, name, sheet)
     if reading is None:
         return _unused(cells, name, notices[0])
-    values = reading.read(cells)
+    values = reading.read(cells, text)
     _refuse_infinite(sheet, name, values)
-    findings = (*_mixed(sheet, reading, cells), *_missing(name, values))
+    findings = (*_mixed(sheet, reading, cells, text, values), *_missing(name, values))
     column = described(name, reading, values, "given" if given else "inferred")
     return Understood(column, reading, values, findings, notices)
 
@@ -131,14 +129,23 @@ def check_given(columns: Mapping[str, str], sheet: Sheet) -> None:
             raise DataError(f"column {name!r} cannot be taken for {kind!r}{did_you_mean(kind, GIVEN)}")
 
 
-def _inferred(cells: pl.Series, name: str, sheet: Sheet) -> tuple[Reading | None, tuple[str, ...]]:
+def is_text(cells: pl.Series) -> bool:
+    import polars as pl
+
+    return bool(cells.dtype == pl.String)
+
+
+def _inferred(
+    cells: pl.Series, text: pl.Series | None, name: str, sheet: Sheet
+) -> tuple[Reading | None, tuple[str, ...]]:
     import polars as pl
 
     if isinstance(cells.dtype, pl.Categorical | pl.Enum):
         cells = cells.cast(pl.String)
-    text = stripped(cells) if cells.dtype == pl.String else cells
-    distinct = text.drop_nulls().n_unique()
-    if distinct == 0 or (distinct == 1 and text.null_count() == 0):
+        text = stripped(cells)
+    seen = cells if text is None else text
+    distinct = seen.drop_nulls().n_unique()
+    if distinct == 0 or (distinct == 1 and seen.null_count() == 0):
         return None, ("constant",)
     if cells.dtype == pl.Boolean:
         return Reading(name, "boolean"), ()
@@ -147,7 +154,7 @@ def _inferred(cells: pl.Series, name: str, sheet: Sheet) -> tuple[Reading | None
     if cells.dtype.is_numeric():
         counts = cells.dtype.is_integer() and sheet.frame.columns[0] == name
         return _number(_numeric(cells), name, distinct, Reading(name, "number"), counts)
-    return _of_text(text, name, distinct, sheet)
+    return _of_text(seen, name, distinct, sheet)
 
 
 def _of_text(text: pl.Series, name: str, distinct: int, sheet: Sheet) -> tuple[Reading | None, tuple[str, ...]]:
@@ -236,7 +243,8 @@ def _given(cells: pl.Series, name: str, kind: str, sheet: Sheet) -> tuple[Readin
     if worded and kind == "date":
         style = date_style(stripped(cells))[0]
     reading = Reading(name, kind, style)
-    unread = reading.unread(cells)
+    text = stripped(cells) if worded else None
+    unread = reading.unread(text, reading.read(cells, text))
     filled = int(cells.len() - cells.null_count())
     if kind == "date" and worded and not style:
         raise DataError(
@@ -316,11 +324,13 @@ def _unused(cells: pl.Series, name: str, why: str) -> Understood:
     return Understood(column, findings=(finding,))
 
 
-def _mixed(sheet: Sheet, reading: Reading, cells: pl.Series) -> Iterable[Finding]:
-    unread = reading.unread(cells)
+def _mixed(
+    sheet: Sheet, reading: Reading, cells: pl.Series, text: pl.Series | None, values: Array
+) -> Iterable[Finding]:
+    unread = reading.unread(text, values)
     if not len(unread):
         return
-    values: dict[str, Any] = {
+    told: dict[str, Any] = {
         "column": reading.name,
         "kind": reading.kind,
         "count": len(unread),
@@ -331,7 +341,7 @@ def _mixed(sheet: Sheet, reading: Reading, cells: pl.Series) -> Iterable[Finding
         fault="data.mixed_types",
         severity="warning",
         message="data.mixed_types",
-        values=values,
+        values=told,
         evidence=(Evidence(name="share", value=len(unread) / max(1, len(cells)), threshold=0.0),),
         remedies=(CLEAN,),
         status="confirmed",

@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.data.categories import CategoryBlock
 from tunesmith.data.cells import MISSING_LABELS, as_numbers, number_style, stripped
-from tunesmith.data.columns import Reading, missing_in
+from tunesmith.data.columns import Reading, is_text, missing_in
 from tunesmith.data.numbers import MatrixBlock, NumberBlock
 from tunesmith.data.plain import PlainBlock
 from tunesmith.data.sheet import Sheet
@@ -260,13 +260,14 @@ def read_columns(sheet: Sheet, readings: Sequence[Reading], told: list[str]) -> 
     table = {}
     for reading in readings:
         cells = sheet.column(reading.name)
-        values = reading.read(cells)
+        text = stripped(cells) if is_text(cells) else None
+        values = reading.read(cells, text)
         if values.dtype.kind == "f" and np.isinf(values).any():
             rows = np.flatnonzero(np.isinf(values))
             raise DataError(
                 f"column {reading.name!r} holds infinite values, {sheet.places(rows)}; expected finite numbers"
             )
-        unread = reading.unread(cells)
+        unread = reading.unread(text, values)
         if len(unread):
             came = cells[int(unread[0])]
             told.append(

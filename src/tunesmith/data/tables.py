@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.categories import CategoryBlock
+from tunesmith.data.cells import stripped
 from tunesmith.data.columns import Reading, Understood, check_given, missing_in, understand
 from tunesmith.data.numbers import NumberBlock
 from tunesmith.data.pipeline import TargetReading, check_columns, read_columns
@@ -136,7 +137,10 @@ def understand_as_number(sheet: Sheet, name: str) -> bool:
     import polars as pl
 
     cells = sheet.column(name)
-    return cells.dtype != pl.String or not len(Reading(name, "number", "plain").unread(cells))
+    if cells.dtype != pl.String:
+        return True
+    reading, text = Reading(name, "number", "plain"), stripped(cells)
+    return not len(reading.unread(text, reading.read(cells, text)))
 
 
 def _time_feature(task: Task, sheet: Sheet, recipe: Recipe) -> list[Understood]:
