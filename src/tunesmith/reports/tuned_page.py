@@ -13,15 +13,19 @@ from tunesmith.reports.sections.headline import KINDS, PARTS, SMALL_IS_GOOD, whi
 from tunesmith.reports.sections.inputs import data, model, settings
 from tunesmith.reports.sections.numbers import numbers
 from tunesmith.reports.sections.probabilities import probabilities
+from tunesmith.reports.sections.rounds import rounds
 from tunesmith.reports.sections.samples import samples
+from tunesmith.reports.sections.slices import slices
+from tunesmith.reports.sections.story import findings
 from tunesmith.reports.wording import count, duration, interval, number, score
+from tunesmith.reports.worst_groups import worst_groups
 from tunesmith.runs import Run
 from tunesmith.runs.tuning import Tuning
 
 HANDED = "handed over"
 CONSTANT = "constant answer"
-OF_ERRORS = (confusion, per_class, probabilities, numbers, samples)
-OF_THE_NET = (curves, data, settings, model)
+OF_ERRORS = (confusion, per_class, probabilities, numbers, slices, samples)
+OF_THE_NET = (curves, findings, data, settings, model)
 
 
 def tuned_page(tuning: Tuning) -> str:
@@ -32,7 +36,7 @@ def tuned_page(tuning: Tuning) -> str:
     if facts is not None:
         parts += [made(facts) for made in OF_ERRORS]
         parts += [_named(made(facts), "The best net: ") for made in OF_THE_NET]
-    parts += [steps(tuning), again(tuning)]
+    parts += [rounds(tuning), steps(tuning), again(tuning)]
     return document(f"{title} · Tunesmith", headline(tuning, title), [part for part in parts if part])
 
 
@@ -47,7 +51,7 @@ def _facts(tuning: Tuning) -> Facts | None:
         return None
     facts = gather(Run(tuning.folder / place))
     if not tuning.judged:
-        return facts
+        return replace(facts, slices=None)  # those of the net alone are no judgement of the tuning
     part, row = tuning.judged["part"], tuning.judged["rows"][HANDED]
     constant = tuning.judged["rows"].get(CONSTANT, {})
     judged = {**row, "rows": row["count"], "baseline": constant.get("scores", {})}
@@ -60,7 +64,12 @@ def _facts(tuning: Tuning) -> Facts | None:
         "threshold_rule": tuning.handed.get("rule"),
     }
     held = read(tuning.folder / "samples" / f"{part}.json")
-    return replace(facts, folder=tuning.folder, scores=scores, samples=held)
+    return replace(facts, folder=tuning.folder, scores=scores, samples=held, slices=_slices(tuning))
+
+
+def _slices(tuning: Tuning) -> Mapping[str, Any] | None:
+    told: Mapping[str, Any] | None = read(tuning.folder / "slices" / f"{tuning.judged['part']}.json")
+    return told
 
 
 def _net(tuning: Tuning) -> str | None:
@@ -149,7 +158,7 @@ def _tile(title: str, row: Mapping[str, Any], name: str, *, first: bool = False)
 
 def questions(tuning: Tuning) -> Html:
     """What a person asks first, each with its short answer."""
-    made = (_trust, _wrong, _model, _done, _left, _next, _use, _cost)
+    made = (_trust, _worst, _wrong, _model, _done, _left, _next, _use, _cost)
     asked = [one for one in (answer(tuning) for answer in made) if one]
     return tag(
         "dl", *(tag("div", tag("dt", question), tag("dd", answer)) for question, answer in asked), class_="questions"
@@ -173,6 +182,12 @@ def _trust(tuning: Tuning) -> Answered:
         "Can I trust it?",
         f"{count(row['count'])} rows were kept aside and looked at once, at the end; another draw of them would give {score(low)} to {score(high)}.",
     )
+
+
+def _worst(tuning: Tuning) -> Answered:
+    """Only where chance does not explain it."""
+    words = worst_groups(_slices(tuning)) if tuning.judged else ""
+    return ("Where is it worse?", words[0].upper() + words[1:] + ".") if words else None
 
 
 def _said(tuning: Tuning, stage: str) -> list[Mapping[str, Any]]:
@@ -213,12 +228,13 @@ def _done(tuning: Tuning) -> Answered:
         for one in tuning.decisions
         if one["stage"] in ("mend", "search", "regularise", "longer", "squeeze") and one["taken"] and one["instead"]
     ]
-    return "What helped?", "; ".join(taken) + "." if taken else "Nothing that was tried was better than the default."
+    return "What helped?", f"{taken[0][0].upper()}{'; '.join(taken)[1:]}." if taken else "Nothing that was tried was better than the default."
 
 
 def _left(tuning: Tuning) -> Answered:
     left = [one["title"].removesuffix(" is left") for one in tuning.decisions if not one["taken"] and one["instead"]]
-    return ("What was tried in vain?", "; ".join(left) + ".") if left else None
+    words = "; ".join(left)
+    return ("What was tried in vain?", words[0].upper() + words[1:] + ".") if left else None
 
 
 def _next(tuning: Tuning) -> Answered:

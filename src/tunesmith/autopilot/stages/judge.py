@@ -18,6 +18,7 @@ from tunesmith.runs.files import write_json
 from tunesmith.runs.tuning import HANDED, SCORES
 from tunesmith.training.judgement import CLASSES, Settled, chosen_threshold, reliability, show_worst
 from tunesmith.training.predicting import plain as label_of
+from tunesmith.training.slicing import show_slices
 
 RESAMPLES = 1000
 PARTS = {"test": "test", "val": "validation"}
@@ -137,6 +138,13 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
             "count": len(truth),
         }
     _kept(flight, name, part, truth, whole, settled)
+    how: dict[str, Any] = {
+        "metric": flight.scorer.name,
+        "weight": weight,
+        "threshold": settled["threshold"],
+        "seed": flight.seed,
+    }
+    show_slices(name, part, prepared, truth, whole, _Files(flight.folder), **how)
     rows["handed over"] |= _errors(flight, truth, weight, whole, before, settled)
     return {"part": name, "metric": flight.scorer.name, "better": flight.scorer.better, "rows": rows}
 
