@@ -44,12 +44,19 @@ def _named(part: Section | None, before: str) -> Section | None:
     return None if part is None else replace(part, title=before + part.title[0].lower() + part.title[1:])
 
 
-def _facts(tuning: Tuning) -> Facts | None:
-    """The best net's run, with the last judgement in the place of its own; None where no net is there."""
+def net_facts(tuning: Tuning) -> Facts | None:
+    """The best net's run; None where no net is there."""
     place = _net(tuning)
     if place is None or not (tuning.folder / place / "run.json").is_file():
         return None
-    facts = gather(Run(tuning.folder / place))
+    return gather(Run(tuning.folder / place))
+
+
+def _facts(tuning: Tuning) -> Facts | None:
+    """The same with the last judgement in the place of its own."""
+    facts = net_facts(tuning)
+    if facts is None:
+        return None
     if not tuning.judged:
         return replace(facts, slices=None)  # those of the net alone are no judgement of the tuning
     part, row = tuning.judged["part"], tuning.judged["rows"][HANDED]
@@ -91,7 +98,7 @@ def headline(tuning: Tuning, title: str) -> Html:
     words = [
         f"predicts {kind}" if kind else "",
         f"tuned with a budget of {tuning.asked.get('budget', '')}",
-        _spent(tuning),
+        spent(tuning),
     ]
     head = tag("header", tag("h1", title), tag("p", " · ".join(word for word in words if word), class_="facts"))
     if not judged:
@@ -101,13 +108,15 @@ def headline(tuning: Tuning, title: str) -> Html:
     return join([head, verdict(tuning), tiles(tuning), questions(tuning)])
 
 
-def _spent(tuning: Tuning) -> str:
+def spent(tuning: Tuning) -> str:
+    """Time and epochs of all steps."""
     seconds = sum(entry["seconds"] for entry in tuning.steps)
     epochs = sum(entry["epochs"] for entry in tuning.steps)
     return f"{duration(seconds)}, {number(epochs)} epochs" if tuning.steps else ""
 
 
-def _members(tuning: Tuning) -> str:
+def members(tuning: Tuning) -> str:
+    """What is handed over, with the weights of an average."""
     members = tuning.handed.get("members", ())
     return " + ".join(f"{one['name']}" + (f" ({one['weight']:.0%})" if len(members) > 1 else "") for one in members)
 
@@ -219,7 +228,7 @@ def _model(tuning: Tuning) -> Answered:
         if held and len(nets) == 1
         else ""
     )
-    return "What is it?", f"{_members(tuning).capitalize()}.{of}"
+    return "What is it?", f"{members(tuning).capitalize()}.{of}"
 
 
 def _done(tuning: Tuning) -> Answered:
@@ -228,7 +237,12 @@ def _done(tuning: Tuning) -> Answered:
         for one in tuning.decisions
         if one["stage"] in ("mend", "search", "regularise", "longer", "squeeze") and one["taken"] and one["instead"]
     ]
-    return "What helped?", f"{taken[0][0].upper()}{'; '.join(taken)[1:]}." if taken else "Nothing that was tried was better than the default."
+    return (
+        "What helped?",
+        f"{taken[0][0].upper()}{'; '.join(taken)[1:]}."
+        if taken
+        else "Nothing that was tried was better than the default.",
+    )
 
 
 def _left(tuning: Tuning) -> Answered:
@@ -275,7 +289,7 @@ def _cost(tuning: Tuning) -> Answered:
     dearest = max(tuning.steps, key=lambda entry: entry["seconds"])
     return (
         "What did it cost?",
-        f"{_spent(tuning)} of training; most of it for {dearest['step']} ({duration(dearest['seconds'])}).",
+        f"{spent(tuning)} of training; most of it for {dearest['step']} ({duration(dearest['seconds'])}).",
     )
 
 
@@ -357,13 +371,19 @@ def steps(tuning: Tuning) -> Section | None:
     return section("cost", "What it cost", table(["step", "time", "epochs"], rows, numbers=(1, 2)))
 
 
-def again(tuning: Tuning) -> Section | None:
-    """The command, and what a second run of it gives."""
-    words = tuning.asked.get("command") or ()
-    if not words:
-        return None
+def command(tuning: Tuning) -> str:
+    """The command that began it, as it was typed; "" where none did."""
     from shlex import join as quoted
 
+    words = tuning.asked.get("command") or ()
+    return f"tunesmith {quoted(words)}" if words else ""
+
+
+def again(tuning: Tuning) -> Section | None:
+    """The command, and what a second run of it gives."""
+    typed = command(tuning)
+    if not typed:
+        return None
     timed = tuning.asked.get("unit") == "seconds"
     note = (
         "Under a budget in time the clock decides how much is tried: what was obtained is kept, and what the clock chose stands among the decisions. "
@@ -371,6 +391,4 @@ def again(tuning: Tuning) -> Section | None:
         if timed
         else "The same command on the same data gives the same result."
     )
-    return section(
-        "again", "How to do it again", tag("pre", f"tunesmith {quoted(words)}"), tag("p", note, class_="aside")
-    )
+    return section("again", "How to do it again", tag("pre", typed), tag("p", note, class_="aside"))
