@@ -167,7 +167,19 @@ def started(work: Path, *words: str, pause: float) -> "subprocess.Popen[bytes]":
 
 def test_the_button_stops_a_search_which_then_goes_on_to_its_end(tmp_path: Path, page: Any) -> None:
     place = tmp_path / "studies" / "first"
-    words = ("search", "--task", "slow_net:task", "--folder", str(place), "--budget", "24 epochs", "--epochs", "4", "--confirm", "0")
+    words = (
+        "search",
+        "--task",
+        "slow_net:task",
+        "--folder",
+        str(place),
+        "--budget",
+        "24 epochs",
+        "--epochs",
+        "4",
+        "--confirm",
+        "0",
+    )
     with started(tmp_path, *words, pause=0.05) as process:
         try:
             awaited(lambda: (place / "study.json").exists() and Study(place).trials.spent > 0, 90)
