@@ -107,7 +107,7 @@ def test_a_small_group_with_few_of_a_class_is_measured_by_its_own_scatter():
         [one] = slices("binary", truth, said, [Group(by="x", name="odd", rows=group)], name="roc_auc")
         alarms += one.worse
 
-    assert alarms <= 12
+    assert alarms <= 6  # 13 of 100 with the scatter of the whole alone
 
 
 def test_weights_count():

@@ -23,7 +23,7 @@ def report(
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write the HTML page of a run, a search or a tuning, or compare several runs or tunings."""
+    """Write the HTML page of runs, of a search, or of tunings."""
     from tunesmith.reports.display import relative
     from tunesmith.verbs.report import report as reported
 
