@@ -4,7 +4,8 @@
 RMSE in pixels of the 96x96 picture over the coordinates that are there, pooled over the seeds; in brackets the 95 % interval over persons (2,000
 resamples). The gain is against the rung above, on the same test persons, paired; test persons are looked at once, with weights that the
 validation persons chose. Every rung and seed has the same minutes, but `wide` twice as many and `specialists` those of `wide` before
-it; the epochs that fit are found by a rehearsal in seconds of the processor, so they differ from machine to machine. `convolutional`, `flips`, `ramps` and `dropout` have as
+it; the epochs that fit are found by a rehearsal in seconds of the processor, so they differ from machine to
+machine. `convolutional`, `flips`, `ramps` and `dropout` have as
 many epochs as each other, and all seeds of a rung too; the seconds are what they took, more than the budget where the machine had other work.
 
 The full measurement is 20 minutes a rung and 3 seeds; a ladder of 2 minutes and one seed shows what can be seen in 20 minutes in all, and leaves
@@ -30,14 +31,13 @@ BEGIN, END = "<!-- table: python benchmarks/keypoints.py -->", "<!-- end of tabl
 
 
 def cases() -> list[dict[str, Any]]:
-    from cases.keypoints.rungs import RUNGS
+    from cases.keypoints.rungs import BESIDE, RUNGS
 
     found = [
-        {"minutes": minutes, "size": SIZE, "rung": rung.name, "seed": seed}
+        {"minutes": minutes, "size": SIZE, "rung": name, "seed": seed}
         for minutes, seeds in LADDERS
         for seed in range(seeds)
-        for rung in RUNGS
-        if rung.net is not None or not seed
+        for name in (*(rung.name for rung in RUNGS if rung.net is not None or not seed), *BESIDE)
     ]
     return sorted(found, key=lambda case: case["rung"] == "ensemble")  # at the end: it averages what is there
 

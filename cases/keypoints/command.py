@@ -4,6 +4,7 @@
     python -m cases.keypoints --size 96 --folder runs/faces96
     python -m cases.keypoints --data training.csv --minutes 2 --seeds 1
     python -m cases.keypoints --rungs hidden convolutional     some rungs
+    python -m cases.keypoints --rungs tune                     `tunesmith tune` on the same parts, in the minutes of a rung
     python -m cases.keypoints --rungs                          none: the table and the pictures anew
 
 The data: a Kaggle `training.csv` (also .gz), or a folder or .zip of pictures with its table. Without --data, the faces below the folder that
@@ -22,7 +23,7 @@ import tunesmith as ts
 from cases.keypoints.drawing import draw
 from cases.keypoints.ladder import Budget, Ladder, carry_out
 from cases.keypoints.reading import BadFaces, read, reduced
-from cases.keypoints.rungs import NAMES
+from cases.keypoints.rungs import BESIDE, NAMES
 from cases.keypoints.splitting import divided
 from cases.keypoints.table import chosen_members, table
 
@@ -96,7 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=_minutes, default=20.0, help="of each rung and seed")
     parser.add_argument("--epochs", type=_count, help="of each rung and seed, in place of minutes")
     parser.add_argument("--seeds", type=_count, default=3, help="0, 1, 2 … of weights, order and flips")
-    parser.add_argument("--rungs", nargs="*", choices=NAMES, default=NAMES, metavar="RUNG", help=", ".join(NAMES))
+    parser.add_argument(
+        "--rungs",
+        nargs="*",
+        choices=(*NAMES, *BESIDE),
+        default=NAMES,
+        metavar="RUNG",
+        help=", ".join((*NAMES, *BESIDE)),
+    )
     return parser
 
 

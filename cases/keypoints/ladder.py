@@ -5,6 +5,7 @@ rows.jsonl                      a line for each rung and seed that is finished
 plans/RUNG.json                 the epochs that fit the budget: found once, for all seeds and for nets that cost the same
 RUNG/seed-N/run/                the run folder of Tunesmith; of the specialists RUNG/seed-N/GROUP/run/
 RUNG/seed-N/predictions.npz     points of validation and test persons, in pixels of 96
+tune/seed-N/tuned/              the folder of `tunesmith tune` on the same parts
 """
 
 import json
@@ -21,9 +22,9 @@ import tunesmith as ts
 from cases.keypoints.judging import by_person, error
 from cases.keypoints.points import COLUMNS, GROUPS, SIDE, columns_of
 from cases.keypoints.reading import BadFaces
-from cases.keypoints.rungs import MEMBERS, NAMES, Rung, rung
+from cases.keypoints.rungs import BESIDE, MEMBERS, NAMES, Rung, rung
 from cases.keypoints.splitting import Parts
-from cases.keypoints.training import Training, write
+from cases.keypoints.training import Training, inputs, targets, write
 
 Array = np.ndarray[Any, Any]
 Say = Callable[[str], None]
@@ -86,7 +87,7 @@ class Ladder:
             return found
         self.say(f"{name}, seed {seed} …")
         made: dict[str, Any] = {"rung": name, "seed": seed, "size": self.size}
-        made |= self._carried_out(rung(name), seed)
+        made |= self._tuned(seed) if name in BESIDE else self._carried_out(rung(name), seed)
         if name == "ensemble":
             made["candidates"] = candidates
         with (self.folder / "rows.jsonl").open("a", encoding="utf-8") as file:
@@ -115,6 +116,29 @@ class Ladder:
             trained = self.training(step, seed, place)
             predictions, measured = trained.finish(), trained.measured()
         return _nothing() | measured | self._judged(predictions, place)
+
+    def _tuned(self, seed: int) -> dict[str, Any]:
+        """`tunesmith tune`, unaided: the parts, the metric and the minutes are all that it is told."""
+        place = self.place("tune", seed)
+        told = (self.parts.train, self.parts.val, self.parts.test)
+        train, val, test = ((inputs(part), targets(part)) for part in told)
+        task = ts.Task(train=train, val=val, test=test, kind="multi_regression", metric="rmse")
+        budget = f"{60 * self.budget.minutes:g}s" if self.budget.epochs is None else f"{self.budget.epochs} epochs"
+        folder = place / "tuned"
+        begun = (folder / "tune.json").exists()
+        tuned = ts.tune(task, budget=budget, folder=folder, resume=begun, seed=seed)
+        said = {part: np.asarray(tuned.predict(pair[0]).values) for part, pair in (("val", val), ("test", test))}
+        points = {part: (values + 1) * (SIDE / 2) for part, values in said.items()}
+        steps = [json.loads(line) for line in (folder / "steps.jsonl").read_text("utf-8").splitlines()]
+        done = [one for one in steps if "step" in one]
+        members = [one["name"] for one in json.loads((folder / "handed.json").read_text("utf-8"))["members"]]
+        took = {
+            "epochs": sum(one["epochs"] for one in done),
+            "seconds": round(sum(one["seconds"] for one in done), 1),
+            "handed": members,
+            "decisions": [one.title for one in tuned.decisions],
+        }
+        return _nothing() | took | self._judged(points, place)
 
     def training(
         self,
@@ -210,9 +234,9 @@ def chosen(predictions: Mapping[str, Array], truth: Array) -> list[str]:
 def carry_out(ladder: Ladder, names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
     """Rung after rung, each with all seeds; what needs no training once. Gives all rows of the folder."""
     ladder.settle()
-    for name in NAMES:
+    for name in (*NAMES, *BESIDE):
         if name in names:
-            for seed in range(seeds if rung(name).net is not None else 1):
+            for seed in range(seeds if name in BESIDE or rung(name).net is not None else 1):
                 ladder.row(name, seed)
     return ladder.rows()
 

@@ -173,6 +173,21 @@ def test_specialists_are_put_together_and_an_ensemble_errs_no_more_than_its_best
     assert np.isfinite(held["test"]).all()
 
 
+def test_tune_takes_the_same_parts_with_all_their_gaps_and_stands_beside_the_ladder(tmp_path: Path) -> None:
+    made = ladder(tmp_path, epochs=6)
+
+    carry_out(made, ["mean", "tune"], seeds=1)
+    mean, tuned = made.rows()
+
+    assert error([tuned["test"]]) < 1.1 * error(
+        [mean["test"]]
+    )  # six epochs: no better, but in pixels of 96 and of whole faces
+    rows = ts.load(tmp_path / "tune" / "seed-0" / "tuned").predict(inputs(made.parts.test)).values
+    assert len(rows) == len(made.parts.test)
+    assert tuned["epochs"] <= 6
+    assert tuned["handed"]
+
+
 def test_minutes_become_epochs_once_and_stay(tmp_path: Path) -> None:
     short, long = (
         Ladder(tmp_path, divided(reduced(FACES, 48)), Budget(minutes=seconds / 60)) for seconds in (2.0, 900.0)

@@ -148,12 +148,20 @@ def test_rows_with_some_of_their_targets_are_trained_on_and_judged(name):
     assert np.isfinite(predict(run, X).values).all()
 
 
-def test_without_a_masked_loss_such_rows_are_left_out_and_told():
-    run = trained(gapped(), kind="multi_regression")
+def test_with_another_loss_such_rows_are_left_out_and_told():
+    run = trained(gapped(), {"loss.name": "mse"}, kind="multi_regression")
 
     told = [finding.because for finding in run.findings if finding.fault == "data.missing"]
     assert len(told) == 1
     assert run.info["rows"]["train"] < ROWS / 2
+
+
+def test_where_no_loss_is_named_such_rows_are_trained_on_by_what_they_have():
+    asked, chosen = (trained(gapped(), {"loss.name": name}, kind="multi_regression") for name in ("masked_mse", "auto"))
+
+    assert chosen.info["rows"] == asked.info["rows"]
+    assert losses_of(chosen) == losses_of(asked)
+    assert np.isfinite(losses_of(chosen)).all()
 
 
 def test_gaps_in_a_file_and_in_the_arrays_of_ones_own_net(tmp_path):

@@ -1,6 +1,6 @@
 """What the stages share: the task and its data, the budget, the ledger, the candidates so far, and the hands of other rooms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,9 @@ class Hands:
     preflight: Callable[..., Findings]
     repair: Callable[..., Any]
     search: Callable[..., Any]
-    subject: Callable[..., Subject]  # (task, recipe, share of the training rows)
+    subject: Callable[
+        ..., Subject
+    ]  # (task, recipe, share of the training rows, other targets of them, seed of the split)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Candidate:
     said: Array  # (N, C), or values in the target's unit
     score: float
     recipe: Recipe | None = None
+    step: int | None = None  # of the weights that were set aside, where they are not the best of the run
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Flight:
     overhead: float = 0.0  # seconds of beginning a training
     candidates: list[Candidate] = field(default_factory=list)
     net: Candidate | None = None  # the best net so far
+    tries: int = 0  # changes that were weighed on the same validation rows
     found: dict[str, Any] = field(default_factory=dict)  # what a stage leaves for later ones, by the name of the stage
 
     @property
@@ -79,14 +83,22 @@ class Flight:
         return next((one for one in self.candidates if one.name == name), None)
 
     def net_of(
-        self, name: str, title: str, recipe: Recipe, epochs: int | None = None, *, share: float = 1.0
+        self,
+        name: str,
+        title: str,
+        recipe: Recipe,
+        epochs: int | None = None,
+        *,
+        share: float = 1.0,
+        targets: Array | None = None,
+        kept: Sequence[int] = (),
     ) -> tuple[Candidate | None, dict[str, Any]]:
         """Trains a net as the step `name`; the candidate `title`, None where the training broke.
 
-        One that sees a `share` of the training rows alone is no candidate for being handed over.
+        One that sees a `share` of the training rows alone is no candidate for being handed over. `targets` and `kept` as `Nets.trained` has them.
         """
         length = self.epochs if epochs is None else epochs
-        found = self.nets.trained(name, recipe, length, self._over, share=share)
+        found = self.nets.trained(name, recipe, length, self._over, share=share, targets=targets, kept=kept)
         if best_of(found) is None:
             return None, found
         said, _, _ = self.nets.said(found["run"], self.prepared.val)
@@ -94,6 +106,21 @@ class Flight:
             name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
         )
         return made if share < 1 else self.add(made), found
+
+    def snapshots(self, title: str, recipe: Recipe, found: Mapping[str, Any]) -> list[Candidate]:
+        """The weights that a training set aside, as candidates."""
+        made = []
+        for number, step in enumerate(found.get("snapshots", ()), start=1):
+            said, _, _ = self.nets.said(found["run"], self.prepared.val, step)
+            score, name = self.scorer.score(said), f"{title} {number}"
+            made.append(
+                self.add(
+                    Candidate(
+                        name=name, kind="net", place=found["run"], said=said, score=score, recipe=recipe, step=step
+                    )
+                )
+            )
+        return made
 
     def _over(self) -> bool:
         """Whether the whole budget is spent but for the judgement: a training is cut for that alone."""

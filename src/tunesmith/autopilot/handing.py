@@ -69,7 +69,8 @@ class Handed:
         from tunesmith.training import predicting
 
         if one["kind"] == "net":
-            return predicting.load(self.folder / one["place"], model=copy.deepcopy(model), device=device)
+            place, step = self.folder / one["place"], one.get("step")
+            return predicting.load(place, model=copy.deepcopy(model), device=device, step=step)
         return unstored(self.folder / one["place"], self.spec, self.kind)
 
     @property

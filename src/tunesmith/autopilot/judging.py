@@ -14,7 +14,7 @@ from tunesmith.blocks.metrics.judged import Judged
 Array = np.ndarray[Any, Any]
 RESAMPLES = 400  # assumption: a chance of .9 is known to .015
 LEVEL = 0.9  # of the interval
-SURE = 0.9  # chance of being better from which on a change is kept; assumption
+SURE = 0.9  # chance of being better from which on the first change is kept; assumption
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,27 @@ class Gain:
 
     @property
     def sure(self) -> bool:
-        """Whether it counts as evidence."""
-        return self.value > 0 and self.chance >= SURE
+        """Whether it counts as evidence, alone."""
+        return self.at_least(SURE)
+
+    def at_least(self, chance: float) -> bool:
+        """Whether it is a gain, and one with this chance."""
+        return self.value > 0 and self.chance >= chance
 
     def as_dict(self) -> dict[str, float]:
         """Plain data."""
         return {"gain": self.value, "low": self.low, "high": self.high, "chance": self.chance}
+
+
+def bar(tries: int) -> float:
+    """The chance that the n-th change tried on the same rows has to reach, n from 1: of many the best flatters itself.
+
+    Of changes that do nothing 1 - `SURE` of the first are kept, half of that of the second, and so on.
+
+    >>> [round(bar(tries), 3) for tries in (1, 2, 4)]
+    [0.9, 0.95, 0.975]
+    """
+    return 1 - (1 - SURE) / tries
 
 
 class Scorer:
@@ -59,6 +74,12 @@ class Scorer:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def on(self, rows: Array, name: str = "") -> "Scorer":
+        """The same for some of the rows, by another metric where one is named."""
+        weight = None if self.weight is None else self.weight[rows]
+        about: dict[str, Any] = {"classes": self.classes, "positive": self.positive, "weight": weight}
+        return Scorer(self.kind, name or self.name, self.target[rows], **about)
 
     def score(self, prediction: Array) -> float:
         """The metric."""

@@ -1,8 +1,9 @@
 """Trainings of the net as steps: one recipe, so many epochs, scored on the validation rows alone; and what the kept weights say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Task, 
 from tunesmith.search.subject import Subject
 
 RUN = "run"
+STALE, RISEN = 0.4, 0.2  # share of a training without a better score; of the lowest held-out loss, above it; assumption
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Nets:
     prepared: Prepared
     ledger: Ledger
     subject: Callable[..., Subject]
+    seed: int  # divides the rows, whatever the seed of a training
 
     def trained(
         self,
@@ -32,20 +35,30 @@ class Nets:
         out_of_time: Callable[[], bool] = lambda: False,
         *,
         share: float = 1.0,
+        targets: Array | None = None,
+        kept: Sequence[int] = (),
     ) -> dict[str, Any]:
-        """A training as a step, on a `share` of the training rows.
+        """A training as a step, on a `share` of the training rows, or on other `targets` of them.
 
         Found: `run` (its folder below that of the tuning), `records` by epoch, `epochs`; `failed` with the reason where it broke, `cut`
-        where time was over before its end.
+        where time was over before its end, `stopped` where it had nothing more to win, `of` how many epochs were planned. The weights after the
+        epochs `kept` are set aside; `snapshots` has the steps they are of.
         """
-        return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time, share))
+        return self.ledger.once(name, lambda: self._train(name, recipe, epochs, out_of_time, share, targets, kept))
 
     def _train(
-        self, name: str, recipe: Recipe, epochs: int, out_of_time: Callable[[], bool], share: float
+        self,
+        name: str,
+        recipe: Recipe,
+        epochs: int,
+        out_of_time: Callable[[], bool],
+        share: float,
+        targets: Array | None,
+        kept: Sequence[int],
     ) -> dict[str, Any]:
         place = self.ledger.place(name)
         place.mkdir(parents=True, exist_ok=True)
-        subject = self.subject(self.task, recipe, share)
+        subject = self.subject(self.task, recipe, share, targets, self.seed)
         records: list[dict[str, Any]] = []
         found: dict[str, Any] = {"run": str((place / RUN).relative_to(self.ledger.folder))}
         try:
@@ -53,18 +66,35 @@ class Nets:
             with closing(told):
                 for record in told:
                     records.append(dict(record or {}))
+                    if len(records) in kept:
+                        found.setdefault("snapshots", []).append(self._aside(place / RUN, len(records)))
                     if out_of_time() and len(records) < epochs:
                         found["cut"] = f"after {len(records)} of {epochs} epochs"
                         break
+                    if lost(records, epochs):
+                        found["stopped"] = f"after {len(records)} of {epochs} epochs: the held-out loss only rises"
+                        break
         except (TrainingFailed, ModelError, DataError, RecipeError) as error:
             found["failed"] = str(error).splitlines()[0]
-        return {**found, "records": records, "epochs": len(records) * share}
+        return {**found, "records": records, "of": epochs, "epochs": len(records) * share}
 
-    def said(self, run: str, part: Any) -> tuple[Array, Array, Array | None]:
-        """What the best weights of a run say of a part, with the truth and the weights of its rows: probabilities, or values in the
-        target's unit."""
+    def _aside(self, run: Path, epoch: int) -> int:
+        """Sets the weights after an epoch aside, unless an earlier try did; the step they are of."""
         from tunesmith.runs import Run
-        from tunesmith.training.checkpoint import Checkpoints
+        from tunesmith.training.checkpoint import SNAPSHOTS, Checkpoints
+
+        step = int(next(row["step"] for row in Run(run).evaluations if row["epoch"] == epoch))
+        if step not in Checkpoints(run / SNAPSHOTS).steps():
+            Checkpoints(run / "checkpoints").set_aside(step, run / SNAPSHOTS)
+        return step
+
+    def said(self, run: str, part: Any, step: int | None = None) -> tuple[Array, Array, Array | None]:
+        """What the best weights of a run, or those set aside at a step, say of a part: probabilities, or values in the target's unit.
+
+        With the truth and the weights of its rows.
+        """
+        from tunesmith.runs import Run
+        from tunesmith.training.checkpoint import kept_weights
         from tunesmith.training.evaluate import batches_of, evaluate, labelled, probabilities
         from tunesmith.training.judgement import VALUES, in_units
         from tunesmith.training.plan import evaluation_part, make
@@ -74,10 +104,7 @@ class Nets:
         settled = Run(folder).recipe
         with seeded(settled.train.seed):
             made = make(self.task, settled, self.prepared)
-        checkpoints = Checkpoints(folder / "checkpoints")
-        made.plan.state.model.load_state_dict(
-            checkpoints.weights("best" if checkpoints.pointed("best") is not None else "last")
-        )
+        made.plan.state.model.load_state_dict(kept_weights(folder, step))
         precision = made.plan.update.precision
         held = evaluation_part(part, self.prepared, precision.device, precision)
         batches = batches_of(held, int(made.plan.recipe.eval.batch_size), precision.device, precision.dtype)
@@ -87,6 +114,22 @@ class Nets:
         if self.prepared.kind in VALUES:
             return in_units(said.reshape(target.shape), self.prepared), in_units(target, self.prepared), seen.weight
         return np.asarray(said), np.asarray(target), seen.weight
+
+
+def lost(records: Sequence[Mapping[str, Any]], epochs: int) -> bool:
+    """Whether a training has nothing more to win: no better score for `STALE` of its length, and a held-out loss far above its lowest.
+
+    The loss is asked too, for a score that stands still under a high rate often rises when the rate falls.
+
+    >>> rising = [{"score": -0.9 + 0.01 * epoch, "val_loss": 0.3 + 0.05 * epoch} for epoch in range(9)]
+    >>> lost(rising, 20), lost(rising, 30)
+    (True, False)
+    """
+    best = best_of({"records": records})
+    held = [float(one["val_loss"]) for one in records if one.get("val_loss") is not None]
+    if best is None or not held or len(records) - best[0] < STALE * epochs:
+        return False
+    return held[-1] > min(held) + RISEN * abs(min(held))
 
 
 def best_of(found: Mapping[str, Any]) -> tuple[int, float] | None:

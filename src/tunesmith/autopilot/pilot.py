@@ -15,6 +15,7 @@ from tunesmith.autopilot.ledger import Ledger
 from tunesmith.autopilot.nets import Nets
 from tunesmith.autopilot.purse import Purse
 from tunesmith.autopilot.stages.baselines import baselines
+from tunesmith.autopilot.stages.distil import distil
 from tunesmith.autopilot.stages.judge import judge
 from tunesmith.autopilot.stages.longer import longer
 from tunesmith.autopilot.stages.look import look
@@ -23,6 +24,7 @@ from tunesmith.autopilot.stages.plain import plain
 from tunesmith.autopilot.stages.prove import prove
 from tunesmith.autopilot.stages.regularise import regularise
 from tunesmith.autopilot.stages.search import search
+from tunesmith.autopilot.stages.seeds import seeds
 from tunesmith.autopilot.stages.squeeze import squeeze
 from tunesmith.autopilot.stages.worth import worth
 from tunesmith.data.spec import Part, Prepared, spec_to_json
@@ -42,8 +44,10 @@ STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
     "regularise": (regularise, "one change at a time against the validation gap, each kept only with evidence"),
     "longer": (longer, "twice the epochs, where the best epoch came late"),
-    "worth": (worth, "what more data would be worth: the best recipe on a quarter and a half of the rows"),
+    "seeds": (seeds, "members for an ensemble: the best recipe from other seeds, and in cycles whose ends are kept"),
     "squeeze": (squeeze, "an ensemble of what is trained already, judged on rows it was not chosen on"),
+    "distil": (distil, "one net that learns what the ensemble says, kept where it is as good"),
+    "worth": (worth, "what more data would be worth: the best recipe on a quarter and a half of the rows"),
     "judge": (judge, "once on the test rows, with intervals, beside the baselines"),
 }
 
@@ -78,7 +82,7 @@ def fly(asked: Asked, folder: Path, hands: Hands, *, resume: bool, tell: Callabl
 
 def _flown(asked: Asked, folder: Path, hands: Hands, tell: Callable[[Decision], None], scorer: Scorer) -> Flight:
     ledger = Ledger(folder, tell)
-    nets = Nets(asked.task, asked.prepared, ledger, hands.subject)
+    nets = Nets(asked.task, asked.prepared, ledger, hands.subject, asked.recipe.train.seed)
     flight = Flight(
         task=asked.task,
         recipe=asked.recipe,

@@ -9,6 +9,8 @@ USUAL: Mapping[str, float] = {
     "search": 1.0,
     "regularise": 0.4,
     "longer": 0.25,
+    "seeds": 0.5,
+    "distil": 0.2,
 }  # weights where nothing speaks; assumption
 KEEP = 2 * JUDGEMENT  # for the ensemble and the last judgement
 

@@ -119,10 +119,11 @@ def _from_pictures(path: Path, task: Task, recipe: Recipe) -> Gathered:
 
 def planned_split(gathered: Gathered, task: Task, recipe: Recipe) -> Split:
     """How a training would divide these rows, without encoding them: row numbers of the source. Raises `DataError`."""
+    gaps = _takes_gaps(gathered, task, recipe)
     for part in PARTS:
         rows = getattr(gathered, part)
         if rows is not None:
-            setattr(gathered, part, _with_targets(rows, gathered, [], asked.takes_missing(task, recipe)))
+            setattr(gathered, part, _with_targets(rows, gathered, [], gaps))
     _take_parts(gathered)
     target, _ = _target(gathered, task)
     split = _divided(gathered, target, task, recipe, [], [])
@@ -133,7 +134,7 @@ def assembled(gathered: Gathered, task: Task, recipe: Recipe) -> Prepared:
     """Rows divided, blocks fitted, parts encoded."""
     findings, notices = list(gathered.findings), list(gathered.notices)
     mark = fingerprint(_hashed(gathered))
-    gaps = asked.takes_missing(task, recipe)
+    gaps = _takes_gaps(gathered, task, recipe)
     for part in PARTS:
         rows = getattr(gathered, part)
         if rows is not None:
@@ -205,6 +206,16 @@ def _with_targets(rows: Rows, gathered: Gathered, findings: list[Finding], gaps:
         )
     findings.extend(odd.missing_targets(int(gone.sum()), len(rows), rows.name))
     return rows.take(np.flatnonzero(~gone)) if gone.any() else rows
+
+
+def _takes_gaps(gathered: Gathered, task: Task, recipe: Recipe) -> bool:
+    """Whether rows stay that have some of their numbers: the loss leaves gaps out, or is to be chosen and there are such rows."""
+    if asked.takes_missing(task, recipe):
+        return True
+    target = gathered.train.target
+    if gathered.own or target is None or target.ndim < 2 or asked.loss_name(task, recipe) != "auto":
+        return False
+    return bool((_gaps(target) & ~_gaps(target, np.all)).any())
 
 
 def _gaps(target: Array, some: Callable[..., Any] = np.any) -> Array:

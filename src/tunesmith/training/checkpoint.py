@@ -24,6 +24,7 @@ from tunesmith.records.state import Snapshot
 from tunesmith.training.packing import pack, unpack
 
 VERSION = 1
+SNAPSHOTS = "snapshots"  # folder of a run, for the checkpoints that are set aside
 Pointer = Literal["best", "last"]
 
 
@@ -112,6 +113,22 @@ class Checkpoints:
         held = state["model"] if state["average"] is None else state["average"]["weights"]
         return unpack(held, tensors)  # type: ignore[no-any-return]
 
+    def kept(self) -> dict[str, torch.Tensor]:
+        """The weights that were best, or the last where none were."""
+        return self.weights("best" if self.pointed("best") is not None else "last")
+
+    def set_aside(self, which: int | Pointer, folder: Path) -> int:
+        """Copies a checkpoint whole into another folder, where nothing prunes it; the step it is of."""
+        place = self.place(which)
+        with _told_when_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            draft = folder / f".draft-{place.name}"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(place, draft)
+            _exchange(draft, folder / place.name)
+            _flush_folder(folder)
+        return int(place.name.removeprefix("step-"))
+
     def _described(self, place: Path) -> dict[str, Any]:
         others = [step for step in self.steps() if f"{step:010d}" not in place.name]
         try_next = f"; whole ones may be at steps {others}" if others else ""
@@ -151,6 +168,13 @@ class Checkpoints:
                 _retire(self.folder / f"step-{step:010d}")
         for left in (*self.folder.glob(".draft-*"), *self.folder.glob(".was-*")):
             shutil.rmtree(left, ignore_errors=True)  # by a process that was killed
+
+
+def kept_weights(run: Path, step: int | None = None) -> dict[str, torch.Tensor]:
+    """The weights of a run folder that were best, or the last where none were; of a `step`, those that were set aside. Raises `CheckpointError`."""
+    if step is not None:
+        return Checkpoints(run / SNAPSHOTS).weights(step)
+    return Checkpoints(run / "checkpoints").kept()
 
 
 def _write_files(place: Path, snapshot: Snapshot, mark: int) -> None:

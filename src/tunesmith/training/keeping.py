@@ -43,7 +43,7 @@ class KeptInFolder:
         self.checkpoints.forget_after(step)
 
     def best_weights(self) -> dict[str, torch.Tensor]:
-        return self.checkpoints.weights("best" if self.checkpoints.pointed("best") is not None else "last")
+        return self.checkpoints.kept()
 
 
 class KeptInMemory:

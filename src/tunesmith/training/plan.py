@@ -235,6 +235,8 @@ def chosen_loss(
     kind = prepared.kind
     if kind == "binary" and name in ("auto", "binary_cross_entropy") and trial.width == 1:
         name, kind = "binary_cross_entropy", "multilabel"
+    if kind == "multi_regression" and name == "auto" and _with_gaps(prepared):
+        name = "masked_mse"  # rows that have some of their numbers are trained on
     weights = class_weights(recipe, prepared, device, precision)
     if weights is not None and kind == "multilabel":
         return losses.build(
@@ -245,6 +247,11 @@ def chosen_loss(
         )
     smoothing = recipe.loss.label_smoothing
     return losses.build(name, kind=kind, class_weights=weights, label_smoothing=smoothing, **extra_of(recipe))
+
+
+def _with_gaps(prepared: Prepared) -> bool:
+    target = None if prepared.pipeline is None else prepared.pipeline.target
+    return target is not None and target.gaps
 
 
 def class_weights(

@@ -15,7 +15,7 @@ from tunesmith.data.spec import Part, spec_from_json
 from tunesmith.records import CheckpointError, DataError, ModelError, Recipe, RunError
 from tunesmith.runs import MemoryWriter, Run
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import kept_weights
 from tunesmith.training.evaluate import judging, probabilities
 from tunesmith.training.feeds import Rows
 from tunesmith.training.precision import Precision
@@ -187,10 +187,13 @@ def chosen_classes(chances: Array, positive: int | None, threshold: float | None
     return np.where(chances[:, positive] >= threshold, positive, 1 - positive)
 
 
-def load(folder: str | Path | Run, *, model: nn.Module | None = None, device: str = "cpu") -> Predictor:
+def load(
+    folder: str | Path | Run, *, model: nn.Module | None = None, device: str = "cpu", step: int | None = None
+) -> Predictor:
     """The best model of a run, ready to predict: `load("runs/adult-1").predict("new.csv")`.
 
-    A network of your own is not stored as code: give an instance of it as `model`. Raises `RunError` and `CheckpointError`.
+    A network of your own is not stored as code: give an instance of it as `model`. `step`: the weights of a snapshot that was set aside
+    after so many updates. Raises `RunError` and `CheckpointError`.
     """
     run = folder if isinstance(folder, Run) else Run(folder)
     described = run._json("model.json")
@@ -208,10 +211,8 @@ def load(folder: str | Path | Run, *, model: nn.Module | None = None, device: st
         model = models.build(
             described["name"], recipe, spec_from_json(described["spec"]), described["outputs"], described["kind"]
         )
-    checkpoints = Checkpoints(run.folder / "checkpoints")
-    weights = checkpoints.weights("best" if checkpoints.pointed("best") is not None else "last")
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(kept_weights(run.folder, step))
     except RuntimeError as error:
         raise CheckpointError(
             f"the weights of {run.folder} do not fit the model: {' '.join(str(error).split())[:300]}"

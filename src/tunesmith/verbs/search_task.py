@@ -28,13 +28,27 @@ OF_DATA = ("data.", "loss.", "model.name", "train.seed", "run.language")  # what
 
 
 class TaskSubject:
-    """Trains a task by epochs. `recipe` has a number of epochs, which is the length of a full training; a `share` of the training rows is seen."""
+    """Trains a task by epochs. `recipe` has a number of epochs, which is the length of a full training; a `share` of the training rows is seen.
+
+    `targets` (N, …) are learnt in the place of those that the training rows have. `split_seed` divides the rows, where the training's own
+    seed, which does it otherwise, is to differ between trainings on the same rows.
+    """
 
     copies = True
     wants_folder = True
 
-    def __init__(self, task: Task, recipe: Recipe, *, fresh: bool = False, share: float = 1.0) -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        *,
+        fresh: bool = False,
+        share: float = 1.0,
+        targets: Any = None,
+        split_seed: int | None = None,
+    ) -> None:
         self.task, self.recipe, self.fresh, self.share = task, recipe, fresh, share
+        self.targets, self.split_seed = targets, split_seed
         self._ready: tuple[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -42,7 +56,7 @@ class TaskSubject:
 
     def on_fresh_seeds(self) -> "TaskSubject":
         """The same, with the seed of each training that which it is given: new split, new weights, new order."""
-        return TaskSubject(self.task, self.recipe, fresh=True, share=self.share)
+        return TaskSubject(self.task, self.recipe, fresh=True, share=self.share, targets=self.targets)
 
     @property
     def title(self) -> str:
@@ -90,9 +104,15 @@ class TaskSubject:
             {path: value for path, value in recipe.flat().items() if path.startswith(OF_DATA)}, default=str
         )
         if self._ready is None or self._ready[0] != key:
-            self._ready = (key, some_rows(prepare(self.task, recipe), self.share, recipe.train.seed))
-        ready: Prepared = self._ready[1]
-        return ready
+            ready = prepare(self.task, self._splitting(recipe))
+            if self.targets is not None:
+                ready = replace(ready, train=replace(ready.train, target=self.targets))
+            self._ready = (key, some_rows(ready, self.share, recipe.train.seed))
+        found: Prepared = self._ready[1]
+        return found
+
+    def _splitting(self, recipe: Recipe) -> Recipe:
+        return recipe if self.split_seed is None else revise(recipe, {"train.seed": self.split_seed}, SEARCHED)
 
     def discard(self, folder: Path) -> None:
         """The log of the run stays; its weights go."""

@@ -184,11 +184,12 @@ def _search(*given: Any, **about: Any) -> "Study":
     return search(*given, **about)
 
 
-def _subject(task: Any, recipe: Recipe, share: float) -> Any:
+def _subject(task: Any, recipe: Recipe, share: float, targets: Any = None, split_seed: int | None = None) -> Any:
     from tunesmith.verbs.search import asked_of_search
     from tunesmith.verbs.search_task import TaskSubject
 
-    return TaskSubject(task, asked_of_search(recipe, int(recipe.train.epochs)), share=share)
+    asked = asked_of_search(recipe, int(recipe.train.epochs))
+    return TaskSubject(task, asked, share=share, targets=targets, split_seed=split_seed)
 
 
 def plan(

@@ -67,6 +67,11 @@ def _called(flight: Flight, name: str) -> Candidate:
     return found
 
 
+def _key(one: Candidate) -> str:
+    """Two candidates with the same key are the same model."""
+    return (one.place or one.name) + ("" if one.step is None else f"@{one.step}")
+
+
 def _joined(flight: Flight, parts: list[tuple[Array, float]]) -> Array:
     """The average of predictions by their weights."""
     return average([said for said, _ in parts], [weight for _, weight in parts], kind=flight.prepared.kind)
@@ -93,7 +98,8 @@ def _settled(flight: Flight, chosen: list[tuple[Candidate, float]]) -> dict[str,
         "threshold": threshold,
         "rule": rule,
         "members": [
-            {"name": one.name, "kind": one.kind, "place": one.place, "weight": weight} for one, weight in chosen
+            {"name": one.name, "kind": one.kind, "place": one.place, "step": one.step, "weight": weight}
+            for one, weight in chosen
         ],
     }
 
@@ -110,13 +116,13 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
     if flight.net is not None:
         rivals["best net"] = flight.net
     every = [*(one for one, _ in chosen), *rivals.values()]
-    truth, weight, said = _said(flight, part, {one.place or one.name: one for one in every})
+    truth, weight, said = _said(flight, part, {_key(one): one for one in every})
     rows = {}
-    before = _joined(flight, [(said[one.place or one.name], share) for one, share in chosen])
+    before = _joined(flight, [(said[_key(one)], share) for one, share in chosen])
     whole = softened(before, settled["temperature"])
     for title, prediction, threshold in (
         ("handed over", whole, settled["threshold"]),
-        *((other, said[one.place or one.name], None) for other, one in rivals.items()),
+        *((other, said[_key(one)], None) for other, one in rivals.items()),
     ):
         about: dict[str, Any] = {
             "classes": prepared.classes,
@@ -209,7 +215,7 @@ def _said(flight: Flight, part: Any, wanted: Mapping[str, Candidate]) -> tuple[A
     found: dict[str, Array] = {}
     for name, one in wanted.items():
         if one.kind == "net":
-            found[name], truth, weight = flight.nets.said(one.place, part)
+            found[name], truth, weight = flight.nets.said(one.place, part, one.step)
         elif one.kind != "constant":
             found[name] = raw(flight.folder / one.place, part, flight.prepared)
     if truth is None:

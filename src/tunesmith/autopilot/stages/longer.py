@@ -17,7 +17,7 @@ def longer(flight: Flight) -> None:
     found = flight.found.get("net")
     best = None if found is None else best_of(found)
     late = (
-        best[0] / len(found["records"])
+        best[0] / found["of"]
         if best is not None and found is not None
         else flight.found.get("plain", {}).get("late", 0.0)
     )

@@ -12,6 +12,8 @@ SHARE = 0.9  # of the seconds that are left, for trainings
 TRAININGS = 1.8  # in the length chosen, that fit into them at least: the default net takes half of what is left at most; assumption
 FEWEST = 2  # epochs
 DEAR = 0.03  # of the seconds, for the first epoch: then there is no second one to time; assumption
+EARLY = 0.3  # share of a training: a best epoch before it came early; assumption
+TIMES, SHORTEST = 2, 4  # a length that ends there has twice the epochs up to the best, and so many at least; assumption
 WHY = Source("derived", "autopilot")
 
 
@@ -55,6 +57,45 @@ def plain(flight: Flight) -> None:
         f"it reaches {flight.shown(made.score)}{beside}; {about['said']}",
         evidence={"score": made.score, **about},
     )
+    shortened(flight)
+
+
+def shortened(flight: Flight) -> None:
+    """Where the best epoch came early, the rate never fell before the net began to learn its rows by heart: a length that ends there is tried.
+
+    It is kept where the net is no worse, for all that comes after it then costs less too.
+    """
+    about, before = flight.found["plain"], flight.net
+    assert before is not None
+    best = round(about["late"] * flight.epochs)
+    epochs = max(SHORTEST, TIMES * best)
+    if (
+        about["late"] > EARLY
+        or epochs > EARLY * TIMES * flight.epochs
+        or not flight.pays("plain/shorter", epochs, keep=0.3)
+    ):
+        return
+    recipe = revise(flight.recipe, {"train.epochs": epochs}, WHY)
+    made, found = flight.net_of("plain/shorter", "net trained shorter", recipe, epochs)
+    if made is None:
+        return
+    gain = flight.scorer.gain(made.said, before.said, flight.seed)
+    taken = gain.chance >= 0.5
+    flight.decide(
+        "plain",
+        f"{epochs} epochs are {'a full training' if taken else 'too short'}",
+        f"the best of {flight.epochs} epochs was number {best}, with the rate still high; with {epochs} {flight.shown(made.score)} beside "
+        f"{before.score:.4f}, better in {gain.chance:.0%} of resamples of the validation rows",
+        evidence={"score": made.score, **gain.as_dict(), "run": made.place},
+        instead={
+            "way": f"{flight.epochs if taken else epochs} epochs",
+            flight.scorer.name: before.score if taken else made.score,
+        },
+        taken=taken,
+    )
+    if taken:
+        flight.net, flight.recipe, flight.epochs = made, recipe, epochs
+        flight.found["plain"] = standing(found)
 
 
 def _timed(flight: Flight) -> dict[str, Any]:
@@ -112,7 +153,7 @@ def standing(found: Mapping[str, Any]) -> dict[str, Any]:
         for one in records
         if one.get("val_loss") is not None and one.get("train_loss") is not None
     ]
-    late = 0.0 if best is None else best[0] / len(records)
+    late = 0.0 if best is None else best[0] / found.get("of", len(records))
     if not held:
         return {
             "late": late,
@@ -123,5 +164,6 @@ def standing(found: Mapping[str, Any]) -> dict[str, Any]:
     train, val = held[-1]
     lowest = min(one for _, one in held)
     gap, rising = (val - train) / max(abs(train), 1e-12), (val - lowest) / max(abs(lowest), 1e-12)
-    said = f"its best epoch is {best[0] if best else 0} of {len(records)}, the losses at the end are {train:.4g} in training and {val:.4g} held out"
+    epoch = f"its best epoch is {best[0] if best else 0} of {found.get('of', len(records))}"
+    said = f"{epoch}, the losses at the end are {train:.4g} in training and {val:.4g} held out"
     return {"late": late, "gap": gap, "rising": rising, "train loss": train, "validation loss": val, "said": said}

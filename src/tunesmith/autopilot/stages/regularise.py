@@ -10,6 +10,7 @@ from tunesmith.autopilot.stages.search import compare
 from tunesmith.records import Recipe, RecipeError, Source, revise
 
 GAP = 0.1  # (validation - training loss) / training loss, above which a net is said to know its rows better than others; assumption
+LATE = 0.5  # an average over the end is no answer where the best epoch came in the first half
 CLASSED = ("binary", "multiclass", "multilabel")
 WHY = Source("revised", "autopilot, regularise")
 
@@ -69,7 +70,8 @@ Offer = tuple[str, Mapping[str, Any]] | None
 
 
 def _averaged(recipe: Recipe, flight: Flight) -> Offer:
-    if recipe.train.swa is not None or recipe.train.ema is not None:
+    about = standing(flight.found["net"]) if "net" in flight.found else flight.found.get("plain", {})
+    if recipe.train.swa is not None or recipe.train.ema is not None or about.get("late", 1.0) < LATE:
         return None
     return "an average of the weights over the last quarter", {"train.swa": 0.75}
 

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.autopilot.flight import Candidate, Flight
+from tunesmith.autopilot.judging import bar
 from tunesmith.autopilot.planning import planned
 from tunesmith.records import RecipeError, Source, revise
 from tunesmith.records.errors import DataError
 
 ROUNDS = (0.6, 0.4)  # of what the search gets; assumption
+SURE = (
+    0.75  # chance of being better that the best of a search has to reach, which was chosen on the same rows; assumption
+)
 FEWEST = 3.0  # full trainings, below which there is no search
 MATTERS = 0.05  # of all importance: below, a parameter is fixed in the second round; assumption
 NUISANCE = ("optim.lr", "optim.weight_decay")  # searched again with whatever else changes
@@ -214,18 +218,26 @@ def compare(
     *,
     demanding: bool = False,
 ) -> bool:
-    """Takes a net in the place of the best so far, where it is better on the validation rows; `demanding`: beyond the choice of the rows."""
+    """Takes a net in the place of the best so far, where it is better on the validation rows beyond their choice.
+
+    `demanding`: one of several changes tried on the same rows, for which the bar rises with each.
+    """
     assert flight.net is not None
     gain = flight.scorer.gain(made.said, flight.net.said, flight.seed)
-    better = gain.sure if demanding else flight.scorer.better_than(made.score, flight.net.score)
+    flight.tries += demanding
+    wanted = bar(flight.tries) if demanding else SURE
+    better = gain.at_least(wanted)
     before = flight.net
-    how = f"{flight.shown(made.score)} beside {before.score:.4f} ({before.name}); better in {gain.chance:.0%} of resamples of the validation rows"
+    how = (
+        f"{flight.shown(made.score)} beside {before.score:.4f} ({before.name}); better in {gain.chance:.0%} of resamples of the "
+        f"validation rows, {wanted:.1%} wanted"
+    )
     cut = f"; cut {found['cut']}" if found.get("cut") else ""
     flight.decide(
         stage,
         f"{title} is {'taken' if better else 'left'}",
         how + cut,
-        evidence={"score": made.score, **gain.as_dict()},
+        evidence={"score": made.score, **gain.as_dict(), "wanted": wanted},
         instead={
             "way": before.name if better else made.name,
             flight.scorer.name: before.score if better else made.score,

@@ -1,7 +1,5 @@
 """Metrics of numbers; several target columns count alike, and what is missing (NaN) of a target is left out."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from tunesmith.blocks.metrics.definition import METRICS, Metric
@@ -13,7 +11,8 @@ def _error(judged: Judged) -> Array:
 
 
 def _squares(judged: Judged) -> Array:
-    return _error(judged) ** 2
+    """Squared errors, 0 where the target has no number."""
+    return np.where(judged.once(_missing), 0.0, _error(judged) ** 2)
 
 
 def _missing(judged: Judged) -> Array:
@@ -21,26 +20,37 @@ def _missing(judged: Judged) -> Array:
     return np.isnan(judged.target.astype(np.float64))
 
 
-def _by_column(value: Callable[[Judged, Array], float], judged: Judged, weight: Array) -> float:
-    """The mean over the columns of a metric of the rows that each of them has."""
-    found = []
-    for missing, target, prediction in zip(judged.once(_missing).T, judged.target.T, judged.prediction.T, strict=True):
-        rows = ~missing & (weight > 0)
-        column = Judged("regression", target[rows], prediction[rows]) if rows.any() else None
-        found.append(np.nan if column is None else value(column, weight[rows]))
-    return mean(np.array(found))
+def _there(judged: Judged) -> Array:
+    """1 where the target has a number, 0 elsewhere."""
+    return (~judged.once(_missing)).astype(np.float64)
+
+
+def _filled(judged: Judged) -> Array:
+    """The target, 0 where it has no number."""
+    return np.where(judged.once(_missing), 0.0, judged.target.astype(np.float64))
+
+
+def _mass(judged: Judged, weight: Array) -> Array:
+    """(K,) the weight of the rows that each column has, nan where it has none."""
+    mass = weight @ judged.once(_there)
+    return np.where(mass > 0, mass, np.nan)
+
+
+def _constant(judged: Judged, weight: Array) -> Array:
+    """(K,) whether a column has one value alone in the rows that count."""
+    target, rows = judged.once(_filled), (weight > 0)[:, None] & ~judged.once(_missing)
+    highest = np.where(rows, target, -np.inf).max(axis=0)
+    return np.asarray(highest <= np.where(rows, target, np.inf).min(axis=0))
 
 
 def r2(judged: Judged, weight: Array) -> float:
-    """1 - Σ w (y - f)² / Σ w (y - ȳ)², undefined for a constant column."""
-    if judged.once(_missing).any():
-        return _by_column(r2, judged, weight)
-    target = judged.target.astype(np.float64)
-    centre = weight @ target / weight.sum()
-    spread = weight @ (target - centre) ** 2
+    """1 - Σ w (y - f)² / Σ w (y - ȳ)² of each column, undefined for a constant one; the mean over columns."""
+    target = judged.once(_filled)
+    centre = weight @ target / _mass(judged, weight)
+    spread = weight @ (judged.once(_there) * (target - centre) ** 2)
     rest = weight @ judged.once(_squares)
-    constant = (target.max(axis=0) == target.min(axis=0)) | (spread <= 0)
-    return mean(np.where(constant, np.nan, 1 - rest / np.where(constant, 1.0, spread)))
+    undefined = _constant(judged, weight) | ~(spread > 0)
+    return mean(np.where(undefined, np.nan, 1 - rest / np.where(undefined, 1.0, spread)))
 
 
 def distance(judged: Judged) -> Array:
@@ -54,9 +64,7 @@ def distance(judged: Judged) -> Array:
 
 def rmse(judged: Judged, weight: Array) -> float:
     """The root for each column, then the mean over columns."""
-    if judged.once(_missing).any():
-        return _by_column(rmse, judged, weight)
-    return float(np.sqrt(weight @ judged.once(_squares) / weight.sum()).mean())
+    return mean(np.sqrt(weight @ judged.once(_squares) / _mass(judged, weight)))
 
 
 METRICS.add("r2")(Metric("r2", "max", NUMBER_KINDS, r2))
