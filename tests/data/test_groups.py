@@ -47,11 +47,12 @@ def test_the_most_frequent_levels_come_first():
     ]
 
 
-def test_dark_and_pale_pictures_lie_apart():
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_dark_and_pale_pictures_lie_apart(channels):
     rng = np.random.default_rng(0)
-    dark = rng.integers(0, 60, (40, 3, 8, 8))
-    pale = rng.integers(190, 255, (40, 3, 8, 8))
-    flat = np.full((40, 3, 8, 8), 128)
+    dark = rng.integers(0, 60, (40, channels, 8, 8))
+    pale = rng.integers(190, 255, (40, channels, 8, 8))
+    flat = np.full((40, channels, 8, 8), 128)
 
     found = {(by, name): rows for by, name, rows in of_pictures(np.concatenate([dark, pale, flat]).astype(np.uint8))}
     first = next(rows for (by, _), rows in found.items() if by == "brightness")

@@ -18,8 +18,7 @@ COLUMNS = 40  # of a part, the first ones: the more groups are looked at, the su
 LEVELS = 20  # of a category, the most frequent ones
 FEW = 6  # distinct numbers that are groups of their own
 QUARTERS = (0.25, 0.5, 0.75)
-PADDING = 0
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+CHUNK = 4096  # pictures at once, to bound the memory
 
 
 def groups(part: Part, pipeline: Pipeline | None) -> Iterator[tuple[str, str, Array]]:
@@ -33,7 +32,7 @@ def groups(part: Part, pipeline: Pipeline | None) -> Iterator[tuple[str, str, Ar
         if key == "pictures":
             yield from of_pictures(values)
         elif key == "tokens":
-            yield from of_tokens(values, inverse)
+            yield from of_tokens(values, getattr(spec.get(key), "padding", 0), inverse)
         else:
             named = _columns(key, values, inverse)[:left]
             left -= len(named)
@@ -107,18 +106,21 @@ def of_levels(by: str, values: Sequence[str | None]) -> Iterator[tuple[str, str,
 
 def of_pictures(pixels: Array) -> Iterator[tuple[str, str, Array]]:
     """Quarters of brightness, the mean of a picture (N, C, H, W), and of contrast, the deviation within it; both of 255."""
-    grey = np.empty((len(pixels), *pixels.shape[2:]), np.float32)
-    for first in range(0, len(pixels), 4096):  # to bound the memory
-        some = pixels[first : first + 4096].astype(np.float32)
-        grey[first : first + 4096] = np.tensordot(some[:, :3], LUMA, (1, 0)) if some.shape[1] >= 3 else some[:, 0]
-    flat = grey.reshape(len(pixels), -1)
-    yield from of_numbers("brightness", flat.mean(axis=1).astype(np.float64))
-    yield from of_numbers("contrast", flat.std(axis=1).astype(np.float64))
+    from tunesmith.data.pictures import with_channels
+
+    light, contrast = np.empty(len(pixels)), np.empty(len(pixels))
+    for first in range(0, len(pixels), CHUNK):
+        some = pixels[first : first + CHUNK]
+        grey = (some if some.shape[1] == 1 else with_channels(some, 1)).reshape(len(some), -1)
+        light[first : first + CHUNK] = grey.mean(axis=1)
+        contrast[first : first + CHUNK] = grey.std(axis=1)
+    yield from of_numbers("brightness", light)
+    yield from of_numbers("contrast", contrast)
 
 
-def of_tokens(tokens: Array, inverse: Any) -> Iterator[tuple[str, str, Array]]:
+def of_tokens(tokens: Array, padding: int, inverse: Any) -> Iterator[tuple[str, str, Array]]:
     """Quarters of the length in tokens, and the script that most letters of a text are in."""
-    yield from of_numbers("length in tokens", (tokens != PADDING).sum(axis=1).astype(np.float64))
+    yield from of_numbers("length in tokens", (tokens != padding).sum(axis=1).astype(np.float64))
     if inverse is not None:
         texts = next(iter(inverse(tokens).values()))
         yield from of_levels("script", [script_of(str(text)) for text in texts])

@@ -4,6 +4,7 @@ Groups are those of the inputs (`data/groups.py`), the classes where there are m
 quarters of the model's own confidence. The last are listed and not tested: that a model errs where it is unsure is no news.
 """
 
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,8 +59,8 @@ def sliced(
     about: dict[str, Any] = {"classes": prepared.classes, "positive": prepared.positive, "weight": weight}
     about |= {"threshold": threshold, "seed": seed}
     inputs = groups(part, prepared.pipeline) if isinstance(part, Part) else ()
-    tested = [Group(by=by, name=group, rows=rows) for by, group, rows in inputs]
-    tested += of_truth(prepared, target)
+    of_inputs = (Group(by=by, name=group, rows=rows) for by, group, rows in inputs)  # one at a time: each has N flags
+    tested = chain(of_inputs, of_truth(prepared, target))
     found = slices(prepared.kind, target, prediction, tested, name=name, **about)
     sure = prediction.max(axis=1) if prepared.kind in CLASSES else np.empty(0)
     by_confidence = [Group(by=by, name=group, rows=rows) for by, group, rows in of_numbers(CONFIDENCE, sure)]

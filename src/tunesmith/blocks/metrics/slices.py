@@ -80,24 +80,25 @@ def slices(
     about = _About(kind, name, classes, positive, threshold, seed)
     each = np.ones(len(target)) if weight is None else np.asarray(weight, np.float64)
     spread = about.noise(target, prediction, each) * math.sqrt(len(target))
-    distinct = {
-        np.packbits(group.rows).tobytes(): group for group in reversed(list(groups))
-    }  # the first of the same rows
-    known = [
-        (group, found)
-        for group in reversed(distinct.values())
-        if (found := _measured(about, group, target, prediction, each, spread)) is not None
-    ]
+    seen: set[bytes] = set()
+    known: list[tuple[bytes, Slice]] = []
+    for group in groups:
+        rows = np.packbits(group.rows).tobytes()  # an eighth of the memory
+        if rows in seen:  # the first of the same rows counts
+            continue
+        seen.add(rows)
+        found = _measured(about, group, target, prediction, each, spread)
+        known += [] if found is None else [(rows, found)]
     corrected = holm([found.chance for _, found in known])
     told = [
-        (group, replace(found, chance=chance, worse=chance < SURE and found.difference > 0))
-        for (group, found), chance in zip(known, corrected, strict=True)
+        (rows, replace(found, chance=chance, worse=chance < SURE and found.difference > 0))
+        for (rows, found), chance in zip(known, corrected, strict=True)
     ]
     told.sort(key=lambda one: (one[1].chance, -one[1].difference))
-    shown = [
-        replace(found, interval=about.interval(target[group.rows], prediction[group.rows], each[group.rows]))
-        for group, found in told[:TOLD]
-    ]
+    shown = []
+    for packed, found in told[:TOLD]:
+        inside = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(target)).astype(bool)
+        shown.append(replace(found, interval=about.interval(target[inside], prediction[inside], each[inside])))
     return shown + [found for _, found in told[TOLD:]]
 
 
