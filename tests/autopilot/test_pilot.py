@@ -264,3 +264,18 @@ def test_a_tuning_says_on_which_rows_it_is_worse(tmp_path):
     assert (told["slices"][0]["by"], told["slices"][0]["name"], told["slices"][0]["worse"]) == ("town", "B", True)
     assert "Where is it worse?</dt><dd>Town B (" in (tuned.folder / "report.html").read_text()
     assert "worse on town B (" in out.getvalue()
+
+
+def test_what_the_rules_see_in_the_best_net_is_marked_on_its_curves(tmp_path):
+    recipe = RECIPE | {"train.epochs": 8, "optim.name": "sgd", "optim.momentum": 0.99, "optim.lr": 2.0}
+    table(400).write_csv(tmp_path / "towns.csv")
+
+    tuned = ts.tune(tmp_path / "towns.csv", recipe, target="y", budget="8 epochs", folder=tmp_path / "tuned")
+
+    told = json.loads((tuned.folder / "seen.json").read_text())
+    page = ts.report(tuned.folder).read_text()
+    curves = page[page.index('<section id="curves">') :]
+    assert told["findings"]
+    assert (tuned.folder / told["run"] / "run.json").is_file()
+    assert f"<code>{told['findings'][0]['fault']}</code> at update " in curves
+    assert '<g class="pin ' in curves

@@ -73,4 +73,4 @@ def test_of_many_the_gravest_are_marked_and_the_rest_counted(make_run):
 
     assert len(kept) == MOST
     assert {"loss.spike", OVERFIT.fault} <= {one.found.fault for one in kept}
-    assert f"{22 - MOST} more findings of lesser weight below." in page(run)
+    assert f"{22 - MOST} more findings of lesser weight, among the findings." in page(run)

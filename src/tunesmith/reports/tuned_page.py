@@ -20,7 +20,8 @@ from tunesmith.reports.sections.story import findings
 from tunesmith.reports.wording import count, duration, interval, number, score
 from tunesmith.reports.worst_groups import worst_groups
 from tunesmith.runs import Run
-from tunesmith.runs.tuning import Tuning
+from tunesmith.runs.reading import finding_of
+from tunesmith.runs.tuning import SEEN, Tuning
 
 HANDED = "handed over"
 CONSTANT = "constant answer"
@@ -45,11 +46,17 @@ def _named(part: Section | None, before: str) -> Section | None:
 
 
 def net_facts(tuning: Tuning) -> Facts | None:
-    """The best net's run; None where no net is there."""
+    """The best net's run with what the rules see in its curves; None where no net is there."""
     place = _net(tuning)
     if place is None or not (tuning.folder / place / "run.json").is_file():
         return None
-    return gather(Run(tuning.folder / place))
+    facts = gather(Run(tuning.folder / place))
+    told = read(tuning.folder / SEEN) or {}
+    if told.get("run") != place or not facts.evaluations:
+        return facts
+    found = tuple(finding_of(one) for one in told["findings"])
+    end = facts.evaluations[-1]["step"]
+    return replace(facts, findings=(*facts.findings, *found), seen=(*facts.seen, *((end, one) for one in found)))
 
 
 def _facts(tuning: Tuning) -> Facts | None:

@@ -57,7 +57,11 @@ def legend(found: list[Pinned], facts: Facts) -> Html:
         for one in found
     ]
     more = sum(1 for at, one in facts.seen if seen_at(at, one) and one.status != "refuted") - len(found)
-    rest = [tag("li", f"{counted(more, 'more finding')} of lesser weight below.", class_="aside")] if more else []
+    rest = (
+        [tag("li", f"{counted(more, 'more finding')} of lesser weight, among the findings.", class_="aside")]
+        if more
+        else []
+    )
     return tag("ol", *lines, *rest, class_="pins")
 
 
