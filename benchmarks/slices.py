@@ -3,7 +3,8 @@
 `false`: data sets in which no group differs, and the share of them in which some group is called worse; bar: 0.05, which Holm's
 correction promises. Each has ten columns cut into quarters and six categories of eight levels, of which those with 30 rows or more are
 looked at. `found`: a tenth of the rows, in a category of their own, is made harder (accuracy from .85 to .65, or the scatter of a number
-doubled), and the share of data sets in which that group is called worse is told. `ms` is the median time of one data set.
+doubled), and the share of data sets in which that group is called worse is told. `ms` is the median time of one data set, on a machine that had
+other work to do.
 """
 
 import statistics
