@@ -14,6 +14,10 @@ from tunesmith.data.scalers import ARRAY_SCALE, SCALERS, TABLE_SCALE, Scaler, fe
 from tunesmith.data.spec import Array, Numbers, Table
 from tunesmith.records.sections import DataSection
 
+WIDEST, WIDE_SCALE = (
+    4096,
+    "standard",
+)  # numbers a row that an encoding may have where none is asked for, and what is done else; assumption
 DAY = 86400.0
 CYCLES: Mapping[str, float] = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}  # seconds of one round
 
@@ -33,7 +37,8 @@ class NumberBlock:
         """`dates` are those of `names` that hold seconds since 1970; the day count of those in `trendless` is left out."""
         self.names = tuple(names)
         self.notices: tuple[str, ...] = ()
-        self._scale = TABLE_SCALE if settings.scale == "auto" else settings.scale
+        self._auto = settings.scale == "auto"
+        self._scale = TABLE_SCALE if self._auto else settings.scale
         self._dates = tuple(dates)
         self._trendless = tuple(trendless)
         self._scaled = tuple(name for name in self.names if name not in self._trendless)
@@ -50,6 +55,13 @@ class NumberBlock:
             (name, cycle) for name in self._dates for cycle in CYCLES if _changes(table[name][~missing[name]], cycle)
         )
         self._scaler = SCALERS[self._scale].fit(self._matrix(table))
+        if self._auto and sum(self._scaler.widths) > WIDEST:
+            self.notices = (
+                f"{len(self._scaled)} number columns would become {sum(self._scaler.widths)} in {self._scale} encoding; they are brought "
+                f"to mean 0 and deviation 1 instead (data.scale = {WIDE_SCALE!r})",
+            )
+            self._scale = WIDE_SCALE
+            self._scaler = SCALERS[self._scale].fit(self._matrix(table))
 
     def transform(self, table: Table) -> Array:
         parts = [self._fitted().transform(self._matrix(table))]

@@ -17,6 +17,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "exporter": ("tunesmith.integrations", "EXPORTERS"),
     "init": ("tunesmith.blocks.layers.init", "INITS"),
     "loss": ("tunesmith.blocks.losses", "LOSSES"),
+    "measure": ("tunesmith.generative.measures", "MEASURES"),
     "metric": ("tunesmith.blocks.metrics", "METRICS"),
     "model": ("tunesmith.blocks.models", "MODELS"),
     "norm": ("tunesmith.blocks.layers.norm", "NORMS"),
@@ -51,6 +52,10 @@ GIVEN: Mapping[str, tuple[str, ...]] = {  # of the families whose arguments a us
     "activation": (),
     "init": ("weight", "activation", "generator"),
     "loss": ("kind", "class_weights", "label_smoothing"),
+    "measure": (
+        *("real", "generated", "samples", "embeddings", "probabilities", "pictures", "one", "other"),
+        *("generator", "latent", "centres", "test", "labels"),
+    ),
     "norm": ("features", "dims", "layer"),
     "optimizer": ("params", "lr", "weight_decay", "momentum", "betas", "foreach", "fused", "base"),
     "pooling": ("features",),

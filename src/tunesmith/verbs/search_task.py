@@ -31,7 +31,8 @@ class TaskSubject:
     """Trains a task by epochs. `recipe` has a number of epochs, which is the length of a full training; a `share` of the training rows is seen.
 
     `targets` (N, …) are learnt in the place of those that the training rows have. `split_seed` divides the rows, where the training's own
-    seed, which does it otherwise, is to differ between trainings on the same rows.
+    seed, which does it otherwise, is to differ between trainings on the same rows. `held` keeps the data ready, by what they are made ready by, for
+    all subjects that share it.
     """
 
     copies = True
@@ -46,13 +47,15 @@ class TaskSubject:
         share: float = 1.0,
         targets: Any = None,
         split_seed: int | None = None,
+        held: "dict[str, Prepared] | None" = None,
     ) -> None:
         self.task, self.recipe, self.fresh, self.share = task, recipe, fresh, share
         self.targets, self.split_seed = targets, split_seed
+        self.held: dict[str, Prepared] = {} if held is None else held
         self._ready: tuple[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_ready": None}
+        return self.__dict__ | {"_ready": None, "held": {}}
 
     def on_fresh_seeds(self) -> "TaskSubject":
         """The same, with the seed of each training that which it is given: new split, new weights, new order."""
@@ -100,11 +103,12 @@ class TaskSubject:
     def _prepared(self, recipe: Recipe) -> "Prepared":
         from tunesmith.data import prepare
 
-        key = json.dumps(
-            {path: value for path, value in recipe.flat().items() if path.startswith(OF_DATA)}, default=str
-        )
+        key = made_ready_by(self._splitting(recipe))
         if self._ready is None or self._ready[0] != key:
-            ready = prepare(self.task, self._splitting(recipe))
+            ready = self.held.get(key) or prepare(self.task, self._splitting(recipe))
+            if key not in self.held:
+                self.held.clear()  # one at a time
+                self.held[key] = ready
             if self.targets is not None:
                 ready = replace(ready, train=replace(ready.train, target=self.targets))
             self._ready = (key, some_rows(ready, self.share, recipe.train.seed))
@@ -119,6 +123,11 @@ class TaskSubject:
         checkpoints = folder / RUN / "checkpoints"
         if checkpoints.is_dir():
             shutil.rmtree(checkpoints)
+
+
+def made_ready_by(recipe: Recipe) -> str:
+    """The settings that the data are made ready by."""
+    return json.dumps({path: value for path, value in recipe.flat().items() if path.startswith(OF_DATA)}, default=str)
 
 
 def some_rows(prepared: "Prepared", share: float, seed: int) -> "Prepared":

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,7 @@ def hands() -> "Hands":
     from tunesmith.verbs.preflight import preflight
     from tunesmith.verbs.repair import repair
 
-    return Hands(audit=audit, preflight=preflight, repair=repair, search=_search, subject=_subject)
+    return Hands(audit=audit, preflight=preflight, repair=repair, search=_search, subject=partial(_subject, {}))
 
 
 def _search(*given: Any, **about: Any) -> "Study":
@@ -184,12 +185,19 @@ def _search(*given: Any, **about: Any) -> "Study":
     return search(*given, **about)
 
 
-def _subject(task: Any, recipe: Recipe, share: float, targets: Any = None, split_seed: int | None = None) -> Any:
+def _subject(
+    held: dict[str, Any],
+    task: Any,
+    recipe: Recipe,
+    share: float,
+    targets: Any = None,
+    split_seed: int | None = None,
+) -> Any:
     from tunesmith.verbs.search import asked_of_search
     from tunesmith.verbs.search_task import TaskSubject
 
     asked = asked_of_search(recipe, int(recipe.train.epochs))
-    return TaskSubject(task, asked, share=share, targets=targets, split_seed=split_seed)
+    return TaskSubject(task, asked, share=share, targets=targets, split_seed=split_seed, held=held)
 
 
 def plan(

@@ -14,8 +14,11 @@ from tunesmith.data.spec import Array, InputSpec, Part
 from tunesmith.records.check import Inapplicable
 
 CLASSED = ("binary", "multiclass")
-AT_ONCE = 10  # trees a class between two looks at the validation rows
-PATIENCE = 3  # looks without a better score
+AT_ONCE, TREES = (
+    10,
+    40,
+)  # rounds between two looks at the validation rows; fewer where each has a tree for each of many classes
+PATIENCE = 3  # times AT_ONCE rounds without a better score
 MOST = 500  # trees a class
 SETTINGS: tuple[
     Mapping[str, Any], ...
@@ -65,7 +68,8 @@ class Boosted:
         """
         if kind not in (*CLASSED, "regression"):
             raise Inapplicable(f"there is no gradient boosting of a {kind} task here")
-        model, columns, target, weight = _made(part, spec, kind, setting, AT_ONCE, seed)
+        at_once = max(1, min(AT_ONCE, TREES // classes)) if kind == "multiclass" else AT_ONCE
+        model, columns, target, weight = _made(part, spec, kind, setting, at_once, seed)
         seen, _ = matrix(held, spec)
         best, kept, since = np.inf, 0, 0
         while model.max_iter <= MOST:
@@ -75,9 +79,9 @@ class Boosted:
                 best, kept, since = now, model.max_iter, 0
             else:
                 since += 1
-            if since >= PATIENCE or out_of_time():
+            if since * at_once >= PATIENCE * AT_ONCE or out_of_time():
                 break
-            model.max_iter += AT_ONCE
+            model.max_iter += at_once
         return cls.of(model, spec, kind, kept or model.max_iter)
 
     @classmethod
@@ -100,6 +104,7 @@ class Boosted:
         nodes = [tree.nodes for tree, _ in trees]
         sets = [tree.raw_left_cat_bitsets.reshape(-1, 8) for tree, _ in trees]
         arrays: dict[str, Array] = {
+            "joined": np.array(True),  # trees from before were grown on the features of an encoding
             "first": np.cumsum([0, *(len(one) for one in nodes)]),
             "output": np.array([output for _, output in trees]),
             "sets_first": np.cumsum([0, *(len(one) for one in sets)]),
@@ -120,7 +125,7 @@ class Boosted:
 
     def predict(self, part: Part, classes: int) -> Array:
         """Probabilities (N, classes), or values on the scale of the net's target (N,)."""
-        columns, codes = matrix(part, self.spec)
+        columns, codes = matrix(part, self.spec, joined="joined" in self.arrays)
         if "codes" in self.arrays:
             columns = self._encoded(columns, codes)
         raw = np.tile(self.arrays["baseline"], (len(columns), 1))

@@ -1,6 +1,7 @@
 """The inputs of a part as one matrix: what a linear model and trees look at."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ HASHED = 2**15  # columns of words and pairs of words; assumption: collisions ar
 LEVELS = 200  # of a category column that trees take as such; scikit-learn takes 255
 
 
-def matrix(part: Part, spec: Mapping[str, InputSpec]) -> tuple[Array, Array]:
+def matrix(part: Part, spec: Mapping[str, InputSpec], *, joined: bool = True) -> tuple[Array, Array]:
     """(N, F) numbers, and (F,) which columns are codes of categories; text beside them is left out.
 
-    Raises `Inapplicable` where there is nothing but text, and for rows too wide.
+    `joined`: the features that an encoding makes of one number, `age [0]`, `age [1]` …, become their sum, which rises with the number: all
+    that trees ask for. Raises `Inapplicable` where there is nothing but text, and for rows too wide.
     """
     columns, codes = [], []
     for name, described in spec.items():
@@ -24,6 +26,8 @@ def matrix(part: Part, spec: Mapping[str, InputSpec]) -> tuple[Array, Array]:
         if isinstance(described, Tokens):
             continue
         flat = values.reshape(len(values), -1)
+        if joined and isinstance(described, Numbers):
+            flat = _joined(flat, described.names)
         if isinstance(described, Pictures):
             flat = flat.astype(np.float32) / 255.0
         columns.append(flat.astype(np.float32))
@@ -35,6 +39,13 @@ def matrix(part: Part, spec: Mapping[str, InputSpec]) -> tuple[Array, Array]:
     if not whole.shape[1] or whole.shape[1] > WIDEST:
         raise Inapplicable(f"{whole.shape[1]} numbers a row are no case for a simple model")
     return whole, np.array(codes, dtype=bool)
+
+
+def _joined(values: Array, names: Sequence[str]) -> Array:
+    """Neighbouring columns of one name, but for a number in brackets at its end, as their sum."""
+    stems = [re.sub(r" \[\d+\]$", "", name) for name in names]
+    first = [place for place, stem in enumerate(stems) if not place or stem != stems[place - 1]]
+    return values if len(first) in (0, values.shape[1]) else np.add.reduceat(values, first, axis=1, dtype=np.float64)
 
 
 def one_hot(part: Part, spec: Mapping[str, InputSpec]) -> Array:

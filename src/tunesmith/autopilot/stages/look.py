@@ -15,6 +15,15 @@ def look(flight: Flight) -> None:
     said = found["findings"]
     evidence = {"rows": found["rows"], "findings": len(said), "seconds": found["took"]}
     serious = [one for one in said if one["severity"] in ("error", "warning")]
+    if not found["audits"] and not serious:
+        flight.decide(
+            "look",
+            "the data are not looked at",
+            f"reading them took the {SHARE:.0%} of the budget that audits may take; tunesmith audit looks at them alone",
+            evidence=evidence,
+            taken=False,
+        )
+        return
     if not serious:
         flight.decide(
             "look",

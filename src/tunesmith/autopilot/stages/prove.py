@@ -21,6 +21,15 @@ def prove(flight: Flight) -> None:
             evidence=evidence | {"faults": [one["fault"] for one in serious]},
         )
         return
+    if not found["checks"]:
+        flight.decide(
+            "prove",
+            "the pipeline is not checked",
+            f"{SHARE:.0%} of the budget is too little for one of {len(found['unreached'])} checks; tunesmith check makes them alone",
+            evidence=evidence,
+            taken=False,
+        )
+        return
     flight.decide(
         "prove", "the pipeline is sound", f"{found['checks']} checks on a copy found no error", evidence=evidence
     )
