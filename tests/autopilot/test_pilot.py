@@ -1,6 +1,8 @@
 """Whole tunings, small: from data to what is handed over, and what a stop in the middle changes."""
 
+import io
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +11,10 @@ import torch
 from sklearn import datasets
 
 import tunesmith as ts
+from tests.training.test_slicing import table
 from tunesmith.autopilot.pilot import STAGES
 from tunesmith.records import DataError, RunError
+from tunesmith.reports.tune_live import PlainTune
 from tunesmith.verbs.tune import hands, plan
 
 BUDGET = "30 epochs"
@@ -224,3 +228,54 @@ def test_under_a_budget_in_time_what_the_clock_chose_is_kept(wine, tmp_path):
 
     assert [one.title for one in again.decisions] == titles
     assert again.judged["metric"] == "accuracy"
+
+
+def test_its_page_shows_every_round_of_the_search_and_the_source_of_each_number(tuned):
+    page = ts.report(tuned.folder).read_text()
+    search = page[page.index('<section id="search">') :]
+
+    for place in sorted((tuned.folder / "steps").glob("search-*/study.json")):
+        assert f'id="{place.parent.name}"' in search
+    assert "Best score by budget units spent" in search
+    settings = page[page.index('<section id="settings">') : page.index('<section id="model">')]
+    assert "<code>width</code></td><td>16</td><td>" in settings
+    assert "derived: " in settings
+    assert len(page.encode()) < 3_000_000
+
+
+def test_two_tunings_stand_beside_each_other(tuned, tmp_path):
+    other = shutil.copytree(tuned.folder, tmp_path / "other")
+
+    page = ts.report([tuned.folder, other], tmp_path / "both.html").read_text().replace("\xa0", " ")
+
+    assert "All were judged on the same rows." in page
+    assert "+0.0000 (0.0000 to 0.0000), better in 50 %" in page
+    assert "The runs have the same settings." in page
+
+
+def test_a_tuning_says_on_which_rows_it_is_worse(tmp_path):
+    table().write_csv(tmp_path / "towns.csv")
+
+    tuned = ts.tune(tmp_path / "towns.csv", RECIPE, target="y", budget="3 epochs", folder=tmp_path / "tuned")
+
+    told = json.loads((tuned.folder / "slices" / "test.json").read_text())
+    out = io.StringIO()
+    PlainTune(out).finish(tuned, ts.report(tuned.folder))
+    assert (told["slices"][0]["by"], told["slices"][0]["name"], told["slices"][0]["worse"]) == ("town", "B", True)
+    assert "Where is it worse?</dt><dd>Town B (" in (tuned.folder / "report.html").read_text()
+    assert "worse on town B (" in out.getvalue()
+
+
+def test_what_the_rules_see_in_the_best_net_is_marked_on_its_curves(tmp_path):
+    recipe = RECIPE | {"train.epochs": 8, "optim.name": "sgd", "optim.momentum": 0.99, "optim.lr": 2.0}
+    table(400).write_csv(tmp_path / "towns.csv")
+
+    tuned = ts.tune(tmp_path / "towns.csv", recipe, target="y", budget="8 epochs", folder=tmp_path / "tuned")
+
+    told = json.loads((tuned.folder / "seen.json").read_text())
+    page = ts.report(tuned.folder).read_text()
+    curves = page[page.index('<section id="curves">') :]
+    assert told["findings"]
+    assert (tuned.folder / told["run"] / "run.json").is_file()
+    assert f"<code>{told['findings'][0]['fault']}</code> at update " in curves
+    assert '<g class="pin ' in curves

@@ -4,6 +4,8 @@ import json
 
 from tunesmith.reports.tuned_page import tuned_page
 from tunesmith.runs.tuning import is_tuning, read_tuning
+from tunesmith.search import Real
+from tunesmith.search.ask import Search
 
 QUESTIONS = ("Can I trust it?", "What was wrong?", "What is it?", "What helped?", "What was tried in vain?")
 QUESTIONS += ("What next?", "How do I use it?", "What did it cost?")
@@ -49,7 +51,7 @@ def test_the_first_screen_answers_what_a_person_asks_first(tmp_path):
     for question in QUESTIONS:
         assert question in first
     assert "No net was better" in first
-    assert "dropout 0.4" in first
+    assert "Dropout 0.4" in first
 
 
 def test_everything_that_came_from_outside_is_escaped(tmp_path):
@@ -78,3 +80,42 @@ def test_the_promise_of_a_second_run_goes_by_the_budget(tmp_path):
     assert "The same command on the same data gives the same result." in tuned_page(read_tuning(tmp_path))
     assert is_tuning(tmp_path)
     assert not is_tuning(tmp_path / "nowhere")
+
+
+def test_the_groups_on_which_it_is_worse_are_a_question_only_where_there_are_some(tmp_path):
+    written(tmp_path)
+    without = tuned_page(read_tuning(tmp_path))
+    group = {"by": "age", "name": "28 or less", "count": 41, "score": 0.8, "rest": 0.9, "worse": True}
+    (tmp_path / "slices").mkdir()
+    (tmp_path / "slices" / "test.json").write_text(json.dumps({"metric": "accuracy", "slices": [group]}))
+
+    page = tuned_page(read_tuning(tmp_path))
+
+    assert "Where is it worse?" not in without
+    assert "Age 28 or less (41 rows): accuracy 0.8000 beside 0.9000 of the rest." in page
+
+
+def test_each_round_of_the_search_has_its_course_its_parameters_and_its_warnings(tmp_path):
+    written(tmp_path)
+    for number in (1, 2):
+        searched(tmp_path / "steps" / f"search-{number}", seed=1)
+
+    page = tuned_page(read_tuning(tmp_path))
+    search = page[page.index('<section id="search">') : page.index('<section id="cost">')]
+
+    for number in (1, 2):
+        assert f"Round {number}: 40 configurations in 40 epochs" in search
+        for part in ("findings", "curves", "importance", "parallel", "best", "endings"):
+            assert search.count(f'id="search-{number}-{part}"') == 1
+    assert "search.edge" in search
+    assert search.count("Best score by budget units spent") == 2
+
+
+def searched(folder, seed, trials=40):
+    """A search whose best lie at the upper end of `x`, 2."""
+    with Search(
+        {"x": Real(-2, 2), "y": Real(0, 1)}, 1, total=trials, sampler="random", budget="full", folder=folder, seed=seed
+    ) as search:
+        for _ in range(trials):
+            asked = search.ask()
+            search.tell(asked.trial, [{"score": (3 - asked.config["x"]) ** 2 + 0.1 * asked.config["y"]}])

@@ -12,7 +12,10 @@ from tunesmith.cli.options import Debug, Json
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN", help="Folder of a run or a search; several runs are set beside each other."),
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a run, a search or a tuning; several runs, or several tunings, are set beside each other.",
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; else report.html in the run.")
@@ -20,7 +23,7 @@ def report(
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write the HTML page of a run or a search, or compare several runs."""
+    """Write the HTML page of runs, of a search, or of tunings."""
     from tunesmith.reports.display import relative
     from tunesmith.verbs.report import report as reported
 

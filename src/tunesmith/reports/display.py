@@ -7,6 +7,7 @@ from typing import Any, Protocol, TextIO
 
 from tunesmith.records import Finding
 from tunesmith.reports.wording import count, described, duration, equation, interval, number, score, setting, visible
+from tunesmith.reports.worst_groups import worst_groups
 
 HALTED = ("paused", "interrupted")  # endings from which a run goes on
 
@@ -146,6 +147,8 @@ def closing_lines(closing: Mapping[str, Any], metric: str = "score") -> list[tup
     ending = str(closing.get("ending"))
     lines = [(ending, f"after update {count(closing.get('step'))}, which is saved")] if ending in HALTED else []
     lines += [("best", best_line(best, metric))] if best else []
+    groups = worst_groups(closing.get("slices"))
+    lines += [("worse on", groups)] if groups else []
     if closing.get("folder"):
         where = relative(closing["folder"])
         step = best.get("step", closing.get("step"))

@@ -34,10 +34,12 @@ class Facts:
     curves: Mapping[str, Any]  # name: Curve
     evaluations: tuple[Mapping[str, Any], ...]
     findings: tuple[Finding, ...]
+    seen: tuple[tuple[int | None, Finding], ...]  # the same, with the update at which each was written down
     decisions: tuple[Mapping[str, Any], ...]
     attempts: tuple[Mapping[str, Any], ...]
     scores: Mapping[str, Any]
     samples: Mapping[str, Any] | None
+    slices: Mapping[str, Any] | None = None  # of the judged part
     traceback: str = ""
     language: str = "en"
     placed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name: place: Curve
@@ -96,6 +98,7 @@ def gather(run: "Run") -> Facts:
     """Everything the page needs; what is not in the folder stays empty."""
     folder = run.folder
     recipe = run.recipe
+    seen = run.found_at
     tracks = folder / "traceback.txt"
     return Facts(
         folder=folder,
@@ -109,11 +112,13 @@ def gather(run: "Run") -> Facts:
         model=read(folder / "model.json") or {},
         curves=curves_of(run),
         evaluations=tuple(run.evaluations),
-        findings=tuple(run.findings),
+        findings=tuple(found for _, found in seen),
+        seen=tuple(seen),
         decisions=tuple(run.decisions),
         attempts=tuple(run.attempts),
         scores=run.scores or {},
         samples=read(folder / "samples" / "test.json"),
+        slices=run.slices,
         traceback=tracks.read_text(encoding="utf-8") if tracks.is_file() else "",
         language=recipe.run.language,
         placed=placed_of(run),

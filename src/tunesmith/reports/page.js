@@ -12,6 +12,7 @@ for (const svg of document.querySelectorAll("svg[data-hover]")) {
   tip.className = "tip";
   tip.hidden = true;
   figure.append(tip);
+  for (const title of svg.querySelectorAll(".pin title")) title.remove(); // their words are shown below
 
   const nearest = (values, wanted) => {
     let best = 0;
@@ -36,6 +37,14 @@ for (const svg of document.querySelectorAll("svg[data-hover]")) {
       const line = document.createElement("div");
       line.className = `c${one.colour}`;
       line.textContent = `${one.name} ${written(one.y[i])}`;
+      tip.append(line);
+    }
+    for (const [place, number, severity, said] of data.pins || []) {
+      const pin = data.start + ((place - data.low) / (data.high - data.low)) * (data.end - data.start);
+      if (Math.abs(Math.min(Math.max(pin, data.start), data.end) - across) > 8) continue;
+      const line = document.createElement("div");
+      line.className = `said ${severity}`;
+      line.textContent = `${number} ${said}`;
       tip.append(line);
     }
     tip.hidden = false;

@@ -16,6 +16,7 @@ from tunesmith.reports.sections.inside import inside
 from tunesmith.reports.sections.numbers import numbers
 from tunesmith.reports.sections.probabilities import probabilities
 from tunesmith.reports.sections.samples import samples
+from tunesmith.reports.sections.slices import slices
 from tunesmith.reports.sections.story import failure, findings, history, onward
 from tunesmith.reports.svg import Line, chart
 from tunesmith.reports.wording import count, duration, interval, number, score, setting
@@ -33,6 +34,7 @@ SECTIONS = (
     per_class,
     probabilities,
     numbers,
+    slices,
     samples,
     data,
     settings,

@@ -20,6 +20,7 @@ from tunesmith.reports.wording import number
 Array: TypeAlias = np.ndarray[Any, Any]
 WIDTH, HEIGHT = 560, 280
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 12, 40
+RADIUS = 7.5  # of a pin
 MOST_POINTS = 500  # of one line: about one a pixel
 
 
@@ -34,6 +35,16 @@ class Line:
     kind: str = "line"
     low: Array | None = None
     high: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A numbered mark at a place of the x axis: something was found there."""
+
+    x: float
+    label: str
+    severity: str  # error, warning or note
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +224,9 @@ def chart(
     y_range: tuple[float, float] | None = None,
     square: bool = False,
     legend: bool = True,
+    pins: Sequence[Pin] = (),
 ) -> Html:
-    """Curves over one x axis; `marks` are upright lines with a word; `clip` as in `limits`, for bands."""
+    """Curves over one x axis; `marks` are upright lines with a word, `pins` numbered ones; `clip` as in `limits`, for bands."""
     width, height = (380, 360) if square else (WIDTH, HEIGHT)
     low, high = y_range or limits([np.array(extent(line, log_y, clip)) for line in lines if len(line.y)], log=log_y)
     left, right = x_range or limits([line.x for line in lines], pad=0.0)
@@ -228,7 +240,8 @@ def chart(
     signs = join(upright(frame, at, word) for at, word in marks)
     curves = Html(f'<g clip-path="url(#{key})">{join(drawn(frame, line) for line in lines)}</g>')
     shape = "chart square" if square else "chart"
-    drawing = svg(width, height, window, axes(frame), signs, curves, hover=hover(frame, lines), class_=shape)
+    told = hover(frame, lines, pins)
+    drawing = svg(width, height, window, axes(frame), signs, curves, pinned(frame, pins), hover=told, class_=shape)
     return join([legend_of(lines), drawing]) if legend else drawing
 
 
@@ -252,6 +265,21 @@ def upright(frame: Frame, at: float, word: str) -> Html:
     return join([Html(line), said])
 
 
+def pinned(frame: Frame, pins: Sequence[Pin]) -> Html:
+    """Numbered marks above the x axis; those that would hide each other stand one above the other."""
+    pieces, ends = [], [-math.inf]
+    for pin in sorted(pins, key=lambda one: one.x):
+        x = float(np.clip(frame.x.place(pin.x), frame.x.start, frame.x.end))
+        row = next((row for row, end in enumerate(ends) if x > end), len(ends))
+        ends[row : row + 1] = [x + 2 * RADIUS + 1]
+        y = frame.y.start - RADIUS - 2 - row * (2 * RADIUS + 1)
+        line = Html(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{frame.y.start}" y2="{frame.y.end}"/>')
+        disc = Html(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}"/>')
+        word = tag("text", pin.label, x=f"{x:.1f}", y=f"{y:.1f}", dy=".34em", text_anchor="middle")
+        pieces.append(tag("g", tag("title", pin.text), line, disc, word, class_=f"pin {pin.severity}"))
+    return join(pieces)
+
+
 def svg(width: float, height: float, *inner: Any, hover: str | None = None, class_: str = "chart") -> Html:
     """The outermost element."""
     return tag("svg", *inner, class_=class_, viewBox=f"0 0 {width} {height}", role="img", data_hover=hover)
@@ -264,7 +292,7 @@ def legend_of(lines: Sequence[Line]) -> Html:
     return tag("div", *keys, class_="legend")
 
 
-def hover(frame: Frame, lines: Sequence[Line]) -> str:
+def hover(frame: Frame, lines: Sequence[Line], pins: Sequence[Pin] = ()) -> str:
     """The numbers that the page's script shows below the pointer."""
     shown = []
     for line in lines:
@@ -275,6 +303,8 @@ def hover(frame: Frame, lines: Sequence[Line]) -> str:
             shown.append({"name": line.name, "colour": line.colour, "x": values[0], "y": values[1]})
     span = {"low": frame.x.low, "high": frame.x.high, "start": frame.x.start, "end": frame.x.end}
     word = {"label": frame.labels[0], "top": frame.y.end, "bottom": frame.y.start, "series": shown}
+    if pins:
+        word |= {"pins": [[pin.x, pin.label, pin.severity, pin.text] for pin in pins]}
     return json.dumps(span | word, separators=(",", ":"))
 
 

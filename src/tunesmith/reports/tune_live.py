@@ -5,7 +5,9 @@ import time
 from typing import Any, TextIO
 
 from tunesmith.reports.display import forgiving, relative
+from tunesmith.reports.facts import read
 from tunesmith.reports.wording import duration
+from tunesmith.reports.worst_groups import worst_groups
 
 MARGIN = 22  # letters before the text of a decision
 
@@ -36,6 +38,10 @@ class PlainTune:
         for other, one in judged["rows"].items():
             if other != "handed over":
                 self._say("  ", f"{one['scores'][name]:>{len(name) + 7}.4f}  {other}")
+        groups = worst_groups(read(tuned.folder / "slices" / f"{judged['part']}.json"))
+        if groups:
+            self._say("", "")
+            self._say("  ", f"worse on {groups}")
         self._say("", "")
         self._say("  ", f"folder  {relative(tuned.folder)}")
         self._say("  ", f"report  {relative(page)}")

@@ -13,15 +13,20 @@ from tunesmith.reports.sections.headline import KINDS, PARTS, SMALL_IS_GOOD, whi
 from tunesmith.reports.sections.inputs import data, model, settings
 from tunesmith.reports.sections.numbers import numbers
 from tunesmith.reports.sections.probabilities import probabilities
+from tunesmith.reports.sections.rounds import rounds
 from tunesmith.reports.sections.samples import samples
+from tunesmith.reports.sections.slices import slices
+from tunesmith.reports.sections.story import findings
 from tunesmith.reports.wording import count, duration, interval, number, score
+from tunesmith.reports.worst_groups import worst_groups
 from tunesmith.runs import Run
-from tunesmith.runs.tuning import Tuning
+from tunesmith.runs.reading import finding_of
+from tunesmith.runs.tuning import SEEN, Tuning
 
 HANDED = "handed over"
 CONSTANT = "constant answer"
-OF_ERRORS = (confusion, per_class, probabilities, numbers, samples)
-OF_THE_NET = (curves, data, settings, model)
+OF_ERRORS = (confusion, per_class, probabilities, numbers, slices, samples)
+OF_THE_NET = (curves, findings, data, settings, model)
 
 
 def tuned_page(tuning: Tuning) -> str:
@@ -32,7 +37,7 @@ def tuned_page(tuning: Tuning) -> str:
     if facts is not None:
         parts += [made(facts) for made in OF_ERRORS]
         parts += [_named(made(facts), "The best net: ") for made in OF_THE_NET]
-    parts += [steps(tuning), again(tuning)]
+    parts += [rounds(tuning), steps(tuning), again(tuning)]
     return document(f"{title} · Tunesmith", headline(tuning, title), [part for part in parts if part])
 
 
@@ -40,14 +45,27 @@ def _named(part: Section | None, before: str) -> Section | None:
     return None if part is None else replace(part, title=before + part.title[0].lower() + part.title[1:])
 
 
-def _facts(tuning: Tuning) -> Facts | None:
-    """The best net's run, with the last judgement in the place of its own; None where no net is there."""
+def net_facts(tuning: Tuning) -> Facts | None:
+    """The best net's run with what the rules see in its curves; None where no net is there."""
     place = _net(tuning)
     if place is None or not (tuning.folder / place / "run.json").is_file():
         return None
     facts = gather(Run(tuning.folder / place))
-    if not tuning.judged:
+    told = read(tuning.folder / SEEN) or {}
+    if told.get("run") != place or not facts.evaluations:
         return facts
+    found = tuple(finding_of(one) for one in told["findings"])
+    end = facts.evaluations[-1]["step"]
+    return replace(facts, findings=(*facts.findings, *found), seen=(*facts.seen, *((end, one) for one in found)))
+
+
+def _facts(tuning: Tuning) -> Facts | None:
+    """The same with the last judgement in the place of its own."""
+    facts = net_facts(tuning)
+    if facts is None:
+        return None
+    if not tuning.judged:
+        return replace(facts, slices=None)  # those of the net alone are no judgement of the tuning
     part, row = tuning.judged["part"], tuning.judged["rows"][HANDED]
     constant = tuning.judged["rows"].get(CONSTANT, {})
     judged = {**row, "rows": row["count"], "baseline": constant.get("scores", {})}
@@ -60,7 +78,12 @@ def _facts(tuning: Tuning) -> Facts | None:
         "threshold_rule": tuning.handed.get("rule"),
     }
     held = read(tuning.folder / "samples" / f"{part}.json")
-    return replace(facts, folder=tuning.folder, scores=scores, samples=held)
+    return replace(facts, folder=tuning.folder, scores=scores, samples=held, slices=_slices(tuning))
+
+
+def _slices(tuning: Tuning) -> Mapping[str, Any] | None:
+    told: Mapping[str, Any] | None = read(tuning.folder / "slices" / f"{tuning.judged['part']}.json")
+    return told
 
 
 def _net(tuning: Tuning) -> str | None:
@@ -82,7 +105,7 @@ def headline(tuning: Tuning, title: str) -> Html:
     words = [
         f"predicts {kind}" if kind else "",
         f"tuned with a budget of {tuning.asked.get('budget', '')}",
-        _spent(tuning),
+        spent(tuning),
     ]
     head = tag("header", tag("h1", title), tag("p", " · ".join(word for word in words if word), class_="facts"))
     if not judged:
@@ -92,13 +115,15 @@ def headline(tuning: Tuning, title: str) -> Html:
     return join([head, verdict(tuning), tiles(tuning), questions(tuning)])
 
 
-def _spent(tuning: Tuning) -> str:
+def spent(tuning: Tuning) -> str:
+    """Time and epochs of all steps."""
     seconds = sum(entry["seconds"] for entry in tuning.steps)
     epochs = sum(entry["epochs"] for entry in tuning.steps)
     return f"{duration(seconds)}, {number(epochs)} epochs" if tuning.steps else ""
 
 
-def _members(tuning: Tuning) -> str:
+def members(tuning: Tuning) -> str:
+    """What is handed over, with the weights of an average."""
     members = tuning.handed.get("members", ())
     return " + ".join(f"{one['name']}" + (f" ({one['weight']:.0%})" if len(members) > 1 else "") for one in members)
 
@@ -149,7 +174,7 @@ def _tile(title: str, row: Mapping[str, Any], name: str, *, first: bool = False)
 
 def questions(tuning: Tuning) -> Html:
     """What a person asks first, each with its short answer."""
-    made = (_trust, _wrong, _model, _done, _left, _next, _use, _cost)
+    made = (_trust, _worst, _wrong, _model, _done, _left, _next, _use, _cost)
     asked = [one for one in (answer(tuning) for answer in made) if one]
     return tag(
         "dl", *(tag("div", tag("dt", question), tag("dd", answer)) for question, answer in asked), class_="questions"
@@ -173,6 +198,12 @@ def _trust(tuning: Tuning) -> Answered:
         "Can I trust it?",
         f"{count(row['count'])} rows were kept aside and looked at once, at the end; another draw of them would give {score(low)} to {score(high)}.",
     )
+
+
+def _worst(tuning: Tuning) -> Answered:
+    """Only where chance does not explain it."""
+    words = worst_groups(_slices(tuning)) if tuning.judged else ""
+    return ("Where is it worse?", words[0].upper() + words[1:] + ".") if words else None
 
 
 def _said(tuning: Tuning, stage: str) -> list[Mapping[str, Any]]:
@@ -204,7 +235,7 @@ def _model(tuning: Tuning) -> Answered:
         if held and len(nets) == 1
         else ""
     )
-    return "What is it?", f"{_members(tuning).capitalize()}.{of}"
+    return "What is it?", f"{members(tuning).capitalize()}.{of}"
 
 
 def _done(tuning: Tuning) -> Answered:
@@ -213,12 +244,18 @@ def _done(tuning: Tuning) -> Answered:
         for one in tuning.decisions
         if one["stage"] in ("mend", "search", "regularise", "longer", "squeeze") and one["taken"] and one["instead"]
     ]
-    return "What helped?", "; ".join(taken) + "." if taken else "Nothing that was tried was better than the default."
+    return (
+        "What helped?",
+        f"{taken[0][0].upper()}{'; '.join(taken)[1:]}."
+        if taken
+        else "Nothing that was tried was better than the default.",
+    )
 
 
 def _left(tuning: Tuning) -> Answered:
     left = [one["title"].removesuffix(" is left") for one in tuning.decisions if not one["taken"] and one["instead"]]
-    return ("What was tried in vain?", "; ".join(left) + ".") if left else None
+    words = "; ".join(left)
+    return ("What was tried in vain?", words[0].upper() + words[1:] + ".") if left else None
 
 
 def _next(tuning: Tuning) -> Answered:
@@ -259,7 +296,7 @@ def _cost(tuning: Tuning) -> Answered:
     dearest = max(tuning.steps, key=lambda entry: entry["seconds"])
     return (
         "What did it cost?",
-        f"{_spent(tuning)} of training; most of it for {dearest['step']} ({duration(dearest['seconds'])}).",
+        f"{spent(tuning)} of training; most of it for {dearest['step']} ({duration(dearest['seconds'])}).",
     )
 
 
@@ -341,13 +378,19 @@ def steps(tuning: Tuning) -> Section | None:
     return section("cost", "What it cost", table(["step", "time", "epochs"], rows, numbers=(1, 2)))
 
 
-def again(tuning: Tuning) -> Section | None:
-    """The command, and what a second run of it gives."""
-    words = tuning.asked.get("command") or ()
-    if not words:
-        return None
+def command(tuning: Tuning) -> str:
+    """The command that began it, as it was typed; "" where none did."""
     from shlex import join as quoted
 
+    words = tuning.asked.get("command") or ()
+    return f"tunesmith {quoted(words)}" if words else ""
+
+
+def again(tuning: Tuning) -> Section | None:
+    """The command, and what a second run of it gives."""
+    typed = command(tuning)
+    if not typed:
+        return None
     timed = tuning.asked.get("unit") == "seconds"
     note = (
         "Under a budget in time the clock decides how much is tried: what was obtained is kept, and what the clock chose stands among the decisions. "
@@ -355,6 +398,4 @@ def again(tuning: Tuning) -> Section | None:
         if timed
         else "The same command on the same data gives the same result."
     )
-    return section(
-        "again", "How to do it again", tag("pre", f"tunesmith {quoted(words)}"), tag("p", note, class_="aside")
-    )
+    return section("again", "How to do it again", tag("pre", typed), tag("p", note, class_="aside"))

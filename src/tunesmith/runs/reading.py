@@ -68,7 +68,12 @@ class Reading(abc.ABC):
 
     @property
     def findings(self) -> list[Finding]:
-        return [finding_of(plain) for plain in self._events("finding")]
+        return [found for _, found in self.found_at]
+
+    @property
+    def found_at(self) -> list[tuple[int | None, Finding]]:
+        """The findings, each with the update at which it was written down."""
+        return [(plain.get("step"), finding_of(plain)) for plain in self._events("finding")]
 
     @property
     def decisions(self) -> list[dict[str, Any]]:
@@ -91,6 +96,12 @@ class Reading(abc.ABC):
     def scores(self) -> dict[str, Any] | None:
         scores: dict[str, Any] | None = self._json("scores.json")
         return scores
+
+    @property
+    def slices(self) -> dict[str, Any] | None:
+        """How the model does on groups of the judged rows, None where no group was large enough."""
+        held = (self._json(f"slices/{part}.json") for part in ("test", "val"))
+        return next((told for told in held if told is not None), None)
 
     @property
     def columns(self) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ steps.jsonl      a line when a step begins, and one with what it found
 decisions.json   what was decided on them
 handed.json      what is handed over: members, weights, temperature, threshold
 scores.json      the last judgement: of what is handed over and its rivals
+seen.json        what the rules of the diagnosis see in the curves of the best net
 recipe.toml      of the best net; its run lies below `steps`
-predictions/     of the judged part; samples/ the rows that are most wrong
+predictions/     of the judged part; samples/ the rows that are most wrong; slices/ groups of its rows
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 FILE, STEPS, DECISIONS, HANDED, SCORES = "tune.json", "steps.jsonl", "decisions.json", "handed.json", "scores.json"
+SEEN = "seen.json"
 
 
 @dataclass(frozen=True)

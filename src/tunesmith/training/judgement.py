@@ -16,6 +16,7 @@ from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelle
 from tunesmith.training.loop import Plan
 from tunesmith.training.plan import evaluation_part
 from tunesmith.training.predicting import as_logits, calibrated, chosen_classes, plain
+from tunesmith.training.slicing import show_slices
 
 Array = np.ndarray[Any, Any]
 CLASSES = ("binary", "multiclass")
@@ -85,6 +86,19 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
         writer.write_arrays(f"predictions/{name}.npz", rows=rows, target=target, **{kind: prediction})
         if not quiet and isinstance(part, Part):
             show_worst(name, part, prepared, task, target, prediction, settled, writer)
+        if not quiet and name == list(seen)[-1]:  # on the rows that the scores are about
+            about: dict[str, Any] = {"metric": plan.recipe.eval.metric, "threshold": settled.threshold}
+            show_slices(
+                name,
+                part,
+                prepared,
+                target,
+                prediction,
+                writer,
+                **about,
+                weight=evaluated.weight,
+                seed=plan.recipe.train.seed,
+            )
     writer.write_json("scores.json", told)
 
 

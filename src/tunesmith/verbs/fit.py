@@ -244,6 +244,7 @@ def _close(run: AnyRun, made: "Made", screen: Display, ending: str) -> None:
         "scores": {part: told["scores"] for part, told in scores.items()},
         "intervals": {part: told.get("intervals", {}) for part, told in scores.items()},
         "findings": run.findings,
+        "slices": run.slices,
         "best": made.plan.state.progress.get("best"),
         "ending": ending,
         "step": made.plan.state.step,

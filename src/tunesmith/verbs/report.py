@@ -1,4 +1,4 @@
-"""`report`: one self-contained page of a run, of several beside each other, of a search, or of a tuning."""
+"""`report`: one self-contained page of a run, a search or a tuning, or of several runs or tunings beside each other."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,19 +18,22 @@ PAGE = "report.html"
 def report(
     runs: "str | Path | Run | MemoryWriter | Study | Tuned | Sequence[str | Path | Run]", path: str | Path | None = None
 ) -> Path:
-    """Writes the page and gives its place: `report.html` in the folder of the run, search or tuning, `runs.html` beside the first of several.
+    """Writes the page and gives its place: `report.html` in the folder of the run, search or tuning, `runs.html` or `tunings.html` beside
+    the first of several.
 
-    Raises `RunError` for what is in memory alone, or no run and no search.
+    Raises `RunError` for what is in memory alone, no run and no search, and for several that are not all runs or all tunings.
     """
     if isinstance(runs, MemoryWriter):
         raise RunError(
             "a run in memory has no page: train with folder='runs/…', or read its scores, evaluations and signals"
         )
     several: list[Any] = list(runs) if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    tuning = _tuning(several[0]) if len(several) == 1 else None
-    study = _study(several[0]) if len(several) == 1 and tuning is None else None
-    if tuning is not None:
-        usual, text = _of_tuning(tuning)
+    tunings = [place for one in several if (place := _tuning(one)) is not None]
+    study = _study(several[0]) if len(several) == 1 and not tunings else None
+    usual: Path | None
+    if tunings:
+        _all_of_a_kind(several, tunings)
+        usual, text = _of_tunings(tunings)
     else:
         usual, text = _of_runs(several) if study is None else _of_study(study)
     if path is None and usual is None:
@@ -66,12 +69,25 @@ def _tuning(given: Any) -> Path | None:
     return Path(place) if place is not None and is_tuning(place) else None
 
 
-def _of_tuning(folder: Path) -> tuple[Path | None, str]:
-    """The same of a tuning."""
+def _of_tunings(folders: list[Path]) -> tuple[Path, str]:
+    """The same of one tuning, or of several beside each other."""
     from tunesmith.reports.tuned_page import tuned_page
+    from tunesmith.reports.tunings_page import tunings_page
     from tunesmith.runs.tuning import read_tuning
 
-    return folder / PAGE, tuned_page(read_tuning(folder))
+    read = [read_tuning(folder) for folder in folders]
+    if len(read) == 1:
+        return folders[0] / PAGE, tuned_page(read[0])
+    return folders[0].parent / "tunings.html", tunings_page(read)
+
+
+def _all_of_a_kind(several: list[Any], tunings: list[Path]) -> None:
+    if len(tunings) < len(several):
+        other = next(one for one in several if _tuning(one) is None)
+        raise RunError(
+            f"{tunings[0]} is a tuning and {getattr(other, 'folder', other)} is none; a page sets runs beside runs, or tunings beside tunings: "
+            "make two pages, or name the best net of the tuning, a run below its steps"
+        )
 
 
 def _study(given: Any) -> "Study | None":

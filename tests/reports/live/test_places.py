@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reports.live.conftest import filled
+from tests.reports.live.conftest import filled, searched
 from tunesmith.records import RunError
 from tunesmith.reports.live.places import Place, checked, is_inside, places, trial_place
 
@@ -61,3 +61,16 @@ def test_a_run_of_a_later_layout_is_refused(folder: Path) -> None:
 
     with pytest.raises(RunError, match="layout 99"):
         checked(folder / "first")
+
+
+def test_of_a_tuning_the_runs_and_searches_of_its_steps_are_found(tmp_path: Path) -> None:
+    tuning = tmp_path / "tuned" / "wine-1"
+    tuning.mkdir(parents=True)
+    (tuning / "tune.json").write_text("{}")
+    assert checked(tuning) == tuning  # it has only begun
+    filled(tuning / "steps" / "plain-net" / "run")
+    searched(tuning / "steps" / "search-1")
+    filled(tuning / "steps" / "search-1" / "trials" / "000000" / "run")
+
+    assert set(places(tuning)) == {"steps/plain-net/run", "steps/search-1"}
+    assert set(places(tmp_path / "tuned")) == {"wine-1/steps/plain-net/run", "wine-1/steps/search-1"}

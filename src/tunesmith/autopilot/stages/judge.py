@@ -15,9 +15,10 @@ from tunesmith.data.spec import Array, Part
 from tunesmith.ensembles.averaging import average
 from tunesmith.records import TrainingFailed
 from tunesmith.runs.files import write_json
-from tunesmith.runs.tuning import HANDED, SCORES
+from tunesmith.runs.tuning import HANDED, SCORES, SEEN
 from tunesmith.training.judgement import CLASSES, Settled, chosen_threshold, reliability, show_worst
 from tunesmith.training.predicting import plain as label_of
+from tunesmith.training.slicing import show_slices
 
 RESAMPLES = 1000
 PARTS = {"test": "test", "val": "validation"}
@@ -34,6 +35,7 @@ def judge(flight: Flight) -> dict[str, Any]:
     chosen = [(refitted(flight, _called(flight, name)), weight) for name, weight in members.items()]
     settled = _settled(flight, chosen)
     write_json(flight.folder / HANDED, settled)
+    _looked_at(flight)
     found = flight.ledger.once("judge", lambda: _judged(flight, chosen, settled))
     write_json(flight.folder / SCORES, found)
     part = found["part"]
@@ -58,6 +60,17 @@ def judge(flight: Flight) -> dict[str, Any]:
         evidence={other: one["scores"][name] for other, one in found["rows"].items()},
     )
     return found
+
+
+def _looked_at(flight: Flight) -> None:
+    """What the rules see in the curves of the best net, for its page."""
+    from tunesmith.doctor.diagnosis import diagnosed
+    from tunesmith.runs import Run
+    from tunesmith.runs.readers.own import history_of
+
+    if flight.net is not None:
+        seen = diagnosed(history_of(Run(flight.folder / flight.net.place)))
+        write_json(flight.folder / SEEN, {"run": flight.net.place, "findings": [one.as_dict() for one in seen]})
 
 
 def _called(flight: Flight, name: str) -> Candidate:
@@ -143,6 +156,13 @@ def _judged(flight: Flight, chosen: list[tuple[Candidate, float]], settled: Mapp
             "count": len(truth),
         }
     _kept(flight, name, part, truth, whole, settled)
+    how: dict[str, Any] = {
+        "metric": flight.scorer.name,
+        "weight": weight,
+        "threshold": settled["threshold"],
+        "seed": flight.seed,
+    }
+    show_slices(name, part, prepared, truth, whole, _Files(flight.folder), **how)
     rows["handed over"] |= _errors(flight, truth, weight, whole, before, settled)
     return {"part": name, "metric": flight.scorer.name, "better": flight.scorer.better, "rows": rows}
 

@@ -3,8 +3,9 @@
 Ranges: Unicode 16.0, Blocks.txt.
 """
 
+from collections import Counter
 from functools import cache
-from unicodedata import category
+from unicodedata import category, name
 
 import numpy as np
 
@@ -42,6 +43,25 @@ def word_starts(points: Array) -> Array:
     known = np.fromiter((category(chr(point))[0] in "LM" for point in distinct), bool, len(distinct))
     letters[:] = known[place] & ~unspaced(points)
     return letters & ~np.concatenate(([False], letters[:-1]))
+
+
+def script_of(text: str) -> str:
+    """The script that most letters of a text are in, by their names in Unicode; "no letters" where there are none.
+
+    >>> [script_of(text) for text in ("Zürich 8000", "Живаго", "新闻 ok", "ひらがな漢", "12 + 3")]
+    ['Latin', 'Cyrillic', 'Han', 'Kana', 'no letters']
+    """
+    found: Counter[str] = Counter()
+    for letter, many in Counter(text).items():
+        if letter.isalpha():
+            found[_script(letter)] += many
+    return found.most_common(1)[0][0] if found else "no letters"
+
+
+@cache
+def _script(letter: str) -> str:
+    words = [word for word in name(letter, "other").split() if word not in ("FULLWIDTH", "HALFWIDTH")]
+    return {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana"}.get(words[0], words[0].capitalize())
 
 
 @cache

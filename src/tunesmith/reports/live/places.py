@@ -1,4 +1,4 @@
-"""The runs and searches of a folder, found within two levels; nothing outside it is served, whatever a link points to."""
+"""The runs and searches of a folder, found within two levels, and those of a tuning; nothing outside is served, whatever a link points to."""
 
 import os
 from collections.abc import Iterator
@@ -8,11 +8,13 @@ from typing import Literal
 
 from tunesmith.records import RunError
 from tunesmith.runs import Run
+from tunesmith.runs.tuning import is_tuning
 from tunesmith.search.study import RUN
 from tunesmith.search.study_settings import FILE as STUDY
 from tunesmith.search.study_settings import read_settings
 
 LEVELS = 2
+OF_A_TUNING = 3  # steps, a step, its run
 MOST = 500  # places on one page; assumption: more rows are not looked through
 HELD = {"run": ("run.json", "log.sqlite"), "study": (STUDY,)}
 
@@ -39,7 +41,7 @@ def checked(folder: Path) -> Path:
             raise RunError(f"{folder} is a file; give the folder of a run or a search, or one that holds several")
         raise RunError(f"no folder {folder}; give the folder of a run or a search, or one that holds several")
     found = places(folder)
-    if not found:
+    if not found and not is_tuning(folder):
         raise RunError(
             f"{folder} holds no run and no search, within {LEVELS} levels; give the folder that `tunesmith fit` or "
             "`tunesmith search` named, or one that holds several"
@@ -72,6 +74,8 @@ def _below(root: Path, folder: Path, levels: int) -> Iterator[Place]:
             if is_inside(place, root):
                 yield place
             return
+    if is_tuning(folder):
+        levels = OF_A_TUNING
     if not levels:
         return
     try:

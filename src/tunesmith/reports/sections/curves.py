@@ -1,13 +1,14 @@
 """How the training went: loss, score, learning rate, gradient norm."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tunesmith.reports.facts import Array, Facts
 from tunesmith.reports.markup import Html, Section, figure, section, tag
-from tunesmith.reports.svg import Line, chart
+from tunesmith.reports.sections.pins import legend, pinned, pins
+from tunesmith.reports.svg import Line, Pin, chart
 from tunesmith.reports.wording import count, score
 
 CLIP = 0.01  # share of the extremes of single batches that may leave the chart at either side
@@ -16,11 +17,21 @@ SMOOTH = 25  # a running mean spans this share of the curve
 
 def curves(facts: Facts) -> Section | None:
     """All charts over the updates of the run."""
-    marks = [(float(facts.best["step"]), "best")] if facts.best else []
-    drawings = [loss(facts, marks), metric(facts, marks), signal(facts, "lr", "learning rate", marks, log=False)]
-    drawings.append(signal(facts, "grad_norm", "gradient norm", marks, log=True))
+    found = pinned(facts)
+    signs = Signs([(float(facts.best["step"]), "best")] if facts.best else [], pins(found, facts.language))
+    drawings = [loss(facts, signs), metric(facts, signs), signal(facts, "lr", "learning rate", signs, log=False)]
+    drawings.append(signal(facts, "grad_norm", "gradient norm", signs, log=True))
     shown = [drawing for drawing in drawings if drawing]
-    return section("curves", "Training", *notes(facts), tag("div", *shown, class_="charts")) if shown else None
+    if not shown:
+        return None
+    return section("curves", "Training", *notes(facts), tag("div", *shown, class_="charts"), legend(found, facts))
+
+
+class Signs(NamedTuple):
+    """What stands on every chart: upright lines with a word, and findings."""
+
+    marks: Sequence[tuple[float, str]]
+    pins: Sequence[Pin]
 
 
 def notes(facts: Facts) -> list[Html]:
@@ -34,7 +45,7 @@ def notes(facts: Facts) -> list[Html]:
     return [tag("p", said)]
 
 
-def loss(facts: Facts, marks: Sequence[tuple[float, str]]) -> Html | None:
+def loss(facts: Facts, signs: Signs) -> Html | None:
     """Loss of the single batches as a band with its running mean; validation at each evaluation."""
     lines = []
     if "loss" in facts.curves:
@@ -51,20 +62,20 @@ def loss(facts: Facts, marks: Sequence[tuple[float, str]]) -> Html | None:
     log = bool(
         len(values) and values.min() > 0 and values.max() / values.min() > 20
     )  # beyond that a linear axis hides the end
-    return figure(chart(lines, labels=("updates", "loss"), marks=marks, whole=True, clip=CLIP, log_y=log), "Loss")
+    return figure(chart(lines, labels=("updates", "loss"), **signs._asdict(), whole=True, clip=CLIP, log_y=log), "Loss")
 
 
-def metric(facts: Facts, marks: Sequence[tuple[float, str]]) -> Html | None:
+def metric(facts: Facts, signs: Signs) -> Html | None:
     """The deciding score at each evaluation."""
     lines = evaluated(facts, {"score": (f"validation {facts.metric}", 2)})
     return (
-        figure(chart(lines, labels=("updates", facts.metric), marks=marks, whole=True), "Score")
+        figure(chart(lines, labels=("updates", facts.metric), **signs._asdict(), whole=True), "Score")
         if lines and facts.metric
         else None
     )
 
 
-def signal(facts: Facts, name: str, words: str, marks: Sequence[tuple[float, str]], *, log: bool) -> Html | None:
+def signal(facts: Facts, name: str, words: str, signs: Signs, *, log: bool) -> Html | None:
     if name not in facts.curves or not np.isfinite(facts.curves[name].mean).any():
         return None
     curve = facts.curves[name]
@@ -72,7 +83,7 @@ def signal(facts: Facts, name: str, words: str, marks: Sequence[tuple[float, str
     log = log and bool((positive > 0).all()) and positive.max() / positive.min() > 20
     plain = [Line(words, curve.steps.astype(float), curve.mean, 5)]
     lines = smooth(words, curve, 4) if name == "grad_norm" else plain
-    drawing = chart(lines, labels=("updates", words), marks=marks, whole=True, clip=CLIP, log_y=log)
+    drawing = chart(lines, labels=("updates", words), **signs._asdict(), whole=True, clip=CLIP, log_y=log)
     return figure(drawing, words.capitalize())
 
 

@@ -1,6 +1,7 @@
 """The rows that the model got most wrong: pictures, texts or table rows."""
 
 import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from tunesmith.reports.wording import count, number, percent, score
 MOST = 36
 LONGEST = 600  # letters of a text
 MOST_VALUES = 12  # columns of a table row
+LARGE = 24 * 1024  # bytes of a picture as it is: MOST of them, written as text, are 1.2 MB
+SHOWN = 260  # pixels of the longer side: twice what a card is wide, for fine screens
 
 
 def samples(facts: Facts) -> Section | None:
@@ -35,8 +38,22 @@ def image(item: Mapping[str, Any], folder: Path) -> Html:
     path = folder / item["picture"] if item.get("picture") else None
     if path is None or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         return tag("div", "no picture", class_="missing")
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return tag("img", src=f"data:image/png;base64,{data}", alt=f"row {item['row']}", title=item.get("name"))
+    return tag("img", src=inside(path), alt=f"row {item['row']}", title=item.get("name"))
+
+
+def inside(path: Path) -> str:
+    """A picture file as text of the page: as it is, or where it is large, as a small JPEG."""
+    data, kind = path.read_bytes(), "png"
+    if len(data) > LARGE:
+        from PIL import Image
+
+        with Image.open(path) as opened:
+            small = opened.convert("RGB")
+        small.thumbnail((SHOWN, SHOWN))
+        stream = io.BytesIO()
+        small.save(stream, format="JPEG", quality=85)
+        data, kind = stream.getvalue(), "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def verdict(item: Mapping[str, Any]) -> list[Html]:

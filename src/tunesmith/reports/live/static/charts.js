@@ -37,6 +37,7 @@ class Chart {
     this.curves = new Map();
     this.off = new Set();
     this.zoomed = null;
+    this.whole = null; // first and last step there are
     this.asked = 0;
     const head = document.createElement("header");
     const name = document.createElement("h3");
@@ -108,6 +109,7 @@ class Chart {
     const last = held.steps.length ? held.steps[held.steps.length - 1] : -Infinity;
     let start = 0;
     while (start < fresh.steps.length && fresh.steps[start] <= last) start++;
+    if (this.whole) this.whole[1] = Math.max(this.whole[1], ...fresh.steps.slice(-1));
     if (start === fresh.steps.length || (this.zoomed && fresh.steps[start] > this.zoomed[1])) return;
     if ((fresh.low || held.low) && !held.low) Object.assign(held, { low: held.mean.slice(), high: held.mean.slice() });
     held.steps.push(...fresh.steps.slice(start));
@@ -153,6 +155,7 @@ class Chart {
   draw(anew = false) {
     const { data, shape } = this.columns();
     if (!data[0].length && !this.u) return;
+    if (!this.zoomed && data[0].length) this.whole = [data[0][0], data[0].at(-1)];
     if (anew || !this.u || this.shape !== shape) this.build(shape, data);
     else this.u.setData(data, true);
     if (this.zoomed) this.u.setScale("x", { min: this.zoomed[0], max: this.zoomed[1] });
@@ -204,6 +207,58 @@ class Chart {
       this.plot,
     );
     this.u.over.addEventListener("dblclick", () => this.show(null));
+    this.touched(this.u);
+  }
+
+  // Fingers: two of them spread or narrow the window, one moves it; up and down the page scrolls as ever.
+  touched(u) {
+    const fingers = new Map(); // pixels from the left of the plot, by pointer
+    let began = null; // the window and the fingers when one of them last came or went
+    let moved = false;
+    const across = (event) => event.clientX - u.over.getBoundingClientRect().left;
+    const begin = () => {
+      const { min, max } = u.scales.x;
+      began = { min, max, wide: u.over.clientWidth, at: new Map(fingers) };
+    };
+    u.over.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "mouse" || fingers.size === 2) return;
+      u.over.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, across(event));
+      begin();
+    });
+    u.over.addEventListener("pointermove", (event) => {
+      if (!fingers.has(event.pointerId)) return;
+      fingers.set(event.pointerId, across(event));
+      if (fingers.size === 1 && !this.zoomed) return u.setCursor({ left: across(event), top: 0 }); // the values below the finger
+      const window = this.within(spread(began, [...began.at.values()], [...fingers.values()]));
+      if (!window) return;
+      moved = true;
+      this.zoomed = window;
+      this.back.hidden = false;
+      u.setScale("x", { min: window[0], max: window[1] });
+    });
+    const gone = (event) => {
+      if (!fingers.delete(event.pointerId)) return;
+      if (fingers.size) return begin();
+      if (moved) this.show(this.covers(this.zoomed) ? null : this.zoomed); // read anew, down to the points as they were written
+      moved = false;
+    };
+    u.over.addEventListener("pointerup", gone);
+    u.over.addEventListener("pointercancel", gone);
+  }
+
+  // A window moved and narrowed into the whole; null where it is less than two steps wide.
+  within([low, high]) {
+    const [first, last] = this.whole;
+    const wide = Math.min(high - low, last - first);
+    if (!(wide >= 2)) return null;
+    const start = Math.min(Math.max(low, first), last - wide);
+    return [start, start + wide];
+  }
+
+  covers([low, high]) {
+    const [first, last] = this.whole;
+    return high - low >= 0.995 * (last - first);
   }
 
   selected(u) {
@@ -238,6 +293,17 @@ class Chart {
     this.u?.destroy();
     this.u = null;
   }
+}
+
+// The window that fingers leave which were put down on `before` and are now at `now`: what lay below each lies there still.
+function spread({ min, max, wide }, before, now) {
+  const unit = (max - min) / wide;
+  const value = before.map((one) => min + one * unit);
+  const apart = now.length === 2 ? Math.abs(now[1] - now[0]) : 0;
+  if (now.length === 2 && apart < 8) return [min, max]; // closer, a pixel would move everything
+  const fresh = now.length === 2 ? Math.abs(value[1] - value[0]) / apart : unit;
+  const low = now.length === 2 ? (value[0] + value[1]) / 2 - ((now[0] + now[1]) / 2) * fresh : value[0] - now[0] * fresh;
+  return [low, low + wide * fresh];
 }
 
 // Room above and below, so that a flat curve is no edge.

@@ -408,7 +408,7 @@ async function runView(id) {
   const keysOf = () => unique().flatMap((chart) => chart.lines.map((line) => JSON.parse(line.key)));
   return {
     id, hash: location.hash, title,
-    nodes: [head.node, tiles, section("Findings", found), section("Curves", board, h("div", { class: "controls" }, more), h("p", { class: "aside" }, "Drag across a chart to look closer, twice a click for the whole. The band is lowest to highest, the line the mean.")), h("section", {}, h("div", { class: "board" }, h("div", {}, h("h2", {}, "Evaluations"), judged), h("div", {}, h("h2", {}, "Decisions"), decided)))],
+    nodes: [head.node, tiles, section("Findings", found), section("Curves", board, h("div", { class: "controls" }, more), h("p", { class: "aside" }, "Drag across a chart, or spread two fingers on it, to look closer; twice a click for the whole. The band is lowest to highest, the line the mean.")), h("section", {}, h("div", { class: "board" }, h("div", {}, h("h2", {}, "Evaluations"), judged), h("div", {}, h("h2", {}, "Decisions"), decided)))],
     charts: unique,
     follows: (other) => other === id,
     wishes: () => ({ [id]: { row, signals: keysOf(), events: true } }),
