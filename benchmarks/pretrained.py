@@ -1,9 +1,10 @@
 """A pretrained start on few rows: which of the ways to use it helps, and by how much over a net drawn anew.
 
-The built-in `cnn` of width 16 is trained on 8,000 pictures of five classes of Fashion-MNIST (tops, trousers, dresses, coats, shirts; 6 epochs, its
-defaults), a seed each. From its weights nets begin that tell the other five apart (pullovers, sandals, trainers, bags, boots), from 50, 200
-and 1,000 rows, for 20 epochs in batches of 16 at one rate, 3e-3, tested on 4,000 others. Test error, mean of three seeds (of the rows, the weights and the
-order), with the difference to the net drawn anew seed by seed, its standard error, and seconds of the processor for a training.
+The built-in `cnn` of width 16 is trained on 8,000 pictures of five classes of Fashion-MNIST (tops, trousers, dresses, coats, shirts; 6 epochs,
+its defaults), a seed each. From its weights nets begin that tell the other five apart (pullovers, sandals, trainers, bags, boots), from 50,
+200 and 1,000 rows, for 20 epochs in batches of 16 at one rate, 3e-3, tested on 4,000 others. Test error, mean of three seeds (of the rows,
+the weights and the order), with the difference to the net drawn anew seed by seed, its standard error, and seconds of the processor for
+a training.
 
 * `anew`: the same net, drawn anew; the same shape.
 * `frozen`: the head alone is trained. `all`: everything, at one rate. `slower body`: at a tenth of the head's.

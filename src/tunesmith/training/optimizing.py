@@ -12,6 +12,7 @@ from tunesmith.blocks.optim.averaging import Average, EqualAverage, OwnAverage, 
 from tunesmith.blocks.optim.proximal import L1
 from tunesmith.records import ModelError, Recipe, RecipeError, Source, Task, revise
 from tunesmith.training.feeds import Feed
+from tunesmith.training.pretrained.freezing import freezes
 from tunesmith.training.update_clipping import UpdateClipping
 
 GROUPS = (
@@ -50,8 +51,8 @@ def _users(task: Task, recipe: Recipe, model: nn.Module) -> torch.optim.Optimize
         raise RecipeError(
             f"{without[0]} is set, but the task brings its own optimizer, which it cannot reach; leave one of the two out"
         )
-    freezing = recipe.model.freeze not in ("none", []) or recipe.model.unfreeze_every is not None
-    made = task.optimizer(one for one in model.parameters() if one.requires_grad or not freezing)
+    frozen = freezes(recipe)  # else the user's own freezing is the user's own business
+    made = task.optimizer(one for one in model.parameters() if one.requires_grad or not frozen)
     if not isinstance(made, torch.optim.Optimizer):
         raise ModelError(
             f"the optimizer factory returned a {type(made).__name__}; it gets the parameters and must return a torch.optim.Optimizer"

@@ -50,7 +50,7 @@ class Made:
     findings: list[Finding] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
-    beginning: Beginning = Beginning()
+    beginning: Beginning = field(default_factory=Beginning)
 
 
 def make(

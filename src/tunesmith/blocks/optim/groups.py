@@ -43,8 +43,8 @@ def groups(
     choice. A weight that an embedding shares with another layer counts as an embedding. `names` are those of the first
     use. The rate of a parameter is decay^(L - l) of its layer (`layer_decay`, `layers`: see `layer_rates`) times the
     factor of the last pattern of `rates` that matches it; groups then hold that factor as `rate`, and `lr` times it
-    as `lr` where a rate is given. Patterns may be the words "body" and "head" (`body_and_head`, to which `fresh` goes). Raises `ModelError` for a model without anything to train, `RecipeError` for a pattern
-    that matches nothing.
+    as `lr` where a rate is given. A pattern may be the word "body" or "head" (`body_and_head`; what is `fresh` is head).
+    Raises `ModelError` for a model without anything to train, `RecipeError` for a pattern that matches nothing.
     """
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     _refuse_untrainable(model, named)
@@ -131,6 +131,7 @@ def add_groups(optimizer: Optimizer, parts: Iterable[Mapping[str, Any]]) -> None
     They are marked `late`, so that a state from before them can be put back (`State.restore`).
     """
     first = optimizer.param_groups[0]
+    optimizer.defaults.setdefault("differentiable", False)  # as torch does where it loads a state
     whole = float(first.get("initial_lr", first["lr"])) / first.get("rate", 1.0)
     for part in parts:
         peak = whole * part.get("rate", 1.0)

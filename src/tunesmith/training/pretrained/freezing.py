@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tunesmith.blocks import optim
-from tunesmith.blocks.optim import Groups
+from tunesmith.blocks.optim.member import Groups
 from tunesmith.blocks.optim.patterns import matching
 from tunesmith.records import Recipe, RecipeError
 from tunesmith.records.state import State
