@@ -81,7 +81,7 @@ def test_weights_are_read_from_the_cache_and_nothing_is_downloaded(timm, tmp_pat
 def test_a_net_that_timm_does_not_have_and_data_that_are_no_pictures_are_refused(timm):
     with pytest.raises(UnknownName, match=r"timm has no net called 'resnet81'; did you mean"):
         ts.fit(ts.Task("timm/resnet81", pictures()), RECIPE, display=QuietDisplay())
-    with pytest.raises(ModelError, match="needs pictures|needs x|reshape them"):
+    with pytest.raises(ModelError, match=r"needs pictures|needs x|reshape them"):
         ts.fit(ts.Task(NAME, (np.zeros((20, 4), np.float32), np.arange(20) % 2)), RECIPE, display=QuietDisplay())
 
 

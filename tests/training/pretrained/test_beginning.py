@@ -1,6 +1,7 @@
 """Trainings that begin from weights: what stays, what thaws and when, the rates of the parts, and resuming exactly."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class Net(nn.Module):
         self.body = nn.Sequential(
             *(
                 nn.Sequential(nn.Linear(into, out), nn.BatchNorm1d(out), nn.ReLU(), nn.Dropout(0.2))
-                for into, out in zip(widths, widths[1:], strict=False)
+                for into, out in pairwise(widths)
             )
         )
         self.head = nn.Linear(8, classes)
@@ -56,7 +57,8 @@ class Heard(QuietDisplay):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     place = tmp_path_factory.mktemp("source") / "net.pt"
-    run = ts.fit(ts.Task(Net(5), data(5)), {**COMMON, "train.epochs": 3}, display=QuietDisplay())
+    torch.manual_seed(0)
+    run = ts.fit(ts.Task(Net(5), data(5, rows=600)), {**COMMON, "train.epochs": 5}, display=QuietDisplay())
     torch.save(run.model.state_dict(), place)
     return str(place)
 
@@ -85,7 +87,7 @@ def test_a_frozen_body_stays_to_the_bit_with_its_norms_and_is_told(source):
 
 
 def test_patterns_freeze_what_they_name(source):
-    run = fit({"model.freeze": ["body.0.*", "re:^body\\.1\\.0"]}, source)
+    run = fit({"model.freeze": ["body.0.*", "re:^body\\.1\\.0"], "data.val": 0.0}, source)
 
     still = {name for name in run.model.state_dict() if name.startswith("body.0.") or name.startswith("body.1.0")}
     assert not moved(run, source) & still
@@ -129,7 +131,7 @@ def test_layers_unfreeze_one_by_one_at_the_rates_of_their_part(source):
 def test_a_run_too_short_to_unfreeze_all_says_so(source):
     heard = Heard()
 
-    run = fit({"model.unfreeze_every": 2}, source, heard)
+    run = fit({"model.unfreeze_every": 2, "data.val": 0.0}, source, heard)
 
     assert any("one of 3 layers every 2 epochs" in one and "the first 2 stay frozen" in one for one in heard.notices)
     assert not {name for name in moved(run, source) if name.startswith(("body.0", "body.1"))}
@@ -174,8 +176,9 @@ def test_a_return_to_before_an_unfreezing_takes_the_groups_back(source):
             return None
 
     guard = Returns()
-    run = fit({"model.unfreeze_every": 1, "run.save_seconds": None}, source, guards=[guard])
-    plain = fit({"model.unfreeze_every": 1, "run.save_seconds": None}, source)
+    recipe = {"model.unfreeze_every": 1, "run.save_seconds": None, "data.val": 0.0}
+    run = fit(recipe, source, guards=[guard])
+    plain = fit(recipe, source)
 
     assert guard.done
     assert all(torch.equal(one, plain.model.state_dict()[name]) for name, one in run.model.state_dict().items())
@@ -188,7 +191,7 @@ def test_an_optimizer_of_ones_own_gets_what_trains_and_later_the_rest(source):
         made.append(torch.optim.SGD(parameters, lr=0.05, weight_decay=0.5))
         return made[-1]
 
-    run = fit({"model.unfreeze_every": 2, "optim.lr": "auto"}, source, task={"optimizer": optimizer})
+    run = fit({"model.unfreeze_every": 2, "optim.lr": "auto", "data.val": 0.0}, source, task={"optimizer": optimizer})
 
     assert sum(len(group["params"]) for group in made[0].param_groups) == 2 + 4
     assert not {name for name in moved(run, source) if name.startswith(("body.0", "body.1"))}
@@ -214,7 +217,7 @@ def test_a_body_that_learns_faster_than_its_head_is_remarked(source):
         False,
         False,
     ]
-    assert ["rates.head_over_body"] == [one.values["path"] for one in found if one.values.get("rule") == "lr.parts"]
+    assert [one.values["path"] for one in found if one.values.get("rule") == "lr.parts"] == ["rates.head_over_body"]
     assert all(one.severity == "note" for one in found if one.fault == "recipe.unusual")
 
 
@@ -235,7 +238,7 @@ def test_a_rate_is_found_for_the_head_alone_and_nothing_frozen_moves(source):
     )
 
     assert found.rate is not None
-    assert 1e-4 < found.rate < 10
+    assert found.lowest <= found.rate <= found.highest
 
 
 def test_a_run_gives_weights_and_shape_and_other_classes_begin_fresh(tmp_path):
