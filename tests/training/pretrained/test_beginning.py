@@ -317,6 +317,13 @@ def test_what_cannot_be_is_one_sentence(recipe, error, said, source):
     assert raised.value.exit_code == 2
 
 
+def test_a_net_without_a_body_cannot_freeze_one():
+    task = ts.Task(nn.Linear(6, 2), data())
+
+    with pytest.raises(RecipeError, match="is a head alone"):
+        ts.fit(task, {**COMMON, "train.epochs": 1, "model.freeze": "body"}, display=QuietDisplay())
+
+
 def test_an_output_bias_from_the_data_needs_a_fresh_head(source):
     torch.manual_seed(0)
     task = ts.Task(lambda: Net(5), data(5))

@@ -17,7 +17,6 @@ from tunesmith.training.pretrained.freezing import Freezing, freezes, frozen_by,
 from tunesmith.training.pretrained.taking import few, take
 from tunesmith.training.pretrained.weights import weights_of
 
-OVERWRITE = ("lsuv", "zero_residual")
 LOOKED_UP = (nn.Embedding, nn.EmbeddingBag)
 
 
@@ -60,8 +59,8 @@ def begun(model: nn.Module, recipe: Recipe, prepared: Prepared, name: str) -> Be
         notices.append(f"dropout {float(chosen.dropout):g} in {_many(len(layers), 'layer')} of the net: {few(layers)}")
     frozen = frozen_by(recipe, model, fresh) if freezes(recipe) else []
     named = dict(model.named_parameters())
-    for name in frozen:
-        named[name].requires_grad_(False)
+    for one in frozen:
+        named[one].requires_grad_(False)
     return Beginning(fresh, frozen, notices)
 
 

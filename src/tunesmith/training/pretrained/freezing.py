@@ -32,6 +32,10 @@ def frozen_by(recipe: Recipe, model: nn.Module, fresh: Collection[str]) -> list[
     parts = optim.body_and_head(model, fresh)
     names = [name for name, _ in model.named_parameters()]
     meant = {name for pattern in patterns for name in matching(pattern, names, "model.freeze", parts)}
+    if not meant:
+        raise RecipeError(
+            f"model.freeze: the net {type(model).__name__} is a head alone ({names[0]} …), so there is no body to freeze"
+        )
     if len(meant) == len(names):
         raise RecipeError(
             f"model.freeze = {asked!r} freezes all {len(names)} parameters, so nothing would be learnt; leave the head out"
