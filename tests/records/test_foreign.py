@@ -177,6 +177,17 @@ def test_a_lightning_configuration():
     assert "model.init_args.stride is not known here and not taken over" in notices
 
 
+def test_a_pretrained_start_of_others_is_taken_where_it_names_one():
+    taken = Recipe(pretrained="net.pt", freeze=["body.*"])
+    other = Recipe(pretrained=True, freeze=10)
+
+    assert (taken.model.pretrained, taken.model.freeze) == ("net.pt", ["body.*"])
+    assert (other.model.pretrained, other.model.freeze) == (None, "none")
+    assert any("names a file of weights" in one for one in other.notices)
+    assert any("parameters are named by patterns" in one for one in other.notices)
+    assert Recipe(initial_checkpoint="net.pth").model.pretrained == "net.pth"
+
+
 def test_an_ultralytics_configuration():
     recipe, notices = revised(ULTRALYTICS)
 

@@ -21,6 +21,7 @@ from tunesmith.autopilot.stages.longer import longer
 from tunesmith.autopilot.stages.look import look
 from tunesmith.autopilot.stages.mend import mend
 from tunesmith.autopilot.stages.plain import plain
+from tunesmith.autopilot.stages.pretrained import pretrained
 from tunesmith.autopilot.stages.prove import prove
 from tunesmith.autopilot.stages.regularise import regularise
 from tunesmith.autopilot.stages.search import search
@@ -41,6 +42,7 @@ STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "baselines": (baselines, "a constant answer, a linear model, gradient boosting"),
     "plain": (plain, "time an epoch, choose the length of a training, train the default net"),
     "mend": (mend, "where a check or the curve names an error: repair on twins"),
+    "pretrained": (pretrained, "where a start is given: frozen, slower, unfrozen by layers, or drawn anew"),
     "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
     "regularise": (regularise, "one change at a time against the validation gap, each kept only with evidence"),
     "longer": (longer, "twice the epochs, where the best epoch came late"),

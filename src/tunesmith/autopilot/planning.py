@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from tunesmith.autopilot.flight import JUDGEMENT, Flight
 
 USUAL: Mapping[str, float] = {
+    "pretrained": 0.5,
     "search": 1.0,
     "regularise": 0.4,
     "longer": 0.25,

@@ -218,6 +218,20 @@ def no_truth(reason: str) -> Callable[[Any], Any]:
     return convert
 
 
+def source_of_weights(value: Any) -> Any:
+    """A file of weights; a switch elsewhere."""
+    if isinstance(value, str) and value not in OFF:
+        return value
+    raise NotTaken("a switch there; here it names a file of weights or a run folder")
+
+
+def parts_by_name(value: Any) -> Any:
+    """Patterns of parameters; numbers of layers elsewhere."""
+    if value == "body" or (isinstance(value, list) and value and all(isinstance(one, str) for one in value)):
+        return value
+    raise NotTaken("layers are counted there; here parameters are named by patterns, or all but the head: 'body'")
+
+
 def betas(value: Any) -> Any:
     """A pair."""
     if isinstance(value, list) and len(value) == 2:
@@ -381,6 +395,8 @@ TABLE: tuple[Foreign, ...] = (
     _called("model.heads", {"nanoGPT": "n_head", "Transformers": "num_attention_heads"}),
     _called("model.width", {"nanoGPT": "n_embd", "Transformers": "hidden_size"}),
     _called("model.dropout", {"ultralytics, nanoGPT": "dropout"}),
+    _called("model.pretrained", {"ultralytics": "pretrained", "timm": "initial_checkpoint"}, source_of_weights),
+    _called("model.freeze", {"ultralytics": "freeze"}, parts_by_name),
     # what is kept
     _called("eval.metric", {"Transformers": "metric_for_best_model"}, metric),
     _rule("eval_strategy evaluation_strategy"),
@@ -399,7 +415,7 @@ TABLE: tuple[Foreign, ...] = (
     # not available
     _missing(LORA, "lora_dim lora_r lora_rank use_lora peft_type use_dora use_qlora lora.lora_r lora.r "
             "peft_config.r"),
-    _missing("training a part of the weights, which is not available yet", "finetuning_type"),
+    _missing("adapters, which are not available yet; a part of the weights is trained with model.freeze", "finetuning_type"),
     _rule("lora_alpha lora_dropout lora_target lora_target_modules target_modules lora_bias use_rslora "
             "modules_to_save init_lora_weights"),
     _missing("ZeRO, which shards a training over several devices and is not available yet; a run uses one device",
@@ -436,7 +452,7 @@ TABLE: tuple[Foreign, ...] = (
     _ignored("the command says what is done", "do_train do_eval do_predict stage mode task predict_with_generate"),
     _ignored("model, data and text template are named by the task", "model_name_or_path base_model_name_or_path "
             "dataset dataset_dir template trust_remote_code "
-            "train_file validation_file preprocessing_num_workers overwrite_cache max_samples pretrained "
+            "train_file validation_file preprocessing_num_workers overwrite_cache max_samples "
             "task_type"),
     _ignored("rows that are short of a full batch are trained too", "dataloader_drop_last drop_last"),
     _ignored("the loader has no such setting here", "dataloader_prefetch_factor dataloader_persistent_workers "

@@ -113,13 +113,30 @@ class DataSection(Section):
 class ModelSection(Section):
     """The built-in network and its parts, by name."""
 
-    name: str = Field("auto", description="a built-in model: mlp, cnn, bag, lstm, transformer")
+    name: str = Field(
+        "auto", description="a built-in model: mlp, cnn, bag, lstm, transformer; or timm/NAME, with the extra vision"
+    )
+    pretrained: str | None = Field(
+        None,
+        description="where the weights begin: a file of weights (.safetensors, .pt, .pth, .bin, .ckpt), a run folder, or "
+        '"cached" for those that timm has of the net',
+    )
+    freeze: Literal["none", "body"] | list[str] = Field(
+        "none",
+        description="what stays as it begins: body is all but the head; or patterns of parameters as in optim.rates",
+    )
+    unfreeze_every: Count | None = Field(
+        None,
+        description="epochs from one frozen layer to the next that begins to train, from the head down; none: they stay frozen",
+    )
     width: Count | Auto = Field(
         "auto", description="units of a hidden layer, channels of the first stage, or model dimension"
     )
     depth: Count | Auto = Field("auto", description="hidden layers, residual stages, or transformer blocks")
     residual: bool | Auto = Field("auto", description="residual blocks in the MLP")
-    dropout: Decay | Auto = Field("auto", description="share of units dropped")
+    dropout: Decay | Auto = Field(
+        "auto", description="share of units dropped; in a net of your own the one dial of all its dropout layers"
+    )
     activation: str = Field("auto", description="hidden activation by name")
     norm: str = Field("auto", description="normalisation layer by name; none for no layer")
     init: str = Field(
@@ -180,7 +197,8 @@ class OptimSection(Section):
     )
     rates: dict[str, Positive] = Field(
         default_factory=dict,
-        description='factors on lr by parameter name: "head.*" as a glob, "re:^head" as an expression; the last match holds',
+        description='factors on lr by parameter name: "head.*" as a glob, "re:^head" as an expression; body and head alone are '
+        "the parts of the net; the last match holds",
     )
     weight_decay: NonNegative | Auto = Field(
         "auto", description="decoupled for adamw, L2 for the others; none on bias and norm"

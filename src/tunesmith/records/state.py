@@ -64,7 +64,7 @@ class State:
         }
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Puts everything back. Parameter groups added since the start are added again.
+        """Puts everything back. Parameter groups added since the start are added again; those added since the snapshot go.
 
         Raises `CheckpointError` where the model or the optimizer is not the one the snapshot was taken of.
         """
@@ -101,7 +101,13 @@ class State:
         set_random_state(snapshot["random"])
 
     def _restore_groups(self, names: list[list[str]]) -> None:
-        have = len(self.optimizer.param_groups)
+        held = self.optimizer.param_groups
+        while len(held) > max(len(names), 1) and held[-1].get(
+            "late"
+        ):  # given to the live optimizer, after the snapshot
+            for parameter in held.pop()["params"]:
+                self.optimizer.state.pop(parameter, None)
+        have = len(held)
         if len(names) < have:
             raise CheckpointError(
                 f"the checkpoint has {len(names)} parameter groups and this optimizer {have}; use the recipe it was made with"

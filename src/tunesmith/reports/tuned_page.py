@@ -242,7 +242,9 @@ def _done(tuning: Tuning) -> Answered:
     taken = [
         one["title"]
         for one in tuning.decisions
-        if one["stage"] in ("mend", "search", "regularise", "longer", "squeeze") and one["taken"] and one["instead"]
+        if one["stage"] in ("mend", "pretrained", "search", "regularise", "longer", "squeeze")
+        and one["taken"]
+        and one["instead"]
     ]
     return (
         "What helped?",
@@ -271,7 +273,7 @@ def _next(tuning: Tuning) -> Answered:
         for one in tuning.decisions
         if not one["taken"]
         and ("budget" in one["because"] or "left" in one["because"])
-        and one["stage"] in ("search", "regularise", "longer")
+        and one["stage"] in ("pretrained", "search", "regularise", "longer")
     ]
     if cut:
         return "What next?", f"A larger budget: {cut[0]['title']} ({cut[0]['because']})."

@@ -92,13 +92,17 @@ def _batch(recipe: Recipe, context: Mapping[str, Any]) -> Domain | None:
 
 
 def _width(recipe: Recipe, context: Mapping[str, Any]) -> Domain | None:
+    if recipe.model.pretrained is not None:  # its weights have one width
+        return None
     start = int(recipe.model.width)
     heads = 1 if recipe.model.heads == "auto" else int(recipe.model.heads)
     widths = sorted({math.ceil(start * factor / heads) * heads for factor in WIDTHS})
     return Ordinal(widths) if len(widths) > 1 else None
 
 
-def _depth(recipe: Recipe, context: Mapping[str, Any]) -> Domain:
+def _depth(recipe: Recipe, context: Mapping[str, Any]) -> Domain | None:
+    if recipe.model.pretrained is not None:
+        return None
     start = int(recipe.model.depth)
     return Int(max(1, start - DEEPER), start + DEEPER)
 
@@ -108,6 +112,9 @@ def _warmups(recipe: Recipe, context: Mapping[str, Any]) -> Domain:
 
 
 def _dropout(recipe: Recipe, context: Mapping[str, Any]) -> Domain:
+    rule = experience.find("model.dropout", **_known(recipe, context))
+    if recipe.model.pretrained is not None and rule is not None and rule.choices:  # reg.dropout_pre
+        return Ordinal(sorted({*map(float, rule.choices), float(recipe.model.dropout)}))
     return Real(0.0, max(DROPOUT, float(recipe.model.dropout)))
 
 

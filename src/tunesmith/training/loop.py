@@ -22,6 +22,7 @@ from tunesmith.training.batch import Window
 from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
+from tunesmith.training.pretrained.freezing import Freezing
 from tunesmith.training.rates import Rates
 from tunesmith.training.recovery.recovery import Recovery
 from tunesmith.training.update import Gradient, Update
@@ -85,6 +86,7 @@ class Plan:
     guards: Sequence[Guard] = ()
     probes: Sequence[Probe] = ()
     recovery: Recovery | None = None
+    freezing: Freezing | None = None
 
 
 @dataclass(slots=True)
@@ -165,11 +167,20 @@ class Loop:
             if self._back is not None:
                 self._go_back(self._back)
             self._hold_if_due()
+            self._thaw()
             self.plan.feed.start(self.state)
             ending = self._epoch()
             if ending is not None and self._back is None:
                 break
         return ending or "finished"
+
+    def _thaw(self) -> None:
+        """Lets the frozen layers train whose epoch has come."""
+        if self.plan.freezing is None or not (names := self.plan.freezing.thaw(self.state)):
+            return
+        self.reapply_changes()
+        because = f"epoch {self.state.epoch + 1}: {len(names)} more parameters begin to train"
+        self.record.decision("unfreeze", because, {"parameters": names}, step=self.state.step)
 
     def _epoch(self) -> Ending | None:
         """The rest of an epoch; None when it is over and the run goes on."""
@@ -517,6 +528,7 @@ class Loop:
             self.record.decision("change", action.because, dict(changes), step=self.state.step)
         self.plan.feed.start(self.state)
         self.reapply_changes()
+        self._thaw()
 
     def _hold_if_due(self) -> None:
         """A snapshot in memory, to go back to."""
@@ -575,8 +587,10 @@ class Loop:
         self.reapply_changes()
 
     def reapply_changes(self) -> None:
-        """Puts into force what was changed on the way, also after a resume."""
+        """Puts into force what was changed on the way, also after a resume; and the modes of norms, which no state holds."""
         plan = self.plan
+        if plan.freezing is not None:
+            plan.freezing.settle(self.state.model)
         for path, value in self.state.progress.get("changes", {}).items():
             match path:
                 case "train.batch_size":

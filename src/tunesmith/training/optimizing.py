@@ -1,6 +1,7 @@
 """The optimizer of a run and the average of its weights, and what is told about them."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from tunesmith.blocks.optim.averaging import Average, EqualAverage, OwnAverage, 
 from tunesmith.blocks.optim.proximal import L1
 from tunesmith.records import ModelError, Recipe, RecipeError, Source, Task, revise
 from tunesmith.training.feeds import Feed
+from tunesmith.training.pretrained.freezing import freezes
 from tunesmith.training.update_clipping import UpdateClipping
 
 GROUPS = (
@@ -25,16 +27,19 @@ OURS = ("lr_batch", "l1", *GROUPS, "decay_kind")  # have no meaning for an optim
 
 
 def made_optimizer(
-    task: Task, recipe: Recipe, model: nn.Module, feed: Feed, notices: list[str]
+    task: Task, recipe: Recipe, model: nn.Module, feed: Feed, notices: list[str], fresh: Collection[str] = ()
 ) -> tuple[torch.optim.Optimizer, Recipe]:
-    """The user's optimizer over the model that is trained, or the recipe's; and the recipe with a schedule that fits it."""
+    """The user's optimizer over the model that is trained, or the recipe's; and the recipe with a schedule that fits it.
+
+    `fresh` parameters belong to the head, in what the recipe says of body and head.
+    """
     if task.optimizer is not None:
         optimizer = _users(task, recipe, model)
     else:
         lr = scaled_rate(recipe, feed, notices)
         chosen, told = optim.measured_kernel(recipe, model, lr)
         notices.extend([told] if told else [])
-        optimizer = optim.build(chosen, model, lr)
+        optimizer = optim.build(chosen, model, lr, fresh)
         notices.extend(_about_groups(recipe, optimizer))
     return optimizer, constant(task, recipe, optimizer, notices)
 
@@ -46,7 +51,8 @@ def _users(task: Task, recipe: Recipe, model: nn.Module) -> torch.optim.Optimize
         raise RecipeError(
             f"{without[0]} is set, but the task brings its own optimizer, which it cannot reach; leave one of the two out"
         )
-    made = task.optimizer(model.parameters())
+    frozen = freezes(recipe)  # else the user's own freezing is the user's own business
+    made = task.optimizer(one for one in model.parameters() if one.requires_grad or not frozen)
     if not isinstance(made, torch.optim.Optimizer):
         raise ModelError(
             f"the optimizer factory returned a {type(made).__name__}; it gets the parameters and must return a torch.optim.Optimizer"

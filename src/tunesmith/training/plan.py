@@ -31,6 +31,8 @@ from tunesmith.training.loop import Plan
 from tunesmith.training.norms import chosen_norms
 from tunesmith.training.optimizing import chosen_average, chosen_limit, chosen_shrinkage, made_optimizer
 from tunesmith.training.precision import Precision
+from tunesmith.training.pretrained.architecture import shaped_as_there
+from tunesmith.training.pretrained.beginning import Beginning, begun, faster_body, freezing_of, is_pretrained
 from tunesmith.training.recovery.chosen import chosen_recovery
 from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
@@ -48,6 +50,7 @@ class Made:
     findings: list[Finding] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
+    beginning: Beginning = field(default_factory=Beginning)
 
 
 def make(
@@ -60,14 +63,16 @@ def make(
     notices: list[str] = []
     findings: list[Finding] = []
     rows = row_count(prepared.train)
+    recipe = shaped_as_there(task, recipe)
     name = model_name(task, recipe, prepared)
-    own = None if name else own_or_built(task, recipe, prepared, name)
+    own = own_or_built(task, recipe, prepared, name) if not name or models.is_foreign(name) else None
     known = {"model": experience.kind_of(name)} if own is None else about(own)
+    known |= {"pretrained": True} if is_pretrained(recipe) else {}
     recipe = resolve(
         recipe,
         kind=prepared.kind,
         rows=rows,
-        defaults=models.defaults(name, prepared.spec, rows) if name else {},
+        defaults=models.defaults(name, prepared.spec, rows) if own is None else {},
         origin=f"default of {name} for {rows} rows",
         has_val=prepared.val is not None,
         about=known,
@@ -78,9 +83,11 @@ def make(
     device = torch.device(recipe.train.device)
     precision = Precision(recipe.train.precision, device)
     model = own_or_built(task, recipe, prepared, name) if own is None else own
+    beginning = begun(model, recipe, prepared, name)
+    notices += beginning.notices
     model = model.to(device, precision.dtype if precision.name == "fp64" else None)
     frozen = [path for path, parameter in model.named_parameters() if not parameter.requires_grad]
-    if frozen:
+    if frozen and not beginning.frozen:
         notices.append(
             f"{len(frozen)} parameters are frozen and stay as they are: {', '.join(frozen[:3])}{' …' if len(frozen) > 3 else ''}"
         )
@@ -88,7 +95,7 @@ def make(
     trial = tried(model, train, prepared, precision)
     loss = chosen_loss(task, recipe, prepared, trial, device, precision)
     weights = class_weights(recipe, prepared, device, precision) if not callable(task.loss) else None
-    notices += started(model, recipe, prepared, train, trial, loss, weights, bool(name))
+    notices += started(model, recipe, prepared, train, trial, loss, weights, own is None)
     findings += unbalanced(model, loss, trial)
     if loss.opaque:
         notices.append(
@@ -99,9 +106,11 @@ def make(
     feed = chosen_feed(train, recipe, prepared, model, notices, change)
     steps, epochs = horizon(recipe, feed.updates())
     with optim.without_compiler():
-        optimizer, recipe = made_optimizer(task, recipe, model, feed, notices)
+        optimizer, recipe = made_optimizer(task, recipe, model, feed, notices, beginning.fresh)
         notices += joined(optimizer, loss)
     findings += unregistered(model, optimizer)
+    own_optimizer = task.optimizer is not None
+    notices += faster_body(recipe, model, optimizer if own_optimizer else None, beginning.fresh)
     findings += coupled(model, loss, recipe, trial, train)
     average = chosen_average(recipe, model, optimizer, steps, feed.updates())
     update = Update(model, optimizer, loss, precision)
@@ -118,6 +127,8 @@ def make(
     recovery = chosen_recovery(recipe, update, trial, prepared.kind, feed)
     if recovery is not None:
         judge.room = recovery.room
+    freezing, told = freezing_of(recipe, model, beginning, optimizer, own_optimizer=own_optimizer, epochs=epochs)
+    notices += told
     plan = Plan(
         recipe=recipe,
         state=state,
@@ -134,9 +145,10 @@ def make(
         else (recovery.nonfinite, recovery.wild, *guards, recovery.memory, recovery.names),
         probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
         recovery=recovery,
+        freezing=freezing,
     )
     layers = optim.layer_table(model, optimizer.param_groups)
-    return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers)
+    return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers, beginning)
 
 
 def remarks(recipe: Recipe, known: Mapping[str, Any]) -> list[str]:
@@ -160,6 +172,8 @@ def model_name(task: Task, recipe: Recipe, prepared: Prepared) -> str:
     asked = recipe.model.name if task.model == "auto" or task.model is None else task.model
     if not isinstance(asked, str):
         return ""
+    if models.is_foreign(asked):
+        return asked
     if asked != "auto":
         models.MODELS[asked]  # an unknown name is told here, with the nearest
         return asked

@@ -203,7 +203,7 @@ def load(
     plain_pipeline = run._json("data/pipeline.json")
     pipeline = None if plain_pipeline is None else Pipeline.from_json(plain_pipeline)
     if model is None:
-        if described["name"] not in models.MODELS:
+        if not models.is_built_in(described["name"]):
             raise ModelError(
                 f"the run's model is a {described['name']} of your own, which is not stored as code: pass an instance, "
                 f"load({str(run.folder)!r}, model={described['name']}(...))"

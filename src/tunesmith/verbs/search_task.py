@@ -156,6 +156,7 @@ def resolved(task: Task, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
     from tunesmith.blocks import experience
     from tunesmith.data import prepare
     from tunesmith.training.plan import make, row_count
+    from tunesmith.training.pretrained.beginning import is_pretrained
     from tunesmith.training.session import seeded
 
     if recipe.train.steps is not None:
@@ -166,7 +167,8 @@ def resolved(task: Task, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
         prepared = prepare(task, recipe)
         made = make(task, recipe, prepared)
     known = experience.kind_of(made.model_name if made.built_in else "own")
-    return made.plan.recipe, {"model": known, "rows": row_count(prepared.train)}
+    about = {"pretrained": True} if is_pretrained(made.plan.recipe) else {}
+    return made.plan.recipe, {"model": known, "rows": row_count(prepared.train), **about}
 
 
 class _Hearing(QuietDisplay):

@@ -101,8 +101,8 @@ def tune(
     seed; under a budget in time what the clock chose is written down and kept, so that a killed tuning goes on as it began:
     `resume=True` with its folder. Without a folder everything lies in a temporary one, which is told by `.folder`.
 
-    Stages: look, prove, baselines, plain net, mend, search, regularise, longer, squeeze, judge (`plan` shows them). Validation rows choose, test
-    rows judge once. Where gradient boosting or a linear model is better than every net, that is handed over, and said.
+    Stages: look, prove, baselines, plain net, mend, pretrained start, search, regularise, longer, worth, squeeze, judge (`plan` shows them).
+    Validation rows choose, test rows judge once. Where gradient boosting or a linear model is better than every net, that is handed over, and said.
 
     Raises `TunesmithError`s: bad input and settings (exit code 2), `TrainingFailed` and `StorageError` (3).
     """

@@ -91,7 +91,7 @@ def _augmented(recipe: Recipe, flight: Flight) -> Offer:
 
 
 def _dropout(recipe: Recipe, flight: Flight) -> Offer:
-    if recipe.model.dropout == "auto" or not isinstance(flight.task.model, str):
+    if recipe.model.dropout == "auto" or not isinstance(flight.task.model, str) or recipe.model.pretrained is not None:
         return None
     rate = min(0.6, round(float(recipe.model.dropout) + 0.2, 3))
     return f"dropout {rate:g}", {"model.dropout": rate}
@@ -112,7 +112,7 @@ def _smoothed(recipe: Recipe, flight: Flight) -> Offer:
 
 
 def _smaller(recipe: Recipe, flight: Flight) -> Offer:
-    if recipe.model.width == "auto" or not isinstance(flight.task.model, str):
+    if recipe.model.width == "auto" or not isinstance(flight.task.model, str) or recipe.model.pretrained is not None:
         return None
     heads = 1 if recipe.model.heads == "auto" else int(recipe.model.heads)
     width = max(heads, int(recipe.model.width) // 2 // heads * heads)
@@ -120,6 +120,6 @@ def _smaller(recipe: Recipe, flight: Flight) -> Offer:
 
 
 def _larger(recipe: Recipe, flight: Flight) -> Offer:
-    if recipe.model.width == "auto" or not isinstance(flight.task.model, str):
+    if recipe.model.width == "auto" or not isinstance(flight.task.model, str) or recipe.model.pretrained is not None:
         return None
     return f"twice the width, {2 * int(recipe.model.width)}", {"model.width": 2 * int(recipe.model.width)}

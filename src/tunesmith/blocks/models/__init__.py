@@ -2,13 +2,15 @@
 
 A file of this folder holds one net and adds two members under its name: its factory to `MODELS`, its default settings
 to `DEFAULTS`. Every net takes one tensor where the spec has one kind of input, a dict of tensors where it has several, and
-gives (N, outputs), or (N,) for a regression; it keeps its last layer as `head`, an `nn.Linear`.
+gives (N, outputs), or (N,) for a regression; it keeps its last layer as `head`, an `nn.Linear`. Nets of another library
+go by a name that begins with the library's (`timm/resnet18`): they are no members, and have no defaults of their own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tunesmith.records import Catalog, ModelError, Recipe, Source, revise
@@ -16,7 +18,23 @@ from tunesmith.records import Catalog, ModelError, Recipe, Source, revise
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["DEFAULTS", "MODELS", "Spec", "batch_for", "build", "choose", "defaults", "epochs_for", "settle", "start"]
+__all__ = [
+    "DEFAULTS",
+    "MODELS",
+    "Spec",
+    "batch_for",
+    "build",
+    "cached_file",
+    "choose",
+    "defaults",
+    "epochs_for",
+    "is_built_in",
+    "is_foreign",
+    "settle",
+    "start",
+]
+
+FOREIGN = ("timm/",)  # how the names of nets of other libraries begin
 
 Spec = Mapping[str, Any]  # what each input looks like: numbers, categories, tokens, pictures or x
 
@@ -51,6 +69,27 @@ def choose(spec: Spec) -> str:
 def defaults(name: str, spec: Spec, rows: int) -> dict[str, Any]:
     """Recipe values, by path, that suit the net called `name` on `rows` training rows of such inputs."""
     return DEFAULTS[choose(spec) if name == "auto" else name](spec, rows)
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name means a net of another library.
+
+    >>> is_foreign("timm/resnet18"), is_foreign("cnn")
+    (True, False)
+    """
+    return name.startswith(FOREIGN)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a net can be built from its name alone: a member, or one of another library."""
+    return name in MODELS or is_foreign(name)
+
+
+def cached_file(name: str) -> Path:
+    """The file of weights that another library has of a net in its cache. Raises `ModelError` where it has none."""
+    from tunesmith.blocks.models import from_timm
+
+    return from_timm.cached_file(name)
 
 
 def batch_for(rows: int, largest: int) -> int:
@@ -89,6 +128,10 @@ def build(name: str, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.
         raise ModelError("no built-in net predicts the next token; bring a model of your own as the task's model")
     if recipe.model.init == "lsuv":  # its second half needs rows, and is the training's
         recipe = revise(recipe, {"model.init": "orthogonal"})
+    if is_foreign(name):
+        from tunesmith.blocks.models.from_timm import from_timm
+
+        return from_timm(name, recipe, spec, outputs, kind)
     return MODELS[choose(spec) if name == "auto" else name](recipe, spec, outputs, kind)
 
 

@@ -3,6 +3,7 @@
 A member is called with parameter groups, a rate and the recipe: `OPTIMIZERS["adamw"](groups, lr, recipe)`.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -10,9 +11,17 @@ from torch.optim import Optimizer
 
 from tunesmith.blocks.optim.closure import needs_closure
 from tunesmith.blocks.optim.decay import decay_kind
-from tunesmith.blocks.optim.depth import last_layer, layer_depths, layer_rates
+from tunesmith.blocks.optim.depth import body_and_head, last_layer, layer_depths, layer_rates
 from tunesmith.blocks.optim.eager import plain_step, without_compiler
-from tunesmith.blocks.optim.groups import frozen_parameters, groups, layer_table, missing_parameters, unfreeze
+from tunesmith.blocks.optim.groups import (
+    add_groups,
+    frozen_parameters,
+    groups,
+    layer_table,
+    missing_parameters,
+    rate_factors,
+    unfreeze,
+)
 from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
 from tunesmith.blocks.optim.switching import evaluated, is_schedule_free, switches
@@ -35,8 +44,10 @@ if TYPE_CHECKING:
 __all__ = [
     "OPTIMIZERS",
     "adapted",
+    "add_groups",
     "best_batch",
     "best_rate",
+    "body_and_head",
     "build",
     "critical_batch",
     "decay_kind",
@@ -58,6 +69,7 @@ __all__ = [
     "needs_closure",
     "noise_scale",
     "plain_step",
+    "rate_factors",
     "scale_rate",
     "sgd_noise",
     "switches",
@@ -106,8 +118,11 @@ def adapted(recipe: Recipe) -> Recipe:
     return revise(recipe, changes, because) if changes else recipe
 
 
-def parts_of(recipe: Recipe, model: nn.Module, lr: float) -> Groups:
-    """The parameter groups that the recipe asks for. A weight decay of "auto" is that of the optimizer (0.01 for adamw)."""
+def parts_of(recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str] = ()) -> Groups:
+    """The parameter groups that the recipe asks for. A weight decay of "auto" is that of the optimizer (0.01 for adamw).
+
+    `fresh` parameters belong to the head.
+    """
     chosen, optim = member(recipe), recipe.optim
     decay = chosen.weight_decay(recipe) if optim.weight_decay == "auto" else optim.weight_decay
     return groups(
@@ -121,13 +136,14 @@ def parts_of(recipe: Recipe, model: nn.Module, lr: float) -> Groups:
         layer_decay=optim.layer_decay,
         rates=optim.rates,
         lr=lr,
+        fresh=fresh,
     )
 
 
-def build(recipe: Recipe, model: nn.Module, lr: float) -> Optimizer:
+def build(recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str] = ()) -> Optimizer:
     """The recipe's optimizer over the trainable parameters of `model`, made without importing the compiler."""
     chosen = member(recipe)
-    parts = parts_of(recipe, model, lr)
+    parts = parts_of(recipe, model, lr, fresh)
     recipe = fit_sparse(chosen, model, measured_kernel(recipe, model, lr)[0])
     with without_compiler():
         return made(chosen, parts, lr, recipe)

@@ -6,7 +6,7 @@ embeddings in a row and parameters outside any layer (position and class tokens)
 the modules were assigned: for a model that assigns its head first, or has branches, name the layers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from torch import nn
 
@@ -56,6 +56,18 @@ def last_layer(model: nn.Module) -> set[str]:
         if any(weight.ndim > 1 for weight in module.parameters(recurse=False)):
             held = name.partition(".parametrizations")[0]
     return {name for name, _ in model.named_parameters() if held is not None and _below(name, held)}
+
+
+def body_and_head(model: nn.Module, fresh: Collection[str] = ()) -> dict[str, set[str]]:
+    """The parameters of the parts: the head is the last layer with a matrix and what is `fresh`, the body all the rest.
+
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 1, bias=False))
+    >>> sorted(body_and_head(net, fresh=["1.weight", "1.bias"])["head"])
+    ['1.bias', '1.weight', '2.weight']
+    """
+    names = [name for name, _ in model.named_parameters()]
+    head = last_layer(model) | {name for name in names if name in fresh}
+    return {"body": set(names) - head, "head": head}
 
 
 def _named(names: list[str], layers: Sequence[str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Which parameters an optimizer moves, at which rate, and which of them decay."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,8 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.optim import Optimizer
 
-from tunesmith.blocks.optim.depth import layer_rates
-from tunesmith.blocks.optim.patterns import factors, matching
+from tunesmith.blocks.optim.depth import body_and_head, layer_rates
+from tunesmith.blocks.optim.patterns import Parts, factors, matching
 from tunesmith.blocks.optim.switching import switches
 from tunesmith.records import ModelError, RecipeError
 
@@ -34,6 +34,7 @@ def groups(
     layers: Sequence[str] | None = None,
     rates: Mapping[str, float] | None = None,
     lr: float | None = None,
+    fresh: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """The trainable parameters, each once, by rate and decay: first the full rate, and those that decay before the others.
 
@@ -42,20 +43,18 @@ def groups(
     choice. A weight that an embedding shares with another layer counts as an embedding. `names` are those of the first
     use. The rate of a parameter is decay^(L - l) of its layer (`layer_decay`, `layers`: see `layer_rates`) times the
     factor of the last pattern of `rates` that matches it; groups then hold that factor as `rate`, and `lr` times it
-    as `lr` where a rate is given. Raises `ModelError` for a model without anything to train, `RecipeError` for a pattern
-    that matches nothing.
+    as `lr` where a rate is given. A pattern may be the word "body" or "head" (`body_and_head`; what is `fresh` is head).
+    Raises `ModelError` for a model without anything to train, `RecipeError` for a pattern that matches nothing.
     """
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     _refuse_untrainable(model, named)
     decaying = {"norm": decay_norm, "bias": decay_bias, "embedding": decay_embedding, "vector": False, "weight": True}
     kinds = parameter_kinds(model)
     spared = {weight for weight, held in kinds.items() if not decay_all and not all(decaying[kind] for kind in held)}
-    known = {id(weight): name for name, weight in model.named_parameters()}
-    aliases = [(name, known[id(weight)]) for name, weight in model.named_parameters(remove_duplicate=False)]
-    shares = _by_first_name(decays or {}, aliases, "optim.decays")
-    factor = dict.fromkeys(known.values(), 1.0) if layer_decay == 1 else layer_rates(model, layer_decay, layers)
-    for name, given in _by_first_name(rates or {}, aliases, "optim.rates").items():
-        factor[name] *= given
+    aliases = _aliases(model)
+    words = body_and_head(model, fresh) if decays else {}
+    shares = _by_first_name(decays or {}, aliases, "optim.decays", words)
+    factor = rate_factors(model, layer_decay, layers, rates, fresh)
     parts: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
     for name, weight in named:
         share = shares.get(name, float(id(weight) not in spared))
@@ -70,9 +69,33 @@ def groups(
     ]
 
 
-def _by_first_name(patterns: Mapping[str, float], aliases: list[tuple[str, str]], field: str) -> dict[str, float]:
+def rate_factors(
+    model: nn.Module,
+    layer_decay: float = 1.0,
+    layers: Sequence[str] | None = None,
+    rates: Mapping[str, float] | None = None,
+    fresh: Collection[str] = (),
+) -> dict[str, float]:
+    """The factor on the rate of every parameter by name, frozen ones too; arguments as in `groups`."""
+    names = [name for name, _ in model.named_parameters()]
+    factor = dict.fromkeys(names, 1.0) if layer_decay == 1 else layer_rates(model, layer_decay, layers)
+    words = body_and_head(model, fresh) if rates else {}
+    for name, given in _by_first_name(rates or {}, _aliases(model), "optim.rates", words).items():
+        factor[name] *= given
+    return factor
+
+
+def _aliases(model: nn.Module) -> list[tuple[str, str]]:
+    """Every name of a parameter beside that of its first use."""
+    known = {id(weight): name for name, weight in model.named_parameters()}
+    return [(name, known[id(weight)]) for name, weight in model.named_parameters(remove_duplicate=False)]
+
+
+def _by_first_name(
+    patterns: Mapping[str, float], aliases: list[tuple[str, str]], field: str, parts: Parts
+) -> dict[str, float]:
     """Factors by the name of the first use, whichever of its names a pattern matched."""
-    found = factors(patterns, [alias for alias, _ in aliases], field)
+    found = factors(patterns, [alias for alias, _ in aliases], field, parts)
     return {name: found[alias] for alias, name in aliases if alias in found}
 
 
@@ -88,22 +111,35 @@ def unfreeze(model: nn.Module, optimizer: Optimizer, patterns: Sequence[str], ra
     new = [(name, weight) for name, weight in model.named_parameters() if name in asked and id(weight) not in held]
     if not new:
         raise RecipeError(f"unfreeze: the optimizer holds all of {_few(sorted(asked))} already; name frozen parameters")
-    first = optimizer.param_groups[0]
-    peak = float(first.get("initial_lr", first["lr"])) / first.get("rate", 1.0) * rate
     decay = max(group.get("weight_decay", 0.0) / group.get("decay_share", 1.0) for group in optimizer.param_groups)
     spared = _spared(model)
+    parts = []
     for share in (decay, 0.0) if decay else (0.0,):
         part = [(name, weight) for name, weight in new if not decay or (id(weight) in spared) == (not share)]
         if part:
-            group = {"params": [weight for _, weight in part], "names": [name for name, _ in part], "rate": rate}
-            lr = torch.full_like(first["lr"], peak) if isinstance(first["lr"], Tensor) else peak
-            kept = {"weight_decay": share} if "weight_decay" in first else {}
-            optimizer.add_param_group({**group, **kept, "lr": lr, "initial_lr": peak})
+            held_by_name = {"params": [weight for _, weight in part], "names": [name for name, _ in part]}
+            parts.append({**held_by_name, "rate": rate, "weight_decay": share})
     for _, weight in new:
         weight.requires_grad_(True)
+    add_groups(optimizer, parts)
+    return [name for name, _ in new]
+
+
+def add_groups(optimizer: Optimizer, parts: Iterable[Mapping[str, Any]]) -> None:
+    """Gives groups, as `groups` makes them, to a live optimizer: with a fresh state, under its schedule, at their `rate` times its peak.
+
+    They are marked `late`, so that a state from before them can be put back (`State.restore`).
+    """
+    first = optimizer.param_groups[0]
+    optimizer.defaults.setdefault("differentiable", False)  # as torch does where it loads a state
+    whole = float(first.get("initial_lr", first["lr"])) / first.get("rate", 1.0)
+    for part in parts:
+        peak = whole * part.get("rate", 1.0)
+        lr = torch.full_like(first["lr"], peak) if isinstance(first["lr"], Tensor) else peak
+        kept = {name: value for name, value in part.items() if name != "weight_decay" or name in first}
+        optimizer.add_param_group({**kept, "lr": lr, "initial_lr": peak, "late": True})
     if switches(optimizer):
         optimizer.train()  # type: ignore[attr-defined]  # a new group begins in evaluation mode
-    return [name for name, _ in new]
 
 
 def _refuse_untrainable(model: nn.Module, named: list[tuple[str, nn.Parameter]]) -> None:

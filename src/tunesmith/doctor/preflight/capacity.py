@@ -176,7 +176,12 @@ def _wide(bench: Bench, train: Batch) -> Twin:
 
 def _widened(bench: Bench, width: int) -> tuple[Task, Recipe]:
     task, recipe = bench.need_task()
-    return task, revise(recipe, {"model.width": 4 * width})
+    fresh = {
+        "model.pretrained": None,
+        "model.freeze": "none",
+        "model.unfreeze_every": None,
+    }  # no weights are of that width
+    return task, revise(recipe, {"model.width": 4 * width, **fresh})
 
 
 def reference_net(bench: Bench, train: Batch) -> Twin:

@@ -27,6 +27,7 @@ from tunesmith.doctor.preflight.schedule_end import simulated
 from tunesmith.doctor.preflight.twin import Twin
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 from tunesmith.records.check import PASS, Inapplicable
+from tunesmith.training.pretrained.beginning import head_over_body
 
 USUAL = Remedy(title="remedy.outputs_usual_settings", safety=Safety.RISKY)
 WEAKER = Remedy(title="remedy.outputs_weaker_decay", safety=Safety.RISKY)
@@ -76,7 +77,7 @@ def _unusual(bench: Bench) -> Iterator[Finding]:
     """Settings of a recipe far outside what the rules of thumb know: never more than a note."""
     assert bench.recipe is not None
     known = {"rows": len(bench.train), "batch": bench.program.batch_size, "updates": bench.updates}
-    for note in experience.lint(bench.recipe, **known):
+    for note in (*experience.lint(bench.recipe, **known), *_faster_body(bench)):
         if note.id == "sched.marks":
             continue  # `schedule_end`
         shown = f"{note.value:g}" if isinstance(note.value, float) else str(note.value)
@@ -91,6 +92,15 @@ def _unusual(bench: Bench) -> Iterator[Finding]:
             remedies=(USUAL,),
             confidence=0.3,
         )
+
+
+def _faster_body(bench: Bench) -> list[experience.Note]:
+    """A pretrained body that learns faster than its head."""
+    if bench.made is None or bench.task is None or bench.recipe is None:
+        return []
+    own = bench.program.optimizer if bench.task.optimizer is not None else None
+    ratio = head_over_body(bench.recipe, bench.program.model, own, bench.made.beginning.fresh)
+    return [] if ratio is None else experience.lint({"rates.head_over_body": ratio}, pretrained=True)
 
 
 def _impossible(bench: Bench, groups: list[dict[str, Any]]) -> Iterator[Finding]:

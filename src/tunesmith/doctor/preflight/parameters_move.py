@@ -5,6 +5,7 @@ Sees      the tensors of model, loss and optimizer against each other; which get
 Matters   the rest of the net trains around random weights; a run whose optimizer holds another model's weights learns nothing at all.
 Remedies  ModuleList instead of a list, the optimizer built last from model.parameters(), no detach or no_grad on the way.
 Limits    weights that do not ask for a gradient count as frozen on purpose, and those that the outputs do not depend on as unused: notes.
+          What `model.freeze` of a recipe freezes is not told.
           A zero gradient at the start is waited out (zeros in a last layer or a residual branch). Weights that move so little that the
           number format swallows it are another check's.
 Source    vocabulary of optim.unregistered_params; Zhang et al., Fixup, arXiv:1901.09321: zeros that wake by themselves.
@@ -132,7 +133,8 @@ def _stands(told: Moves, trainable: list[Part]) -> Iterator[Finding]:
 
 
 def _notes(bench: Bench, told: Moves, model: list[Part], trainable: list[Part]) -> Iterator[Finding]:
-    frozen = [part for part in model if not part.trainable]
+    meant = set() if bench.made is None else set(bench.made.beginning.frozen)
+    frozen = [part for part in model if not part.trainable and part.name not in meant]
     if frozen:
         yield _finding("note", "model.part_frozen", frozen, model, HOLD)
     unused = [part for part in trainable if not part.reached and not part.moved]

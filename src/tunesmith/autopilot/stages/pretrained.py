@@ -1,0 +1,102 @@
+"""Where a pretrained start is given: how it is best used, one way beside the other, and whether it is better than a net drawn anew."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunesmith.autopilot.flight import Flight
+from tunesmith.autopilot.planning import planned
+from tunesmith.autopilot.stages.search import compare
+from tunesmith.blocks import experience
+from tunesmith.records import Recipe, RecipeError, Source, revise
+
+SLOWER = (
+    0.1  # rate of the body over that of the head; the far end of lr.parts, 1 to 10 times: the other is the plain net
+)
+UNFROZEN = 0.5  # of the run, at the end of which the whole net trains; assumption
+WHOLE: Mapping[str, Any] = {"model.freeze": "none", "model.unfreeze_every": None}
+OURS = "autopilot"  # how the sources of what was chosen here begin
+WHY = Source("revised", f"{OURS}, pretrained")
+
+Way = tuple[str, Mapping[str, Any]]
+
+
+def pretrained(flight: Flight) -> None:
+    """The frozen body, a slower body, a net drawn anew, gradual unfreezing, other dropout: each kept only where the net is better for it."""
+    if flight.recipe.model.pretrained is None:
+        flight.decide("pretrained", "the net is drawn anew", "no start was given: model.pretrained names none")
+        return
+    amount = planned(flight, "pretrained")
+    if flight.net is None:
+        return
+    price = flight.price(flight.epochs)
+    asked = said_by_the_user(flight.recipe)
+    layers, dropouts = _about(flight)
+    tried = 0
+    for title, change in ways(flight, layers, dropouts):
+        if asked & set(change) and "model.pretrained" not in change:
+            continue
+        if amount < price or not flight.pays(f"pretrained/{tried + 1}", flight.epochs):
+            flight.decide(
+                "pretrained",
+                f"{title} is not tried",
+                "the budget of this stage is spent",
+                taken=False,
+                evidence={"change": dict(change)},
+            )
+            break
+        try:
+            recipe = revise(flight.recipe, change, WHY)
+        except RecipeError as error:
+            flight.decide("pretrained", f"{title} is not tried", str(error), taken=False)
+            continue
+        tried += 1
+        amount -= price
+        made, found = flight.net_of(f"pretrained/{tried}", f"net with {title}", recipe)
+        if made is None:
+            flight.decide(
+                "pretrained", f"{title} is left", f"the training broke: {found.get('failed', '')}", taken=False
+            )
+            continue
+        compare(flight, "pretrained", made, recipe, title, found, demanding=True)
+
+
+def ways(flight: Flight, layers: int, dropouts: bool) -> Iterator[Way]:
+    """What is tried, from the recipe as it stands then: the cheap one first, then whether the start is worth anything at all."""
+    yield "the body frozen", {"model.freeze": "body", "model.unfreeze_every": None}
+    yield f"the body at {SLOWER:g} of the rate", {**WHOLE, "optim.rates": {**flight.recipe.optim.rates, "body": SLOWER}}
+    rates = {name: factor for name, factor in flight.recipe.optim.rates.items() if name != "body"}
+    yield "all weights drawn anew", {**WHOLE, "model.pretrained": None, "optim.rates": rates}
+    if flight.recipe.model.pretrained is None:
+        return
+    if layers:
+        every = max(1, round(UNFROZEN * flight.epochs / layers))
+        yield (
+            f"a layer unfrozen every {every} epoch{'' if every == 1 else 's'}",
+            {"model.freeze": "body", "model.unfreeze_every": every},
+        )
+    rule = experience.find("model.dropout", **{**flight.context, "pretrained": True})
+    for rate in rule.choices if rule is not None and dropouts else ():
+        if rate != flight.recipe.model.dropout:
+            yield f"dropout {rate:g}", {"model.dropout": float(rate)}
+
+
+def said_by_the_user(recipe: Recipe) -> set[str]:
+    """The paths that somebody has set: these are left as they are."""
+    return {
+        path
+        for path, source in recipe.sources().items()
+        if source.kind not in ("default", "derived") and not source.detail.startswith(OURS)
+    }
+
+
+def _about(flight: Flight) -> tuple[int, bool]:
+    """Layers of the body, and whether the net has any dropout."""
+    from tunesmith.training.plan import make
+    from tunesmith.training.pretrained.dropout import dropouts
+    from tunesmith.training.session import seeded
+
+    recipe = revise(flight.recipe, {"model.freeze": "body"})
+    with seeded(recipe.train.seed):
+        made = make(flight.task, recipe, flight.prepared)
+    freezing = made.plan.freezing
+    return 0 if freezing is None else len(freezing.layers), bool(dropouts(made.plan.state.model))
