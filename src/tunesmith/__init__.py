@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tunesmith.search.subjects import Command
     from tunesmith.verbs.audit import audit
     from tunesmith.verbs.batched_subject import BatchedSubject
+    from tunesmith.verbs.collapse import collapse
     from tunesmith.verbs.decompose import error_parts, learning_curve
     from tunesmith.verbs.diagnose import diagnose
     from tunesmith.verbs.explain import explain
@@ -89,6 +90,7 @@ _PLACES = {
     "SearchCV": "tunesmith.search.search_cv",
     "Watch": "tunesmith.integrations.watch",
     "audit": "tunesmith.verbs.audit",
+    "collapse": "tunesmith.verbs.collapse",
     "diagnose": "tunesmith.verbs.diagnose",
     "error_parts": "tunesmith.verbs.decompose",
     "explain": "tunesmith.verbs.explain",
@@ -140,6 +142,7 @@ __all__ = [
     "TunesmithError",
     "Watch",
     "audit",
+    "collapse",
     "diagnose",
     "error_parts",
     "explain",

@@ -19,6 +19,7 @@ COMMANDS = (
     "doctor",
     "explain",
     "schedule",
+    "collapse",
     "clean",
     "demo",
     "search",

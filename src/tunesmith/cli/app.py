@@ -6,6 +6,7 @@ from tunesmith.cli.audit import audit
 from tunesmith.cli.batch import batch
 from tunesmith.cli.check import check
 from tunesmith.cli.clean import clean
+from tunesmith.cli.collapse import collapse
 from tunesmith.cli.demo import demo
 from tunesmith.cli.diagnose import diagnose
 from tunesmith.cli.doctor import doctor
@@ -45,6 +46,7 @@ for command in (
     doctor,
     explain,
     schedule,
+    collapse,
     clean,
     demo,
 ):

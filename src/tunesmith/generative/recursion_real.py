@@ -31,9 +31,7 @@ def known_regime(regime: str) -> Regime:
     for one in REGIMES:
         if one == regime:
             return one
-    raise UnknownName(
-        f"no regime called {regime!r}{did_you_mean(regime, REGIMES)}; there are {', '.join(REGIMES)}"
-    )
+    raise UnknownName(f"no regime called {regime!r}{did_you_mean(regime, REGIMES)}; there are {', '.join(REGIMES)}")
 
 
 def gaussian_path(

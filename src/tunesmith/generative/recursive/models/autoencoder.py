@@ -14,7 +14,8 @@ from tunesmith.generative.recursive.models.mixture import held, source
 from tunesmith.generative.recursive.subject import Array, Subject
 from tunesmith.records import RecipeError
 
-BATCH, RATE = 128, 2e-3  # of Adam; assumption
+BATCH, RATE = 128, 5e-3  # of Adam; assumption
+START = -2.0  # log deviation of the decoder before training: from 0 on the latent was never used, see docs/log.md
 DRAWS = 16  # of the latent for each judged row, in the bound; assumption
 
 
@@ -27,7 +28,7 @@ class Coder(nn.Module):
         self.decoder = nn.Sequential(
             nn.Linear(latent, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, columns)
         )
-        self.log_sigma = nn.Parameter(torch.zeros(()))
+        self.log_sigma = nn.Parameter(torch.tensor(START))
 
     def bound(self, x: Tensor, noise: Tensor) -> Tensor:
         """The evidence lower bound of each row, (N,), in nats; `noise` (N, latent) is standard normal. Eq. 10 of 1312.6114."""
@@ -55,7 +56,8 @@ class Decoded:
         with torch.no_grad():
             made = self.coder.decoder(torch.randn(n, self.latent, generator=generator))
             made = made + self.coder.log_sigma.exp() * torch.randn(made.shape, generator=generator)
-        return made.double().numpy() * self.deviation + self.mean
+        found: Array = made.double().numpy() * self.deviation + self.mean
+        return found
 
     def error(self, rows: Array, seed: int) -> float:
         """Minus the mean bound of rows, in nats."""

@@ -12,7 +12,7 @@ from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.subject import Array, Plan, Subject
 from tunesmith.records import RecipeError
 
-FAR = 2.0  # true deviations, beyond which is the tail; assumption
+FAR = 2.0  # true deviations from the mean, beyond which is the tail; assumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Normal:
 def gaussian(estimator: Estimator = "unbiased", variance: float = 1.0) -> Subject:
     """Draws of a normal law of mean 0, fitted by the sample mean and the "unbiased" or "mle" variance.
 
-    Measures `log_variance`, `variance`, `mean_square` (of the fitted mean) and `tail` (mass beyond two true deviations, over what is
-    due). Closed forms: of the log variance where each generation is replaced; else of the expected variance and mean square.
+    Measures `log_variance`, `variance`, `mean_square` (of the fitted mean) and `tail` (mass farther than two true deviations from its
+    own mean, over what is due). Closed forms: of the log variance where each generation is replaced; else of the expected variance and mean square.
     """
     if estimator not in ("unbiased", "mle"):
         raise RecipeError(f"estimator = {estimator!r}: unbiased or mle was expected")
@@ -54,13 +54,11 @@ def _subject(replicates: int, estimator: Estimator, variance: float) -> Subject:
         return Normal(data.mean(axis=1), data.var(axis=1, ddof=int(estimator == "unbiased")))
 
     def measure(model: Normal, seed: int) -> Mapping[str, Array]:
-        bound, spread = FAR * deviation, np.sqrt(model.variance)
-        beyond = ndtr((-bound - model.mean) / spread) + ndtr((model.mean - bound) / spread)
         return {
             "log_variance": np.log(model.variance),
             "variance": model.variance,
             "mean_square": model.mean**2,
-            "tail": beyond / (2 * ndtr(-FAR)),
+            "tail": ndtr(-FAR * deviation / np.sqrt(model.variance)) / ndtr(-FAR),
         }
 
     def expected(plan: Plan) -> Mapping[str, Array]:
