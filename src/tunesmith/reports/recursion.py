@@ -19,6 +19,7 @@ MOST_ROWS = 12  # generations in the table; the first and the last among them
 SURE = 1.96  # standard errors of a band of 95 %
 STYLE = ".band{fill:currentColor;opacity:.16}.points{fill:currentColor}.key{fill:currentColor}"
 FAINT = 6.0  # pixels between a line of the key and its edge
+ROOM = 0.08  # of the range of values, for a line of the key
 
 
 def table(told: Told) -> str:
@@ -88,11 +89,12 @@ def _panel(name: str, every: Sequence[Told]) -> Html:
     with_it = [(place, told) for place, told in enumerate(every) if name in told["measures"]]
     lines = [line for place, told in with_it for line in _lines(name, told, place % len(COLOURS) + 1)]
     held = [edge for line in lines for edge in (line.low, line.high, line.y) if edge is not None]
+    low, high = limits(held)
     shown = chart(
         lines,
         labels=("generation", name.replace("_", " ")),
-        x_range=(1.0, float(max(told["generations"] for _, told in with_it))),
-        y_range=limits(held),
+        whole=True,
+        y_range=(low, high + ROOM * len(with_it) * (high - low)),
         legend=False,
     )
     key = join(_key(told, place, n, name) for n, (place, told) in enumerate(with_it))

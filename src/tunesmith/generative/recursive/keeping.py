@@ -5,6 +5,7 @@ is what generation G of replicate R is given. A line is written after its data, 
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,7 @@ class Kept:
             write_bytes(file, whole)
         lines = [json.loads(line) for line in whole.splitlines()]
         return {
-            (one["replicate"], one["generation"]): {
-                name: float("nan") if value is None else value for name, value in one["measures"].items()
-            }
+            (one["replicate"], one["generation"]): {name: float(value) for name, value in one["measures"].items()}
             for one in lines
         }
 
@@ -59,7 +58,7 @@ class Kept:
         line = {
             "replicate": replicate,
             "generation": generation,
-            "measures": measures,
+            "measures": {name: value if math.isfinite(value) else str(value) for name, value in measures.items()},
             "seconds": round(seconds, 3),
         }
         file = self.folder / LINES

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.generative.recursion_real import known_regime, real_rows
+from tunesmith.generative.recursive.asking import whole
 from tunesmith.generative.recursive.keeping import Kept
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.result import Recursion
@@ -51,11 +52,8 @@ def simulate(
     >>> bool(found.mean("log_variance")[-1] < -2), bool(found.apart("log_variance") < 5)
     (True, True)
     """
-    for name, given in (("generations", generations), ("n", n), ("replicates", replicates)):
-        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
-            raise RecipeError(f"{name} = {given!r}: a whole number, 1 or more, was expected")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise RecipeError(f"seed = {seed!r}: a whole number, 0 or more, was expected")
+    whole(generations=generations, n=n, replicates=FEW if replicates is None else replicates)
+    whole(0, seed=seed)
     real_rows(n, share)
     plan = Plan(regime=known_regime(regime), generations=generations, n=n, share=share)
     subject = made(model, settings)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunesmith.generative.recursive.asking import whole
 from tunesmith.generative.recursive.measuring import measures_against
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.models.mixture import held, source
 from tunesmith.generative.recursive.subject import Array, Subject
-from tunesmith.records import RecipeError
 
 BATCH, RATE = 128, 5e-3  # of Adam; assumption
 START = -2.0  # log deviation of the decoder before training: from 0 on the latent was never used, see docs/log.md
@@ -74,9 +74,7 @@ def autoencoder(latent: int = 2, width: int = 64, updates: int = 600, data: Any 
 
     Measures those of the mixture; `test_error` is minus the evidence lower bound of held-out real rows, in nats.
     """
-    for name, given in (("latent", latent), ("width", width), ("updates", updates)):
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-            raise RecipeError(f"{name} = {given!r}: a whole number, 1 or more, was expected")
+    whole(latent=latent, width=width, updates=updates)
     real, reference = source(data)
     common = measures_against(reference)
 

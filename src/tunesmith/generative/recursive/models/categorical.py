@@ -8,9 +8,10 @@ import numpy as np
 
 from tunesmith.generative.recursion import expected_seen
 from tunesmith.generative.recursion_real import heterozygosity_path
+from tunesmith.generative.recursive.asking import numbers
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.subject import Array, Plan, Subject
-from tunesmith.records import RecipeError
+from tunesmith.records import DataError
 
 CLASSES = 50  # where nothing is said, with shares as 1 / rank (Zipf); assumption
 RARE = 0.1  # of the true mass: the rarest classes that hold no more are the tail; assumption
@@ -35,10 +36,11 @@ def categorical(shares: Sequence[float] | None = None) -> Subject:
     Measures `heterozygosity` (1 - Σ p²), `support` (classes of share above 0) and `tail` (the mass of the rarest classes that truly hold a
     tenth, over that). Closed forms: heterozygosity in every regime, support of the first generation.
     """
-    given: Array = 1 / np.arange(1, CLASSES + 1) if shares is None else np.asarray(shares, np.float64)
-    true = given / given.sum() if shares is None else given
-    if true.ndim != 1 or len(true) < 2 or (true < 0).any() or not abs(true.sum() - 1) < 1e-9:
-        raise RecipeError(f"shares came as {given.tolist()}; expected 2 or more numbers of 0 or more that sum to 1")
+    expected = "2 or more numbers of 0 or more that sum to 1"
+    zipf = 1 / np.arange(1, CLASSES + 1)
+    true = zipf / zipf.sum() if shares is None else numbers(shares, "shares", expected, 1)
+    if len(true) < 2 or (true < 0).any() or not abs(true.sum() - 1) < 1e-9:
+        raise DataError(f"shares came as {true.tolist()}; expected {expected}")
     return _subject(1, true, {"shares": true.tolist() if shares is not None else f"1 / rank, {CLASSES}"})
 
 

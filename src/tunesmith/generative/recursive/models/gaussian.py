@@ -8,6 +8,7 @@ from scipy.special import ndtr
 
 from tunesmith.generative.recursion import Estimator, gaussian_replaced
 from tunesmith.generative.recursion_real import gaussian_path
+from tunesmith.generative.recursive import asking
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.subject import Array, Plan, Subject
 from tunesmith.records import RecipeError
@@ -37,9 +38,7 @@ def gaussian(estimator: Estimator = "unbiased", variance: float = 1.0) -> Subjec
     """
     if estimator not in ("unbiased", "mle"):
         raise RecipeError(f"estimator = {estimator!r}: unbiased or mle was expected")
-    if not variance > 0:
-        raise RecipeError(f"variance = {variance!r}: a number above 0 was expected")
-    return _subject(1, estimator, variance)
+    return _subject(1, estimator, asking.variance("variance", variance))
 
 
 def _subject(replicates: int, estimator: Estimator, variance: float) -> Subject:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tunesmith.generative.recursive.asking import whole
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.subject import Array, Subject
 from tunesmith.records import DataError, RecipeError
@@ -57,8 +58,8 @@ class Writer:
                 logits, state = self.net(codes, state)
                 codes = torch.multinomial(logits[:, -1].softmax(dim=1), 1, generator=generator)
                 written.append(codes)
-        whole = torch.cat(written, dim=1).numpy()
-        return "".join(self.alphabet[code] for code in whole.reshape(-1)[:n])
+        lines = torch.cat(written, dim=1).numpy()
+        return "".join(self.alphabet[code] for code in lines.reshape(-1)[:n])
 
     def perplexity(self, text: str) -> float:
         """exp of the mean negative log likelihood of a letter of `text`."""
@@ -80,15 +81,13 @@ def letters(text: str | Path | None = None, width: int = 96, updates: int = 300)
     text, which nothing is trained on; `words`, how many different words of the real text stand in 20,000 letters it writes; and `tail`,
     the share of the rarest letters (those that hold 2 % of the real text) in what it writes, over their real share.
     """
-    for name, given in (("width", width), ("updates", updates)):
-        if isinstance(given, bool) or not isinstance(given, int) or given < 2:
-            raise RecipeError(f"{name} = {given!r}: a whole number, 2 or more, was expected")
-    whole = read_text(text)
-    alphabet = "".join(sorted(set(whole)))
-    kept = int(len(whole) * (1 - HELD))
-    body, judged = whole[:kept], whole[kept : kept + JUDGED]
-    rare, share = rare_letters(whole)
-    words = set(whole.split())
+    whole(2, width=width, updates=updates)
+    every = read_text(text)
+    alphabet = "".join(sorted(set(every)))
+    kept = int(len(every) * (1 - HELD))
+    body, judged = every[:kept], every[kept : kept + JUDGED]
+    rare, share = rare_letters(every)
+    words = set(every.split())
 
     def real(n: int, seed: int) -> str:
         if n > len(body):
@@ -109,7 +108,7 @@ def letters(text: str | Path | None = None, width: int = 96, updates: int = 300)
         fit=fit,
         real=real,
         measure=measure,
-        settings={"letters": len(whole), "alphabet": len(alphabet), "width": width, "updates": updates},
+        settings={"letters": len(every), "alphabet": len(alphabet), "width": width, "updates": updates},
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tunesmith.generative.measures.modes import mixture as points_of
 from tunesmith.generative.measures.modes import modes, ring
+from tunesmith.generative.recursive.asking import numbers, whole
 from tunesmith.generative.recursive.measuring import measures_against
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.subject import Array, Subject
@@ -15,6 +16,7 @@ from tunesmith.records import DataError, RecipeError
 
 MODES, SIGMA = 8, 0.15  # modes on a circle of radius 1, near enough for a small net; assumption
 JUDGED = 1000  # real rows that samples are measured against; assumption
+FEWEST = 100  # rows of one's own: a fifth is judged; assumption
 HELD_OUT = 7919  # seed of those rows; any number does
 
 
@@ -38,8 +40,7 @@ def mixture(components: int = MODES, data: Any = None) -> Subject:
     Measures `log_variance`, `tail` and `support` against held-out real rows, `test_error` (their mean negative log likelihood) and, on
     the ring, `modes` (those with a fifth of their due).
     """
-    if isinstance(components, bool) or not isinstance(components, int) or components < 1:
-        raise RecipeError(f"components = {components!r}: a whole number, 1 or more, was expected")
+    whole(components=components)
     real, reference = source(data)
     common = measures_against(reference)
 
@@ -71,9 +72,10 @@ def source(data: Any) -> tuple[Callable[[int, int], Array], Array]:
             lambda n, seed: np.asarray(points_of(centres, SIGMA, n, seed=seed)),
             np.asarray(points_of(centres, SIGMA, JUDGED, seed=HELD_OUT)),
         )
-    rows = np.asarray(data, np.float64)
-    if rows.ndim != 2 or len(rows) < 100 or not np.isfinite(rows).all():
-        raise DataError(f"data came with shape {rows.shape}; expected (N, D) finite numbers, 100 rows or more")
+    expected = f"(N, D) numbers, {FEWEST} rows or more"
+    rows = numbers(data, "data", expected, 2)
+    if len(rows) < FEWEST:
+        raise DataError(f"data came with shape {rows.shape}; expected {expected}")
     order = np.random.default_rng(HELD_OUT).permutation(len(rows))
     kept = min(JUDGED, len(rows) // 5)
     drawn, judged = rows[order[kept:]], rows[order[:kept]]

@@ -16,6 +16,7 @@ from tunesmith.generative.recursion import (
     regression_replaced,
 )
 from tunesmith.generative.recursion_real import regression_kept
+from tunesmith.generative.recursive.asking import variance, whole
 from tunesmith.generative.recursive.models import MODELS
 from tunesmith.generative.recursive.subject import Array, Plan, Subject
 from tunesmith.records import RecipeError
@@ -47,10 +48,8 @@ def regression(features: int = 10, noise: float = 1.0, designs: Designs = "fresh
     "shared" ones label the first generation's again and again (not in the regime "mix"). Closed forms: replaced and
     accumulated with n > d + 1; kept real rows with a shared design; replaced without noise and with n at most d.
     """
-    if isinstance(features, bool) or not isinstance(features, int) or features < 1:
-        raise RecipeError(f"features = {features!r}: a whole number, 1 or more, was expected")
-    if not noise >= 0:
-        raise RecipeError(f"noise = {noise!r}: a variance of 0 or more was expected")
+    whole(features=features)
+    noise = variance("noise", noise, zero=True)
     if designs not in ("fresh", "shared"):
         raise RecipeError(f"designs = {designs!r}: fresh or shared was expected")
     return _subject(1, features, noise, designs)
