@@ -24,6 +24,7 @@ from tunesmith.cli.options import (
     Target,
     TaskObject,
     Test,
+    Text,
     Time,
     Val,
     Weight,
@@ -32,6 +33,10 @@ from tunesmith.cli.options import (
 Seconds = Annotated[
     float | None, typer.Option("--seconds", metavar="NUMBER", help="Budget; cheap ones come first. Default: no limit.")
 ]
+Lineage = Annotated[
+    Text, typer.Option(metavar="COLUMN|MARK", help="What tells generated rows: a column, COLUMN=VALUE, words.")
+]
+Older = Annotated[Text, typer.Option(metavar="DATA", help="Rows from before: do these reach less far?")]
 
 
 def audit(
@@ -52,6 +57,8 @@ def audit(
     recipe: RecipeFile = None,
     settings: Settings = None,
     task: TaskObject = None,
+    lineage: Lineage = None,
+    older: Older = None,
     seconds: Seconds = None,
     only: Only = None,
     export: Export = None,
@@ -86,7 +93,15 @@ def audit(
     )
     progress = Progress()
     try:
-        found = audited(given, recipe=asked_recipe(recipe, settings, short), seconds=seconds, only=only, step=progress)
+        found = audited(
+            given,
+            recipe=asked_recipe(recipe, settings, short),
+            seconds=seconds,
+            only=only,
+            lineage=lineage,
+            older=older,
+            step=progress,
+        )
     finally:
         progress.close()
     return answer_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from tunesmith.data.spec import Array, Column
 from tunesmith.records import Recipe
 from tunesmith.records.check import Inapplicable
 from tunesmith.records.clock import Clock
+
+if TYPE_CHECKING:
+    from tunesmith.doctor.audits.lineage import Lineage
 
 Value = TypeVar("Value")
 NUMERIC = ("number", "ordinal", "boolean", "date")
@@ -94,6 +97,8 @@ class Material:
     clock: Clock = field(default_factory=Clock)
     refusal: str = ""  # why a training would not take these data, in one sentence
     notices: list[str] = field(default_factory=list)
+    lineage: Lineage | None = None  # which rows of the source a model made
+    older: View | None = None  # a sample from before, to hold the training rows against
     measured: dict[str, Any] = field(default_factory=dict)  # numbers by name, for the report and for other checks
     _kept: dict[str, Any] = field(default_factory=dict)
 
