@@ -81,7 +81,7 @@ def picture(every: Sequence[Told]) -> str:
 
 
 def _title(name: str, every: Sequence[Told]) -> str:
-    model = " and ".join(dict.fromkeys(told["model"] for told in every))
+    model = " and ".join(dict.fromkeys(told["model"] for told in every if name in told["measures"]))
     return f"{model}: {name.replace('_', ' ')}"
 
 
