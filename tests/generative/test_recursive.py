@@ -10,7 +10,8 @@ import pytest
 from tunesmith.generative import ring
 from tunesmith.generative.recursive import MODELS, REGIMES, Subject, measures_against, simulate
 from tunesmith.generative.recursive.models.letters import letters
-from tunesmith.records import DataError, RecipeError, RunError, UnknownName
+from tunesmith.records import DataError, RecipeError, RunBusy, RunError, UnknownName
+from tunesmith.runs.lock import FolderLock
 
 FAR = 5  # standard errors
 
@@ -212,6 +213,22 @@ def test_a_folder_may_grow_and_is_not_mistaken(tmp_path: Path) -> None:
         simulate("mixture", generations=4, **asked, folder=tmp_path)
     with pytest.raises(RunError, match="with other n, seed"):
         simulate("mixture", generations=4, **asked | {"n": 61}, seed=1, folder=tmp_path, resume=True)
+
+
+def test_a_folder_has_one_writer_and_whole_lines(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"generations": 2, "n": 60, "components": 2, "replicates": 1, "folder": tmp_path}
+    simulate("mixture", **asked)
+
+    lock = FolderLock(tmp_path)
+    with pytest.raises(RunBusy):
+        simulate("mixture", **asked, resume=True)
+    lock.release()
+    (tmp_path / "generations.jsonl").write_text('{"replicate": 0}\n')
+    for _ in range(2):  # an error gives the folder back
+        with pytest.raises(RunError, match="line 1 of"):
+            simulate("mixture", **asked, resume=True)
+    with pytest.raises(RunError, match="with other settings"):
+        simulate("mixture", **asked | {"components": 3}, resume=True)
 
 
 def test_what_is_infinite_is_so_after_a_stop(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ MOSTLY = 0.5  # share of the rows: "largely", the fault list
 LEVEL = 0.01  # of the tests of tails together, and of the one of repeats
 HALVED = 0.5  # of the due share of outer rows, at which it is more than a note; assumption
 NAMED = 100_000
+MOST = 20_000  # texts of a column on either side whose words are compared, drawn at random; assumption
 WIDE = 200  # columns of an array that are compared, drawn at random; assumption
 ACCUMULATE = Remedy(title="audits.generated.accumulate", safety=Safety.ADVICE)
 ON_REAL = Remedy(title="audits.generated.judge_on_real", safety=Safety.ADVICE)
@@ -146,7 +147,7 @@ def _of_column(name: str, kind: str, newer: Array, older: Array, rng: np.random.
     if kind == "category":
         yield of_words(name, _filled(newer), _filled(older), rng)
     elif kind == "text":
-        now, before = texts(newer), texts(older)
+        now, before = (texts(one[rng.permutation(len(one))[:MOST]]) for one in (newer, older))
         yield of_numbers(f"{name}: words", _lengths(now), _lengths(before), rng)
         yield of_texts(f"{name}: rare words", now, before, rng)
     elif kind in NUMERIC and newer.ndim == 1:

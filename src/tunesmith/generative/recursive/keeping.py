@@ -14,15 +14,28 @@ import numpy as np
 
 from tunesmith.records import RunError
 from tunesmith.runs.files import plain, storing, write_bytes, write_json, write_whole
+from tunesmith.runs.lock import FolderLock
 
 SETTINGS, LINES, DRAWN = "settings.json", "generations.jsonl", "drawn"
 
 
 class Kept:
-    """A folder of generations. Raises `RunError` where it holds another simulation, or one that is not to be resumed."""
+    """A folder of generations, held until `close`. Raises `RunError` where it holds another simulation, or one that is not to be
+    resumed, and `RunBusy` where another process writes to it.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.folder = folder
+        with storing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(folder)
+        try:
+            self._open(folder, settings, resume=resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         asked = json.loads(json.dumps(plain(settings)))
         file = folder / SETTINGS
         if file.exists():
@@ -38,6 +51,10 @@ class Kept:
             write_json(file, asked)
         self.done = self._read()
 
+    def close(self) -> None:
+        """Gives the folder back."""
+        self._lock.release()
+
     def _read(self) -> dict[tuple[int, int], dict[str, float]]:
         """Measures by replicate and generation; a last line that was cut short is taken off the file."""
         file = self.folder / LINES
@@ -47,11 +64,18 @@ class Kept:
         whole = held[: held.rfind(b"\n") + 1]
         if whole != held:
             write_bytes(file, whole)
-        lines = [json.loads(line) for line in whole.splitlines()]
-        return {
-            (one["replicate"], one["generation"]): {name: float(value) for name, value in one["measures"].items()}
-            for one in lines
-        }
+        found = {}
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                one = json.loads(line)
+                found[one["replicate"], one["generation"]] = {
+                    name: float(value) for name, value in one["measures"].items()
+                }
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise RunError(
+                    f"line {number} of {file} is no line of a simulation ({error}); delete it and what follows, then resume"
+                ) from error
+        return found
 
     def say(self, replicate: int, generation: int, measures: Mapping[str, float], seconds: float) -> None:
         """One line."""

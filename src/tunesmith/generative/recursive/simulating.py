@@ -46,7 +46,7 @@ def simulate(
     replicates at once; of others `folder` keeps a line and the drawn data of each generation, and `resume` goes on from there.
 
     Raises `UnknownName` for a model or regime there is not, `RecipeError` for counts and settings out of range, `RunError` for
-    a folder with another simulation.
+    a folder with another simulation, or that another process writes to.
 
     >>> found = simulate("gaussian", generations=20, n=10, replicates=500)
     >>> bool(found.mean("log_variance")[-1] < -2), bool(found.apart("log_variance") < 5)
@@ -63,7 +63,11 @@ def simulate(
         values = _at_once(subject, plan, count, seed, step)
     else:
         kept = None if folder is None else Kept(Path(folder), _asked(subject, plan, count, seed), resume=resume)
-        values = _one_by_one(subject, plan, count, seed, kept, step)
+        try:
+            values = _one_by_one(subject, plan, count, seed, kept, step)
+        finally:
+            if kept is not None:
+                kept.close()
     return Recursion(
         model=subject.name, plan=plan, seed=seed, values=values, expected=expected, settings=subject.settings
     )

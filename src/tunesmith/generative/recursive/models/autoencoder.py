@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tunesmith.generative.recursive.asking import whole
 from tunesmith.generative.recursive.measuring import measures_against
 from tunesmith.generative.recursive.models import MODELS
-from tunesmith.generative.recursive.models.mixture import held, source
+from tunesmith.generative.recursive.models.mixture import held, source, told
 from tunesmith.generative.recursive.subject import Array, Subject
 
 BATCH, RATE = 128, 5e-3  # of Adam; assumption
@@ -89,7 +89,7 @@ def autoencoder(latent: int = 2, width: int = 64, updates: int = 600, data: Any 
         fit=fit,
         real=real,
         measure=measure,
-        settings={"latent": latent, "width": width, "updates": updates, "data": "ring" if data is None else "own"},
+        settings={"latent": latent, "width": width, "updates": updates, "data": told(data)},
     )
 
 

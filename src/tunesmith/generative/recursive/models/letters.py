@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,7 +109,11 @@ def letters(text: str | Path | None = None, width: int = 96, updates: int = 300)
         fit=fit,
         real=real,
         measure=measure,
-        settings={"letters": len(every), "alphabet": len(alphabet), "width": width, "updates": updates},
+        settings={
+            "text": f"{len(every)} letters, {zlib.crc32(every.encode()):08x}",
+            "width": width,
+            "updates": updates,
+        },
     )
 
 
