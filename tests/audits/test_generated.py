@@ -301,6 +301,22 @@ def test_repeats_hold_their_level_where_texts_come_in_clumps() -> None:
     assert 0.2 < np.median(chances) < 0.8
 
 
+def test_words_without_spaces_are_told_apart() -> None:
+    draw = np.random.default_rng(0)
+    letters = np.array([chr(0x4E00 + place) for place in range(400)])
+    share = 1 / np.arange(1, 401)
+    older, newer = (
+        ["".join(draw.choice(letters, 20, p=share**temper / (share**temper).sum())) for _ in range(300)]
+        for temper in (1.0, 2.0)
+    )
+
+    found = of_texts("note", newer, older, draw)
+
+    assert found is not None
+    assert found.ratio < 0.5
+    assert found.chance < 1e-6
+
+
 def test_few_rows_and_level_columns_are_not_compared() -> None:
     draw = np.random.default_rng(0)
 

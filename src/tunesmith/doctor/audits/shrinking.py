@@ -6,6 +6,7 @@ among it follow the hypergeometric law: Fisher, The Design of Experiments, 1935,
 fewer is the test. Several columns: Holm, Scandinavian Journal of Statistics 6 (1979).
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from scipy import stats
 from tunesmith.data.spec import Array
 
 OUTER = 0.1  # share of the pooled rows that is the tail, of both sides together; assumption
+ALONE = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"  # Thai, Japanese and Chinese letters
+WORD = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+")
 FEWEST = 50  # rows of each sample; assumption
 
 
@@ -69,14 +72,23 @@ def of_words(name: str, newer: Sequence[str], older: Sequence[str], rng: np.rand
 
 def of_texts(name: str, newer: Sequence[str], older: Sequence[str], rng: np.random.Generator) -> Reach | None:
     """Of texts: rows with a word that no other row holds; where they are not a tenth, the tenth with the rarest words."""
-    held = [set(text.casefold().split()) for text in (*newer, *older)]
-    counted = Counter(word for words in held for word in words)
-    rarest = np.array([min((counted[word] for word in words), default=len(held)) for words in held])
+    held = [set(words(text)) for text in (*newer, *older)]
+    counted = Counter(word for row in held for word in row)
+    rarest = np.array([min((counted[word] for word in row), default=len(held)) for row in held])
     marked = rarest == 1
     if marked.mean() < OUTER:
         marked = np.zeros(len(held), bool)
         marked[np.lexsort((rng.random(len(held)), rarest))[: int(OUTER * len(held))]] = True
     return _reach(name, marked, len(newer))
+
+
+def words(text: str) -> list[str]:
+    """Words in small letters; where words are written without spaces, letters.
+
+    >>> words("A bell, 很好吃")
+    ['a', 'bell', '很', '好', '吃']
+    """
+    return WORD.findall(text.casefold())
 
 
 def significant(found: Sequence[Reach], level: float) -> list[Reach]:
