@@ -5,10 +5,11 @@ Sees      where `lineage` names a column, a value or a mark: the share of genera
           words that are gone.
 Matters   a model trained on what models made loses variance and tails with every generation; where real data stay beside it, it does not.
 Remedies  keep all real data and add generated rows to them, never in their place; judge on real rows (advice).
-Limits    silent without `lineage` and `older`: it does not guess who wrote a text. Rows without a mark count as real. Tails: exact tests of
-          level 1 % for all comparisons together, repeats: another of 1 %, at rows drawn independently; an older sample of another place or
-          another choice is thinner or thicker too, so without a lineage it is suspected only. A model that smooths (a mixture of few components, a small model of letters) makes wider
-          rows, and its tails say nothing. Fewer than 50 rows are not compared.
+Limits    silent without `lineage` and `older`: it does not guess who wrote a text. Rows without a mark count as real. Tails: exact
+          tests of level 1 % for all comparisons together, repeats: another of 1 %, at rows drawn independently; an older sample of
+          another place or another choice is thinner or thicker too, so without a lineage it is suspected only. A model that smooths
+          (a mixture of few components, a small model of letters) makes wider rows, and its tails say nothing. Fewer than 50 rows
+          are not compared.
 Source    Shumailov et al., arXiv:2305.17493; Gerstgrasser et al., arXiv:2404.01413; shrinking.py, repeating.py.
 """
 
