@@ -44,7 +44,7 @@ def gaussian_path(
     0.8515
     >>> mixed, _ = gaussian_path("mix", 100, 10, estimator="mle", share=0.5)
     >>> round(float(mixed[-1]), 4)
-    0.9
+    0.875
     """
     if isinstance(m, bool) or not isinstance(m, int) or m < 2:
         raise RecipeError(f"m = {m!r}: 2 draws or more were expected in a generation")
