@@ -189,12 +189,13 @@ def test_arrays_are_compared_column_by_column() -> None:
         ([0, 1], "lineage has 2 values and the data have 400 rows"),
         (7, "came as int"),
         ("empty", "is empty in every row"),
+        ("year", "none beyond 1000"),
         (" ", "no text holds it"),
     ],
 )
 def test_a_lineage_that_nothing_answers_to(lineage: Any, said: str) -> None:
     source = pl.Series("source", ["gpt", "press", "gpt", "mail"] * 100)
-    data = table(400, 0).with_columns(source, pl.lit(None, pl.Utf8).alias("empty"))
+    data = table(400, 0).with_columns(source, pl.lit(None, pl.Utf8).alias("empty"), pl.lit(2020).alias("year"))
 
     with pytest.raises(DataError, match=said):
         audited(data, lineage=lineage)

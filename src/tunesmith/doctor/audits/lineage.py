@@ -36,6 +36,7 @@ MADE = frozenset(
 FOUND = frozenset(
     ["0", "no", "false", "real", "human", "person", "original", "natural", "organic", "manual", "measured"]
 )
+LAST = 1000  # generation: beyond are years and identifiers; assumption
 SHOWN = 5  # values of a column that an error names
 
 
@@ -99,6 +100,10 @@ def read(cells: Sequence[str | None], name: str) -> Lineage:
             f"say which is generated, as in {name}={strange[0]}"
         )
     words = [None if cell is None else cell.strip().casefold() for cell in cells]
+    if whole and max(map(int, there)) > LAST:
+        raise DataError(
+            f"lineage: {name} holds {_values(cells)}; expected generations from 0 on, and none beyond {LAST}"
+        )
     if whole:
         numbers = np.array([-1 if word is None else int(word) for word in words], np.int64)
         origin = np.where(numbers < 0, UNTOLD, np.minimum(numbers, 1)).astype(np.int8)

@@ -62,7 +62,7 @@ def simulate(
     if subject.many is not None:
         values = _at_once(subject, plan, count, seed, step)
     else:
-        kept = None if folder is None else Kept(Path(folder), _asked(subject, plan, count, seed), resume=resume)
+        kept = None if folder is None else Kept(Path(folder), _asked(subject, plan, seed), resume=resume)
         try:
             values = _one_by_one(subject, plan, count, seed, kept, step)
         finally:
@@ -90,7 +90,8 @@ def made(model: str | Subject, settings: dict[str, Any]) -> Subject:
     return found
 
 
-def _asked(subject: Subject, plan: Plan, replicates: int, seed: int) -> dict[str, Any]:
+def _asked(subject: Subject, plan: Plan, seed: int) -> dict[str, Any]:
+    """What must stay the same where a folder is gone on with; generations and replicates may grow."""
     return {
         "model": subject.name,
         "regime": plan.regime,
@@ -98,7 +99,7 @@ def _asked(subject: Subject, plan: Plan, replicates: int, seed: int) -> dict[str
         "share": plan.share if plan.regime == "mix" else None,
         "seed": seed,
         "settings": dict(subject.settings),
-    }  # generations and replicates may grow: what is done stays as it is
+    }
 
 
 def seed_of(*places: int) -> int:

@@ -1,4 +1,4 @@
-"""A mixture of normal laws (scikit-learn), or a small variational autoencoder's data: eight modes on a ring, or rows of your own."""
+"""A mixture of normal laws (scikit-learn) of eight modes on a ring, or of rows of your own: data that the autoencoder shares."""
 
 import zlib
 from collections.abc import Callable, Mapping
