@@ -145,7 +145,8 @@ def _language(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.full(GENERATIONS, np.nan)
             )
             one = {"mean": values.mean(axis=0).tolist(), "standard_error": error.tolist(), "expected": None}
-            told.append({**some[0]["case"], "share": None, "name": regime, "measures": {"perplexity": one}})
+            said = {"share": None, "name": regime, "replicates": len(values)}
+            told.append({**some[0]["case"], **said, "measures": {"perplexity": one}})
     return told
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from scipy import stats
 
 from tunesmith.reports.markup import Html, join, text
 from tunesmith.reports.picture import COLOURS, stacked
@@ -16,7 +17,7 @@ from tunesmith.reports.wording import counted
 Array: TypeAlias = np.ndarray[Any, Any]
 Told: TypeAlias = Mapping[str, Any]
 MOST_ROWS = 12  # generations in the table; the first and the last among them
-SURE = 1.96  # standard errors of a band of 95 %
+SURE = 0.95  # of a band, by Student's law
 STYLE = ".band{fill:currentColor;opacity:.16}.points{fill:currentColor}.key{fill:currentColor}"
 FAINT = 6.0  # pixels between a line of the key and its edge
 ROOM = 0.08  # of the range of values, for a line of the key
@@ -86,8 +87,8 @@ def _title(name: str, every: Sequence[Told]) -> str:
 
 
 def _panel(name: str, every: Sequence[Told]) -> Html:
-    with_it = [(place, told) for place, told in enumerate(every) if name in told["measures"]]
-    lines = [line for place, told in with_it for line in _lines(name, told, place % len(COLOURS) + 1)]
+    with_it = [told for told in every if name in told["measures"]]
+    lines = [line for place, told in enumerate(with_it) for line in _lines(name, told, place % len(COLOURS) + 1)]
     held = [edge for line in lines for edge in (line.low, line.high, line.y) if edge is not None]
     low, high = limits(held)
     shown = chart(
@@ -97,14 +98,15 @@ def _panel(name: str, every: Sequence[Told]) -> Html:
         y_range=(low, high + ROOM * len(with_it) * (high - low)),
         legend=False,
     )
-    key = join(_key(told, place, n, name) for n, (place, told) in enumerate(with_it))
+    key = join(_key(told, place, name) for place, told in enumerate(with_it))
     return Html(str(shown).replace("</svg>", f"{key}</svg>"))
 
 
 def _lines(name: str, told: Told, colour: int) -> Iterator[Line]:
     one = told["measures"][name]
     x, mean = np.arange(1, told["generations"] + 1, dtype=float), np.array(one["mean"], float)
-    error = SURE * np.nan_to_num(np.array(one["standard_error"], float))
+    times = float(stats.t.ppf((1 + SURE) / 2, told["replicates"] - 1)) if told["replicates"] > 1 else 0.0
+    error = times * np.nan_to_num(np.array(one["standard_error"], float))
     yield Line("", x, mean, colour, "line", mean - error, mean + error)
     if one["expected"] is not None:
         expected = np.array(one["expected"], float)
@@ -112,10 +114,10 @@ def _lines(name: str, told: Told, colour: int) -> Iterator[Line]:
         yield Line("", x[there], expected[there], colour, "dashed" if there.sum() > 1 else "points")
 
 
-def _key(told: Told, place: int, row: int, name: str) -> Html:
+def _key(told: Told, place: int, name: str) -> Html:
     """The regime in its colour, at the right edge."""
     share = f" ({told['share']:.0%} real)" if told["share"] is not None else ""
     dashed = ", dashed: closed form" if told["measures"][name]["expected"] is not None else ""
     said = text(f"{told.get('name', told['regime'])}{share}{dashed}")
-    at = f'x="{WIDTH - RIGHT - FAINT}" y="{24 + 15 * row}" text-anchor="end"'
+    at = f'x="{WIDTH - RIGHT - FAINT}" y="{24 + 15 * place}" text-anchor="end"'
     return Html(f'<text class="c{place % len(COLOURS) + 1}" style="fill:currentColor" {at}>{said}</text>')

@@ -9,8 +9,6 @@ import numpy as np
 from tunesmith.generative.recursive.subject import Array, Plan
 from tunesmith.records import UnknownName, did_you_mean
 
-SURE = 1.96  # standard errors of an interval of 95 %
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recursion:
