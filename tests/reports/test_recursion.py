@@ -22,7 +22,7 @@ def test_the_closed_form_is_drawn_over_the_simulation() -> None:
     root = ElementTree.fromstring(drawn)
     paths = [one.get("class") for one in root.iter() if one.tag.endswith("path")]
     words = [one.text for one in root.iter() if one.tag.endswith("text")]
-    assert paths == ["band c1", "line line c1", "line dashed c1", "band c2", "line line c2", "band c2", "line line c2"]
+    assert paths == ["band c1", "line line c1", "line dashed c1", "band c2", "line line c2", "band c1", "line line c1"]
     assert "replace, dashed: closed form" in words
     assert words.count("mix (25% real)") == 2
     assert "gaussian: log variance" in words
