@@ -32,27 +32,23 @@ class Candidate:
     """A model that might be handed over: a net's run, or a simple model in a file, and what it says of the validation rows."""
 
     name: str
-    kind: str  # net, linear, boosted, constant
+    kind: str  # net, linear, boosted, constant, program
     place: str  # below the folder of the tuning: a run, or an .npz; "" for the constant
     said: Array  # (N, C), or values in the target's unit
     score: float
-    recipe: Recipe | None = None
+    recipe: Any = None  # as `Flying.recipe`; None of what is no net
 
 
-@dataclass
-class Flight:
-    """One tuning under way."""
+@dataclass(kw_only=True)
+class Flying:
+    """What every tuning under way has, whatever is tuned."""
 
-    task: Task
-    recipe: Recipe  # settled: what the net is trained with, as far as it is decided
-    prepared: Prepared
     purse: Purse
     ledger: Ledger
     hands: Hands
-    nets: Nets
     scorer: Scorer
     seed: int
-    context: Mapping[str, Any]  # what is known of the training, as the rules of thumb call it
+    recipe: Any  # what is altered, as far as it is decided: a `Recipe`; of a program the ways in which it is changed
     epochs: int = 0  # of a full training
     pace: float = 0.0  # seconds an epoch
     overhead: float = 0.0  # seconds of beginning a training
@@ -78,24 +74,7 @@ class Flight:
         """The candidate of that name."""
         return next((one for one in self.candidates if one.name == name), None)
 
-    def net_of(
-        self, name: str, title: str, recipe: Recipe, epochs: int | None = None, *, share: float = 1.0
-    ) -> tuple[Candidate | None, dict[str, Any]]:
-        """Trains a net as the step `name`; the candidate `title`, None where the training broke.
-
-        One that sees a `share` of the training rows alone is no candidate for being handed over.
-        """
-        length = self.epochs if epochs is None else epochs
-        found = self.nets.trained(name, recipe, length, self._over, share=share)
-        if best_of(found) is None:
-            return None, found
-        said, _, _ = self.nets.said(found["run"], self.prepared.val)
-        made = Candidate(
-            name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
-        )
-        return made if share < 1 else self.add(made), found
-
-    def _over(self) -> bool:
+    def over(self) -> bool:
         """Whether the whole budget is spent but for the judgement: a training is cut for that alone."""
         return self.purse.timed and self.purse.left() <= JUDGEMENT * self.purse.total
 
@@ -115,3 +94,31 @@ class Flight:
     def shown(self, score: float) -> str:
         """A score with the name of its metric."""
         return f"{self.scorer.name} {score:.4f}"
+
+
+@dataclass(kw_only=True)
+class Flight(Flying):
+    """One tuning of a task under way."""
+
+    task: Task
+    recipe: Recipe  # settled: what the net is trained with
+    prepared: Prepared
+    nets: Nets
+    context: Mapping[str, Any]  # what is known of the training, as the rules of thumb call it
+
+    def net_of(
+        self, name: str, title: str, recipe: Recipe, epochs: int | None = None, *, share: float = 1.0
+    ) -> tuple[Candidate | None, dict[str, Any]]:
+        """Trains a net as the step `name`; the candidate `title`, None where the training broke.
+
+        One that sees a `share` of the training rows alone is no candidate for being handed over.
+        """
+        length = self.epochs if epochs is None else epochs
+        found = self.nets.trained(name, recipe, length, self.over, share=share)
+        if best_of(found) is None:
+            return None, found
+        said, _, _ = self.nets.said(found["run"], self.prepared.val)
+        made = Candidate(
+            name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
+        )
+        return made if share < 1 else self.add(made), found
