@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.autopilot.decision import Decision
 from tunesmith.autopilot.judging import Scorer
@@ -12,6 +12,9 @@ from tunesmith.autopilot.purse import Purse
 from tunesmith.data.spec import Array, Prepared
 from tunesmith.records import Findings, Recipe, Task
 from tunesmith.search.subject import Subject
+
+if TYPE_CHECKING:
+    from tunesmith.autopilot.program.losses import Losses
 
 JUDGEMENT = 0.02  # of the seconds, kept for the last judgement; assumption
 
@@ -46,7 +49,7 @@ class Flying:
     purse: Purse
     ledger: Ledger
     hands: Hands
-    scorer: Scorer
+    scorer: "Scorer | Losses"
     seed: int
     recipe: Any  # what is altered, as far as it is decided: a `Recipe`; of a program the ways in which it is changed
     epochs: int = 0  # of a full training
@@ -101,6 +104,7 @@ class Flight(Flying):
     """One tuning of a task under way."""
 
     task: Task
+    scorer: Scorer
     recipe: Recipe  # settled: what the net is trained with
     prepared: Prepared
     nets: Nets

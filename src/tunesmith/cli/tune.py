@@ -148,7 +148,7 @@ def answer_of(found: "Tuned", page: Path) -> Answer:
 
 def again(folder: Path, quiet: bool, json: bool, debug: bool) -> Answer:
     """Goes on with a tuning as its own command has it, without typing that again."""
-    from tunesmith.autopilot.pilot import settings_of
+    from tunesmith.autopilot.opening import settings_of
     from tunesmith.cli.app import app
     from tunesmith.cli.fit import flag, without
     from tunesmith.records import RunError
