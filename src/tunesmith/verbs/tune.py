@@ -9,12 +9,16 @@ from tunesmith.records import DataError, Recipe, RunError, Source, revise
 from tunesmith.verbs.search_budget import Amount, amount_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tunesmith.autopilot.decision import Decision
     from tunesmith.autopilot.flight import Hands
+    from tunesmith.autopilot.handing import Handed
     from tunesmith.autopilot.pilot import Asked
     from tunesmith.autopilot.program.pilot import AskedOfProgram
     from tunesmith.records import Program
     from tunesmith.search.study import Study
+    from tunesmith.training.predicting import Predictions
 
 WHY = Source("revised", "tune")
 MEASURES = {"run.watch": False, "eval.bootstrap": 0}  # trials are measured by the autopilot
@@ -86,26 +90,32 @@ class Tuned:
     @property
     def model(self) -> Any:
         """Ready to predict: `.predict(data)`. Of a program its own module, a copy with the best weights."""
-        if self.of_program:
-            from tunesmith.autopilot.program.handing import handed_model
+        return handed_over(self.folder, self._own)
 
-            return handed_model(self.folder, self._own)
-        from tunesmith.autopilot.handing import Handed
-
-        return Handed(self.folder, model=self._own)
-
-    def predict(self, data: Any) -> Any:
+    def predict(self, data: Any) -> "Predictions":
         """Predictions for new data, as `predict` gives them. Raises `RunError` for a program: its model takes its own inputs."""
         if self.of_program:
             raise RunError(
                 f"{self.folder} is the tuning of a program; its model takes the inputs of its loaders: .model(x)"
             )
-        return self.model.predict(data)
+        found: Predictions = self.model.predict(data)
+        return found
 
     def __repr__(self) -> str:
         metric = self.judged.get("metric")
         said = f"{metric} {self.scores[metric]:.4f}" if metric else "not judged yet"
         return f"<tuned in {self.folder}: {said}, {len(self.decisions)} decisions>"
+
+
+def handed_over(folder: Path, model: Any, device: str = "cpu") -> "Handed | nn.Module":
+    """What a tuning handed over, ready to predict; of a program its own module, a copy of `model` with the best weights."""
+    if Tuned(folder).of_program:
+        from tunesmith.autopilot.program.handing import handed_model
+
+        return handed_model(folder, model).to(device)
+    from tunesmith.autopilot.handing import Handed
+
+    return Handed(folder, model=model, device=device)
 
 
 def tune(

@@ -45,9 +45,24 @@ def own_copy(program: Program, seed: int) -> Program:
         raise DataError(
             f"epochs = {program.epochs} and batch_size = {program.batch_size}; expected both to be 1 or more"
         )
+    _see_it_stays(bench)
     twin = bench.twin()
     live = {"model": twin.model, "loss_fn": twin.loss_fn, "optimizer": twin.optimizer, "scheduler": twin.scheduler}
     return _with_val(replace(program, **live), seed)
+
+
+def _see_it_stays(bench: Bench) -> None:
+    """One update of a copy, after which the original must be as it was. Raises `ModelError` where it is not."""
+    try:
+        bench.twin().step(bench.fed(1))
+    except Exception as error:  # whatever a user's own code raises: the stages prove and plain tell of it
+        bench.notices.append(f"the first update raises {type(error).__name__}")
+    if bench.originals.changed():
+        bench.originals.restore()
+        raise ModelError(
+            "tune trains copies of a program, and an update of a copy changed the original: its loss or step reaches the model from "
+            "outside; pass it in as an argument"
+        )
 
 
 def _with_val(program: Program, seed: int) -> Program:

@@ -5,13 +5,13 @@ from typing import Any
 
 from tunesmith.autopilot.program.flight import ProgramFlight
 from tunesmith.autopilot.program.replay import digest, replayed
-from tunesmith.autopilot.stages.mend import MOST, SHARE
 from tunesmith.autopilot.stages.search import compare
 from tunesmith.doctor.preflight import Bench
 from tunesmith.records import Program, TunesmithError
 from tunesmith.runs.history import History, series
 
-TIMES = 2.0  # the epochs of the program, that twins of a repair may train; as for a task
+TIMES = 6.0  # the epochs of the program, that twins of a repair may train at least: two changes in two orders of the rows, and the whole
+SHARE = 0.4  # of what is left, that a repair may cost; assumption: nothing that comes later makes up for a fault
 
 
 def mend(flight: ProgramFlight) -> None:
@@ -99,13 +99,10 @@ def history(flight: ProgramFlight) -> History:
 
 def _repaired(flight: ProgramFlight, made: list[Program]) -> dict[str, Any]:
     """What `repair` gives, as plain data; its program goes into `made`."""
-    epochs = TIMES * flight.epochs
+    left = SHARE * flight.purse.left()
+    epochs = max(TIMES * flight.epochs, 0.0 if flight.purse.timed else left)
     try:
-        repair = flight.hands.repair(
-            flight.program,
-            epochs=epochs,
-            seconds=flight.purse.seconds(SHARE, MOST) if flight.purse.timed else None,
-        )
+        repair = flight.hands.repair(flight.program, epochs=epochs, seconds=left if flight.purse.timed else None)
     except TunesmithError as error:
         return {"changes": [], "why": f" ({error})", "told": {}, "epochs": 0}
     if repair.changes:
