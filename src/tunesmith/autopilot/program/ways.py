@@ -152,9 +152,11 @@ def updates(program: Program) -> int:
 
 
 def space_of(bench: Bench, way: Way) -> tuple[Space, dict[str, Any]]:
-    """The space of a program, and where it stands in it; empty for a program of whose settings nothing is known."""
+    """The space of a program, and where to begin in it: with the settings it has, and the usual rate of its optimizer, for its own was trained."""
     found = dict(_domains(bench, way))
     now = standing(bench.program) | dict(way)
+    usual = experience.find("optim.lr", optimizer=type(bench.program.optimizer).__name__.lower())
+    now |= {} if usual is None or usual.start is None else {"lr": float(usual.start)}
     return Space(found), {name: now[name] for name, domain in found.items() if name in now and domain.holds(now[name])}
 
 
