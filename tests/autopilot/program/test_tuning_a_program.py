@@ -60,6 +60,9 @@ def test_every_stage_decides_and_the_tuned_program_is_better_than_the_one_that_w
     assert tuned.scores["accuracy"] > rows["program as it is"]["scores"]["accuracy"] + 0.1
     assert "test rows that nothing was chosen on" in tuned.decisions[-1].because
     assert any(line.startswith("lr = ") for line in tuned.lines)
+    found = [one.evidence["states"] for one in tuned.decisions if one.title.startswith("round ")]
+    assert found
+    assert all(states["failed"] == 0 for states in found)
 
 
 def test_what_was_left_has_its_measured_figure(tuned):

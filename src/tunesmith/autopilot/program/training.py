@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from tunesmith.autopilot.program.reading import Reading, Seen
-from tunesmith.autopilot.program.ways import Way, varied
+from tunesmith.autopilot.program.ways import COSINE, Way, varied
 from tunesmith.blocks.optim.averaging import EqualAverage, reestimate_norms
 from tunesmith.doctor.preflight import Bench, Twin
 from tunesmith.doctor.preflight.bench import seed_all
@@ -43,6 +42,8 @@ class Training:
     def __init__(self, bench: Bench, way: Way, reading: Reading, folder: Path) -> None:
         self.reading, self.folder = reading, folder.resolve()
         self.stretch = int(way.get("epochs", bench.program.epochs)) / bench.program.epochs
+        if way.get("schedule") == COSINE:  # goes over all of the epochs by itself
+            self.stretch = 1.0
         with self._apart(bench.program.train):
             seed_all(bench.seed)
             self.program = varied(bench, way)
@@ -86,13 +87,13 @@ class Training:
 
     def _keep(self, best: bool) -> None:
         """Writes the state down."""
-        scheduler = self.program.scheduler
+        scheduler, program_steps = self.program.scheduler, self.program.loop is None
         self.state.feed = {"generators": generator_states(self.program.train)}
         self.state.progress = {
             "records": list(self.records),
             "best": self.best,
             "ticks": self.ticks,
-            "scheduler": scheduler.state_dict() if hasattr(scheduler, "state_dict") else None,
+            "scheduler": scheduler.state_dict() if hasattr(scheduler, "state_dict") and program_steps else None,
         }
         self.checkpoints.write(self.state.snapshot(), mark=0, best=best, keep=1)
 
@@ -191,8 +192,7 @@ class Training:
         scheduler = self.program.scheduler
         if scheduler is None or isinstance(scheduler, ReduceLROnPlateau):
             return
-        own = self.stretch if not isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR) else 1.0
-        due = math.floor(units / own)
+        due = math.floor(units / self.stretch)
         while self.ticks < due:
             self.ticks += 1
             try:
@@ -221,6 +221,8 @@ class Training:
                 if over() or self.state.epoch >= program.epochs:
                     raise Enough
 
+        if self.stretch != 1.0 and program.scheduler is not None:
+            self._slow_down()
         with self._apart(program.train):
             set_generator_states(program.train, self.generators)
             set_random_state(self.random)
@@ -239,6 +241,21 @@ class Training:
                 self.state.epoch += 1
                 self._judged([], cause or ("" if self.state.step else "the loop made no update"), began[0])
                 self._keep(self.records[-1].pop("is best"))
+
+    def _slow_down(self) -> None:
+        """The scheduler that a longer loop steps goes on at the pace of the whole."""
+        scheduler, calls = self.program.scheduler, 0
+        if isinstance(scheduler, ReduceLROnPlateau):
+            return
+        step = scheduler.step
+
+        def slower(*args: Any, **named: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if math.floor(calls / self.stretch) > math.floor((calls - 1) / self.stretch):
+                step(*args, **named)
+
+        scheduler.step = slower
 
     # Judging
 

@@ -137,7 +137,8 @@ def _scheduled(program: Program, twin: Twin, name: str) -> Program:
         group["initial_lr"] = group["lr"]
     by_epoch = program.loop is not None and program.schedule_unit == "epoch"
     steps = program.epochs if by_epoch else updates(program)
-    made = LambdaLR(twin.optimizer, SCHEDULES[COSINE](steps=max(1, steps)))
+    factor = SCHEDULES[COSINE](steps=max(1, steps))
+    made = LambdaLR(twin.optimizer, lambda unit: factor(unit))  # a function: torch keeps no state of one
     if program.loop is not None:
         return replace(program, scheduler=made)
     return replace(program, scheduler=made, schedule_unit="step", scheduler_first=False)
