@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,22 @@ from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Task, 
 from tunesmith.search.subject import Subject
 
 RUN = "run"
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Nets:
-    """Trains nets of a task, each in the folder of its step."""
+    """Trains nets of a task, each in the folder of its step.
+
+    Where columns were left out on the way, `first` are the data as they were before, and `others` the nets of runs with other inputs, by run.
+    """
 
     task: Task
     prepared: Prepared
     ledger: Ledger
     subject: Callable[..., Subject]
+    first: Prepared | None = None
+    others: Mapping[str, "Nets"] = field(default_factory=dict)
 
     def trained(
         self,
@@ -62,7 +68,11 @@ class Nets:
 
     def said(self, run: str, part: Any) -> tuple[Array, Array, Array | None]:
         """What the best weights of a run say of a part, with the truth and the weights of its rows: probabilities, or values in the
-        target's unit."""
+        target's unit. The part is one of the data as they were first prepared."""
+        if run in self.others:
+            return self.others[run].said(run, part)
+        if self.first is not None:
+            part = next(getattr(self.prepared, name) for name in PARTS if getattr(self.first, name) is part)
         from tunesmith.runs import Run
         from tunesmith.training.checkpoint import Checkpoints
         from tunesmith.training.evaluate import batches_of, evaluate, labelled, probabilities

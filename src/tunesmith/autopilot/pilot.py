@@ -16,6 +16,7 @@ from tunesmith.autopilot.nets import Nets
 from tunesmith.autopilot.opening import opened
 from tunesmith.autopilot.purse import Purse
 from tunesmith.autopilot.stages.baselines import baselines
+from tunesmith.autopilot.stages.inputs import inputs
 from tunesmith.autopilot.stages.judge import judge
 from tunesmith.autopilot.stages.longer import longer
 from tunesmith.autopilot.stages.look import look
@@ -36,6 +37,7 @@ STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "prove": (prove, "check the pipeline on a copy; a small sample must be learnt by heart"),
     "baselines": (baselines, "a constant answer, a linear model, gradient boosting"),
     "plain": (plain, "time an epoch, choose the length of a training, train the default net"),
+    "inputs": (inputs, "what each group of columns brings, one after the other, by the cheapest model that reads them"),
     "mend": (mend, "where a check or the curve names an error: repair on twins"),
     "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
     "regularise": (regularise, "one change at a time against the validation gap, each kept only with evidence"),

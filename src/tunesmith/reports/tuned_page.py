@@ -213,7 +213,9 @@ def _done(tuning: Tuning) -> Answered:
     taken = [
         one["title"]
         for one in tuning.decisions
-        if one["stage"] in ("mend", "search", "regularise", "longer", "squeeze") and one["taken"] and one["instead"]
+        if one["stage"] in ("inputs", "mend", "search", "regularise", "longer", "squeeze")
+        and one["taken"]
+        and one["instead"]
     ]
     return "What helped?", "; ".join(taken) + "." if taken else "Nothing that was tried was better than the default."
 
