@@ -11,16 +11,17 @@ from tunesmith.records import Program, TunesmithError
 from tunesmith.runs.history import History, series
 
 TIMES = 6.0  # the epochs of the program, that twins of a repair may train at least: two changes in two orders of the rows, and the whole
+LIKELY = 0.7  # confidence from which on a warning is followed; assumption
 SHARE = 0.4  # of what is left, that a repair may cost; assumption: nothing that comes later makes up for a fault
 
 
 def mend(flight: ProgramFlight) -> None:
-    """Where a check or the curve of the program names an error, `repair` is asked, and what it gives is trained whole beside."""
+    """Where a check or the curve of the program names a likely fault, `repair` is asked, and what it gives is trained whole beside."""
     serious = _serious(flight)
     if not serious and flight.net is not None:
-        flight.decide("mend", "nothing is mended", "no check and no rule names an error in this program")
+        flight.decide("mend", "nothing is mended", "no check and no rule names a likely fault of this program")
         return
-    because = serious[0]["because"] if serious else "the program breaks as it is"
+    because = serious[0] if serious else "the program breaks as it is"
     if not flight.pays("mend", (TIMES + 1) * flight.epochs, keep=0.1):
         flight.decide("mend", "not mended", f"{because}: there is no budget for a repair", taken=False)
         return
@@ -68,14 +69,24 @@ def _judged(flight: ProgramFlight, program: Program, found: Mapping[str, Any], s
         flight.found["net"] = told
 
 
-def _serious(flight: ProgramFlight) -> list[dict[str, Any]]:
-    """Errors that a check or the curve names."""
+def _serious(flight: ProgramFlight) -> list[str]:
+    """Why a repair is asked for: what a check or the curve names, or a program that is no better than a constant answer."""
     from tunesmith.doctor.diagnosis import diagnosed
 
-    found = [one for one in flight.found.get("prove", ()) if one["severity"] == "error"]
+    found = list(flight.found.get("prove", ()))
     if "net" in flight.found:
-        found += [one.as_dict() for one in diagnosed(history(flight)) if one.severity == "error"]
-    return [one for one in found if one["status"] != "refuted"]
+        found += [one.as_dict() for one in diagnosed(history(flight))]
+    found = [one for one in found if one["status"] != "refuted" and _likely(one)]
+    said = [str(one["because"]) for one in sorted(found, key=lambda one: one["severity"] != "error")]
+    dumb = flight.called("constant answer")
+    if flight.net is not None and dumb is not None and not flight.scorer.gain(flight.net.said, dumb.said).sure:
+        said.append("the program as it is is no better than a constant answer")
+    return said
+
+
+def _likely(finding: Mapping[str, Any]) -> bool:
+    severity = finding["severity"]
+    return severity == "error" or (severity == "warning" and float(finding["confidence"]) >= LIKELY)
 
 
 def history(flight: ProgramFlight) -> History:
