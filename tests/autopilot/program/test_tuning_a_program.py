@@ -12,7 +12,13 @@ from torch import nn
 import tunesmith as ts
 import tunesmith.verbs.tune as verb
 from tunesmith.autopilot.program.pilot import STAGES
-from tunesmith.records import DataError, Findings, ModelError, Program, RunError
+from tunesmith.doctor.causes import Case
+from tunesmith.doctor.causes.rate_sweep import at_rate
+from tunesmith.doctor.preflight import Bench
+from tunesmith.doctor.repair import Repair
+from tunesmith.doctor.repair.outcome import Attempt
+from tunesmith.doctor.repair.patient import operated
+from tunesmith.records import Clock, DataError, Findings, ModelError, Program, RunError
 from tunesmith.reports.tuned_page import tuned_page
 from tunesmith.runs.tuning import read_tuning
 from tunesmith.verbs.tune import plan
@@ -41,14 +47,20 @@ def wine(seed=0, *, rate=0.003, **about):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    return ts.tune(wine(), budget=BUDGET, folder=tmp_path_factory.mktemp("a") / "tuned", seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        _quick(patch)
+        return ts.tune(wine(), budget=BUDGET, folder=tmp_path_factory.mktemp("a") / "tuned", seed=1)
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Without the checks before a run, which other tests carry out."""
+    _quick(monkeypatch)
+
+
+def _quick(patch):
+    """Without the checks before a run; `tests/cli/test_tune_program.py` carries them out."""
     whole = verb.hands()
-    monkeypatch.setattr(verb, "hands", lambda: replace(whole, preflight=lambda *given, **about: Findings()))
+    patch.setattr(verb, "hands", lambda: replace(whole, preflight=lambda *given, **about: Findings()))
 
 
 def test_every_stage_decides_and_the_tuned_program_is_better_than_the_one_that_was_brought(tuned):
@@ -192,6 +204,7 @@ def test_a_loop_of_its_own_with_a_loader_and_a_schedule(tmp_path, quick):
     assert program.scheduler.last_epoch == 0
 
 
+@pytest.mark.slow
 def test_a_broken_program_is_mended_and_the_mended_one_is_searched(tmp_path, monkeypatch):
     program = wine(rate=300.0, epochs=6)
 
@@ -211,6 +224,47 @@ def test_a_broken_program_is_mended_and_the_mended_one_is_searched(tmp_path, mon
     assert asked == []
     assert again.judged == tuned.judged
     assert again.lines == tuned.lines
+
+
+def test_what_repair_gives_is_kept_where_it_is_better_and_made_again_by_its_name(tmp_path, monkeypatch):
+    whole, asked = verb.hands(), []
+
+    def repair(program, **about):
+        asked.append(about)
+        bench = Bench(program)
+        mended = operated(bench, at_rate(Case(bench, Clock()), 0.001, 1.0))
+        change = Attempt(change="rate × 0.001", surgery="rate", lines=('group["lr"] = 0.3',), kept=True)
+        return Repair(program=mended, changes=[change], spent=12.0)
+
+    hands = replace(whole, preflight=lambda *given, **about: Findings(), repair=repair)
+    monkeypatch.setattr(verb, "hands", lambda: hands)
+    about = {"budget": "40 epochs", "folder": tmp_path / "a"}
+
+    tuned = ts.tune(wine(rate=300.0), **about)
+
+    mend = next(one for one in tuned.decisions if one.stage == "mend")
+    assert mend.title == "mended: rate × 0.001 is taken"
+    assert mend.instead["way"] == "program as it is"
+    assert asked == [{"epochs": 18.0, "seconds": None}]
+    assert tuned.lines[:2] == ["# rate × 0.001", 'group["lr"] = 0.3']
+
+    (tmp_path / "a" / "scores.json").unlink()
+    again = ts.tune(wine(rate=300.0), resume=True, **about)
+    assert len(asked) == 1
+    assert again.judged == tuned.judged
+
+
+def test_a_repair_that_finds_nothing_or_cannot_be_paid_is_said(tmp_path, quick):
+    program = wine(rate=0.0)
+    for each in program.model[2].parameters():
+        nn.init.zeros_(each)
+
+    poor = ts.tune(program, budget="12 epochs", folder=tmp_path / "a")
+
+    mend = next(one for one in poor.decisions if one.stage == "mend")
+    assert not mend.taken
+    assert "no better than a constant answer" in mend.because
+    assert "no budget for a repair" in mend.because
 
 
 def test_a_task_that_no_metric_is_known_for_is_judged_by_its_own_loss(quick):

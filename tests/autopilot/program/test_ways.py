@@ -52,6 +52,16 @@ def test_the_rate_and_the_decay_keep_the_ratios_of_their_groups():
     assert all(group["betas"] == (0.8, 0.999) for group in made.optimizer.param_groups)
 
 
+def test_a_rate_of_none_is_given_one():
+    still = program(lambda net: torch.optim.SGD(net.parameters(), lr=0.0))
+
+    made = varied(bench_of(still), {"lr": 0.2})
+
+    assert made.optimizer.param_groups[0]["lr"] == 0.2
+    assert space_of(bench_of(still), {})[0]["lr"].low > 0
+    assert lines({"lr": 0.2}, still)[0].startswith("lr = 0.2  # was 0;")
+
+
 def test_a_decay_where_there_was_none_momentum_and_the_batch():
     data = torch.utils.data.TensorDataset(*program().train)
     loader = torch.utils.data.DataLoader(data, batch_size=16, shuffle=True)

@@ -26,6 +26,7 @@ from tunesmith.search import Choice, Domain, Ordinal, Real, Space
 Way = Mapping[str, Any]
 
 WIDE = 30.0  # the rate is searched from a thirtieth to thirty times itself where no rule has a range; as `search` does
+USUAL_RATE = 1e-3  # where the program has none and no rule has a range: torch's default of Adam
 DECAY = (1e-6, 1e-1)  # as above
 BATCHES = 4  # the batch from a fourth to four times itself; as above
 LEAST_BATCHES = 8  # batches an epoch shall have at least; as above
@@ -63,7 +64,12 @@ def peak(optimizer: Any, scheduler: Any = None) -> float:
 
 
 def _rate(twin: Twin, value: float) -> None:
-    scale_rates(twin, value / peak(twin.optimizer, twin.scheduler))
+    now = peak(twin.optimizer, twin.scheduler)
+    if now > 0:
+        scale_rates(twin, value / now)
+        return
+    for group in twin.optimizer.param_groups:
+        group["lr"] = value
 
 
 def _decay(twin: Twin, value: float) -> None:
@@ -180,8 +186,9 @@ def _domains(bench: Bench, way: Way) -> Iterator[tuple[str, Domain]]:
     own = bench.program
     now, name = standing(own) | dict(way), type(own.optimizer).__name__.lower()
     groups = own.optimizer.param_groups
-    low, high = _range("optim.lr", name, (now["lr"] / WIDE, now["lr"] * WIDE))
-    yield "lr", Real(min(low, now["lr"]), max(high, now["lr"]), log=True)
+    rate = now["lr"] or USUAL_RATE
+    low, high = _range("optim.lr", name, (rate / WIDE, rate * WIDE))
+    yield "lr", Real(min(low, rate), max(high, rate), log=True)
     if needs_closure(own.optimizer):
         return
     if all("weight_decay" in group for group in groups):
@@ -245,7 +252,7 @@ def _short(value: Any) -> str:
 def _other(name: str, value: Any, was: Mapping[str, Any]) -> str:
     if name == "schedule":
         return SCHEDULED[str(value)]
-    return _short(value / was["lr"]) if name == "lr" else ""
+    return _short(value / was["lr"]) if name == "lr" and was["lr"] else ""
 
 
 SCHEDULED = {

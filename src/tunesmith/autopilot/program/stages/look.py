@@ -20,8 +20,9 @@ def look(flight: ProgramFlight) -> None:
 def _looked(flight: ProgramFlight) -> dict[str, Any]:
     from tunesmith.doctor.audits import AUDITS
 
+    seconds = flight.purse.seconds(SHARE, MOST) if flight.purse.timed else None  # else the clock decides nothing
     try:
-        found = flight.hands.preflight(flight.program, seconds=flight.purse.seconds(SHARE, MOST), only=list(AUDITS))
+        found = flight.hands.preflight(flight.program, seconds=seconds, only=list(AUDITS))
     except TunesmithError as error:
         return {"refused": str(error)}
     return {
