@@ -59,7 +59,7 @@ def test_a_rate_of_none_is_given_one():
 
     assert made.optimizer.param_groups[0]["lr"] == 0.2
     assert space_of(bench_of(still), {})[0]["lr"].low > 0
-    assert lines({"lr": 0.2}, still)[0].startswith("lr = 0.2  # was 0;")
+    assert lines({"lr": 0.2}, still)[0].startswith("lr = 0.2  # was 0")
 
 
 def test_a_decay_where_there_was_none_momentum_and_the_batch():
@@ -261,5 +261,12 @@ def test_every_way_has_its_line():
     told = lines(way, program())
 
     assert len(told) == len(way)
-    assert told[0] == "lr = 0.2  # was 0.1; of several parameter groups each times 2"
+    assert told[0] == "lr = 0.2  # was 0.1"
+    assert told[4].endswith("# stepped after each update")
+    assert lines({"lr": 0.2}, program(two_groups)) == ["lr = 0.2  # was 0.1; every group times 2"]
+    looped = program(schedule=lambda optimizer: StepLR(optimizer, 1), loop=lambda program, epochs: None)
+    assert [lines({"schedule": name}, looped)[0].split(" ")[-1] for name in ("constant", "cosine")] == [
+        "scheduler.step()",
+        "epoch",
+    ]
     assert lines(standing(program()), program()) == []

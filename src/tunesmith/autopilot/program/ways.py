@@ -235,13 +235,18 @@ def _schedules(program: Program) -> tuple[str, ...]:
 
 
 def lines(way: Way, program: Program) -> list[str]:
-    """What to write into the program, one line a setting."""
+    """What to write into the program, one line a setting that is another than its own."""
     was = standing(program)
     found = []
     for name, value in way.items():
-        before = was.get(name)
-        if value != before or name == "average":
-            found.append(LINES[name].format(value=_short(value), before=_short(before), other=_other(name, value, was)))
+        if name == "schedule" and value != was[name]:
+            found.append(_schedule_line(str(value), program))
+        elif name == "lr" and value != was[name] and len(program.optimizer.param_groups) > 1 and was[name]:
+            found.append(
+                f"lr = {_short(value)}  # was {_short(was[name])}; every group times {_short(value / was[name])}"
+            )
+        elif name in LINES and value != was.get(name):
+            found.append(LINES[name].format(value=_short(value), before=_short(was.get(name))))
     return found
 
 
@@ -249,24 +254,22 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _other(name: str, value: Any, was: Mapping[str, Any]) -> str:
-    if name == "schedule":
-        return SCHEDULED[str(value)]
-    return _short(value / was["lr"]) if name == "lr" and was["lr"] else ""
+def _schedule_line(name: str, program: Program) -> str:
+    if name == AS_IT_IS:
+        return "the scheduler as it was"
+    if name == CONSTANT:
+        return "scheduler = None: a constant rate; leave out scheduler.step()"
+    by_epoch = program.loop is not None and program.schedule_unit == "epoch"
+    length, each = ("epochs", "epoch") if by_epoch else ("updates of the whole training", "update")
+    return f"scheduler = CosineAnnealingLR(optimizer, T_max={length})  # stepped after each {each}"
 
 
-SCHEDULED = {
-    AS_IT_IS: "the scheduler as it is",
-    CONSTANT: "scheduler = None: a constant rate; leave out scheduler.step()",
-    COSINE: "scheduler = CosineAnnealingLR(optimizer, T_max=updates of the whole training), stepped after each update",
-}
 LINES = {
-    "lr": "lr = {value}  # was {before}; of several parameter groups each times {other}",
+    "lr": "lr = {value}  # was {before}",
     "weight_decay": "weight_decay = {value}  # was {before}",
     "momentum": "momentum = {value}  # was {before}",
     "beta1": "betas = ({value}, …)  # was {before}",
     "batch_size": "batch_size = {value}  # was {before}",
-    "schedule": "{other}",
     "dropout": "nn.Dropout({value})  # in all of them; where there are none, behind each hidden activation",
     "label_smoothing": "nn.CrossEntropyLoss(label_smoothing={value})  # was {before}",
     "average": "torch.optim.swa_utils.AveragedModel(model)  # from {value} of the training on, after each update",
