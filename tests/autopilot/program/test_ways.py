@@ -136,6 +136,22 @@ def test_a_longer_loop_steps_its_scheduler_at_the_pace_of_the_whole(tmp_path):
     assert rates == pytest.approx([0.1] * 4 + [0.01] * 4)
 
 
+def test_a_loop_ends_between_its_epochs_where_the_budget_does(tmp_path):
+    def loop(program, epochs):
+        for _ in range(4 * epochs):
+            program.optimizer.zero_grad()
+            program.loss_fn(program.model(program.train[0]), program.train[1]).backward()
+            program.optimizer.step()
+
+    bench = bench_of(program(loop=loop))
+    reading = Reading(bench, Rows(bench.val, torch.arange(len(bench.val))))
+    training, asked = Training(bench, {}, reading, tmp_path), []
+
+    records = list(training.epochs(0, 4, lambda: (asked.append(1), len(asked) == 2)[1]))
+
+    assert [one["epoch"] for one in records] == [1, 2]
+
+
 def test_a_schedule_of_ones_own_functions_is_stretched_too(tmp_path):
     given = program(schedule=lambda optimizer: LambdaLR(optimizer, lambda epoch: 0.5**epoch))
 

@@ -62,7 +62,7 @@ class ProgramFlight(Flying):
         records = []
         for record in training.epochs(0, whole, self.over):
             records.append(record)
-            if self.over() and len(records) < whole:
+            if training.program.loop is None and self.over():  # a loop of its own is at its end by now
                 break
         if records and records[-1].get("cause"):
             found["failed"] = records[-1]["cause"]

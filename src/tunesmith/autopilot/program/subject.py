@@ -1,6 +1,6 @@
 """The subject of a `Program` for `search`: a configuration is a way, a budget unit an epoch, or a whole training where the loop is its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ class ProgramSubject:
     copies = False
     wants_folder = True
 
-    def __init__(self, bench: Bench, way: Way, reading: Reading) -> None:
+    def __init__(self, bench: Bench, way: Way, reading: Reading, over: Callable[[], bool] = lambda: False) -> None:
         self.bench, self.way, self.reading = bench, way, reading
+        self.over = over  # whether the budget is spent, which ends a loop between its epochs
 
     @property
     def whole(self) -> bool:
@@ -45,7 +46,7 @@ class ProgramSubject:
             for record in made.epochs(start, upto):
                 yield _told(record)
             return
-        told = list(made.epochs(0, made.program.epochs))
+        told = list(made.epochs(0, made.program.epochs, self.over))
         scored = [one for one in told if one["score"] == one["score"]]
         yield _told(min(scored, key=lambda one: one["score"]) if scored and not told[-1].get("cause") else told[-1])
 

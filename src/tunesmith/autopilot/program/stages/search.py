@@ -73,7 +73,7 @@ def _searched(
     left = max(1.0, amount - (flight.ledger.before(name) if flight.purse.timed else 0.0))
     whole = flight.epochs if flight.looped else 1  # epochs of a unit
     study = flight.hands.search(
-        ProgramSubject(flight.bench, {**flight.recipe, **fixed}, flight.reading),
+        ProgramSubject(flight.bench, {**flight.recipe, **fixed}, flight.reading, flight.over),
         space,
         prior=prior,
         budget=f"{left:.1f}s" if flight.purse.timed else f"{max(1, int(amount / whole))} units",
