@@ -95,14 +95,14 @@ def tune(
     if program is None:
         given = task_of(task, data, **about)
     else:
-        alone(program, {"DATA": data, "--recipe": recipe, "--set": settings, **short, **about})
+        alone({"DATA": data, "--recipe": recipe, "--set": settings, **short, **about})
         asked = None
     if dry_run:
         return planned(given, asked, budget, seed)
     return tuned(given, asked, budget, seed, place_of(folder, data, task, resume), resume, quiet, json)
 
 
-def alone(program: "Program", others: dict[str, Any]) -> None:
+def alone(others: dict[str, Any]) -> None:
     """Raises `DataError` where data or options of a recipe came with a program."""
     from tunesmith.records import DataError
 
