@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.autopilot.flight import Candidate, Flight
+from tunesmith.autopilot.flight import Candidate, Flight, Flying
 from tunesmith.autopilot.judging import bar
 from tunesmith.autopilot.planning import planned
 from tunesmith.records import RecipeError, Source, revise
@@ -82,7 +82,7 @@ def _searched(flight: Flight, name: str, number: int, amount: float, space: Any,
     return told_of(flight, study)
 
 
-def told_of(flight: Flight, study: Any) -> dict[str, Any]:
+def told_of(flight: Flying, study: Any) -> dict[str, Any]:
     """What a study found, as plain data."""
     from tunesmith.records import RunError
     from tunesmith.search.understanding import edges
@@ -209,7 +209,7 @@ def _adopt(flight: Flight, best: Mapping[str, Any]) -> None:
 
 
 def compare(
-    flight: Flight,
+    flight: Flying,
     stage: str,
     made: Candidate,
     recipe: Any,
