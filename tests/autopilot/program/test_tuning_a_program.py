@@ -104,7 +104,7 @@ def test_no_more_epochs_are_trained_than_were_given_and_no_step_twice(tuned):
     steps = [json.loads(line) for line in (tuned.folder / "steps.jsonl").read_text().splitlines()]
     done = [one for one in steps if "step" in one]
 
-    assert 15 < sum(one["epochs"] for one in done) <= 30
+    assert 8 < sum(one["epochs"] for one in done) <= 30
     assert len({one["step"] for one in done}) == len(done)
 
 
