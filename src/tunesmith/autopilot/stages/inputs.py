@@ -21,6 +21,9 @@ from tunesmith.data.spec import Array, Categories, Column, InputSpec, Numbers, P
 from tunesmith.records.check import Inapplicable
 
 SHARE, MOST = 0.04, 60.0  # of the seconds; assumption: some fifteen small fits
+SMALL = (
+    0.1  # of what all inputs bring over the constant answer: a group that surely brings less is not missed; assumption
+)
 MOST_ROWS = 20_000  # that a fit learns from; as the linear model has it
 STRENGTH = 1.0  # of the linear model; the middle of those that baselines try
 KINDS = {  # of a column: its group
@@ -50,8 +53,12 @@ def inputs(flight: Flight) -> None:
         return
     _tell(flight, found)
     idle = [one for one in found["without"] if one["needed"] < SURE]
+    dumb = flight.called("constant answer")
+    whole = found["forward"][-1]["score"] if found["forward"] else 0.0
+    reach = 0.0 if dumb is None else abs(whole - dumb.score)
     for one in idle:
-        _name(flight, one, found)
+        if one["high"] <= SMALL * reach:
+            _name(flight, one, found)
     harmful = [one for one in idle if 1 - one["needed"] >= SURE and one["loss"] < 0]
     if harmful:
         _confirm(flight, min(harmful, key=lambda one: one["loss"]))
@@ -254,11 +261,12 @@ def _tell(flight: Flight, found: Mapping[str, Any]) -> None:
 def _name(flight: Flight, one: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """A group that is not missed where it is left out of all."""
     whole = found["forward"][-1]["score"]
+    most = max(0.0, float(one["high"]))
     flight.decide(
         "inputs",
-        f"{one['group']} bring nothing that the others have not",
+        f"{one['group']} are not missed",
         f"{flight.shown(one['score'])} without {', '.join(one['columns'])}, {whole:.4f} with all; all are better in {one['needed']:.0%} of "
-        "resamples: nothing is left out for that, but they need not be gathered",
+        f"resamples, and they bring {most:.4f} at most (90 % interval): nothing is left out for that",
         evidence={
             "without": one["score"],
             "with all": whole,

@@ -23,7 +23,6 @@ Way = tuple[str, Mapping[str, Any]]
 def pretrained(flight: Flight) -> None:
     """The frozen body, a slower body, a net drawn anew, gradual unfreezing, other dropout: each kept only where the net is better for it."""
     if flight.recipe.model.pretrained is None:
-        flight.decide("pretrained", "the net is drawn anew", "no start was given: model.pretrained names none")
         return
     amount = planned(flight, "pretrained")
     if flight.net is None:
