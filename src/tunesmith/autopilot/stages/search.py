@@ -30,11 +30,11 @@ def search(flight: Flight) -> None:
     if first is None:
         return
     found, space = first
-    _told(flight, 1, found)
+    tell_round(flight, 1, found)
     second = _second(flight, found, space, amount * ROUNDS[1])
     best = found
     if second is not None:
-        _told(flight, 2, second)
+        tell_round(flight, 2, second)
         best = min(found, second, key=lambda one: one["score"] if one["score"] is not None else float("inf"))
     _adopt(flight, best)
     _members(flight, found, second)
@@ -117,7 +117,8 @@ def told_of(flight: Flying, study: Any) -> dict[str, Any]:
     }
 
 
-def _told(flight: Flight, number: int, found: Mapping[str, Any]) -> None:
+def tell_round(flight: Flying, number: int, found: Mapping[str, Any]) -> None:
+    """What a round tried, and what it found."""
     words = ", ".join(f"{name} = {_short(value)}" for name, value in found["best"].items()) or "no trial with a score"
     matters = ", ".join(f"{name} {share:.0%}" for name, share in list(found["importance"].items())[:3])
     flight.decide(

@@ -7,7 +7,7 @@ from tunesmith.autopilot.planning import planned
 from tunesmith.autopilot.program.flight import ProgramFlight
 from tunesmith.autopilot.program.subject import ProgramSubject
 from tunesmith.autopilot.program.ways import space_of
-from tunesmith.autopilot.stages.search import FEWEST, KEPT, MATTERS, ROUNDS, compare, told_of
+from tunesmith.autopilot.stages.search import FEWEST, KEPT, MATTERS, ROUNDS, compare, tell_round, told_of
 from tunesmith.search import Space
 from tunesmith.search.understanding.at_edges import widened
 
@@ -48,14 +48,7 @@ def _round(
     name = f"search/{number}"
     found = flight.ledger.once(name, lambda: _searched(flight, name, number, amount, space, prior, fixed))
     found |= {"best": {**fixed, **found["best"]} if found["best"] else {}}
-    words = ", ".join(f"{one} = {_short(value)}" for one, value in found["best"].items()) or "no trial with a score"
-    matters = ", ".join(f"{one} {share:.0%}" for one, share in list(found["importance"].items())[:3])
-    flight.decide(
-        "search",
-        f"round {number}: {found['trials']} configurations in {found['epochs']:.0f} epochs",
-        f"best: {words}" + (f"; what matters: {matters}" if matters else ""),
-        evidence={one: found[one] for one in ("trials", "epochs", "score", "states", "reasons", "importance")},
-    )
+    tell_round(flight, number, found)
     return found
 
 
@@ -87,10 +80,6 @@ def _searched(
     )
     told = told_of(flight, study)
     return told | {"epochs": told["epochs"] * whole}
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _second(flight: ProgramFlight, found: Mapping[str, Any], space: Space, amount: float) -> dict[str, Any] | None:
