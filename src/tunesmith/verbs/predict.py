@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from tunesmith.training.predicting import Predictions, Predictor
 
 
-def load(
-    folder: str | Path | Run, *, model: "nn.Module | None" = None, device: str = "cpu"
-) -> "Predictor | Handed | nn.Module":
+def load(folder: str | Path | Run, *, model: "nn.Module | None" = None, device: str = "cpu") -> "Predictor | Handed":
     """The best model of a run, or what a tuning handed over, ready to predict. A network of your own is given as `model`.
 
     Of the tuning of a program its own module, a copy with the best weights.

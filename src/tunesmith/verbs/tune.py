@@ -10,11 +10,8 @@ from tunesmith.records import DataError, Recipe, RunError, Source, revise
 from tunesmith.verbs.search_budget import Amount, amount_of
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from tunesmith.autopilot.decision import Decision
     from tunesmith.autopilot.flight import Hands
-    from tunesmith.autopilot.handing import Handed
     from tunesmith.autopilot.pilot import Asked
     from tunesmith.autopilot.program.pilot import AskedOfProgram
     from tunesmith.records import Program
@@ -108,7 +105,7 @@ class Tuned:
         return f"<tuned in {self.folder}: {said}, {len(self.decisions)} decisions>"
 
 
-def handed_over(folder: Path, model: Any, device: str = "cpu") -> "Handed | nn.Module":
+def handed_over(folder: Path, model: Any, device: str = "cpu") -> Any:
     """What a tuning handed over, ready to predict; of a program its own module, a copy of `model` with the best weights."""
     if Tuned(folder).of_program:
         from tunesmith.autopilot.program.handing import handed_model
