@@ -23,7 +23,8 @@ def load(folder: str | Path | Run, *, model: "nn.Module | None" = None, device: 
     if not isinstance(folder, Run) and is_tuning(folder):
         from tunesmith.verbs.tune import handed_over
 
-        return handed_over(Path(folder), model, device)
+        found: Handed = handed_over(Path(folder), model, device)
+        return found
     return predicting.load(folder, model=model, device=device)
 
 
