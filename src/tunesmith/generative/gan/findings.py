@@ -25,7 +25,11 @@ def found_in(looks: Sequence[Look]) -> list[Finding]:
 def collapsed(looks: Sequence[Look]) -> Finding | None:
     """collapse.mode: the latest looks all leave out a large share of the data, and no less than the first of them."""
     last = looks[-LOOKS:]
-    if len(last) < LOOKS or min(look.lost for look in last) < PARTLY or last[-1].lost < last[0].lost - error_of(last[-1]):
+    if (
+        len(last) < LOOKS
+        or min(look.lost for look in last) < PARTLY
+        or last[-1].lost < last[0].lost - error_of(last[-1])
+    ):
         return None
     now, least = last[-1], min(look.lost for look in last)
     mostly = least >= MOSTLY
@@ -41,13 +45,21 @@ def collapsed(looks: Sequence[Look]) -> Finding | None:
         "step": now.step,
     }
     evidence = [
-        Evidence(name="lost_mass", value=now.lost, threshold=MOSTLY if mostly else PARTLY, source=SOURCE, step=now.step),
         Evidence(
-            name="coverage", value=now.coverage, threshold=now.expected_coverage, source="arXiv:2002.09797", step=now.step
+            name="lost_mass", value=now.lost, threshold=MOSTLY if mostly else PARTLY, source=SOURCE, step=now.step
+        ),
+        Evidence(
+            name="coverage",
+            value=now.coverage,
+            threshold=now.expected_coverage,
+            source="arXiv:2002.09797",
+            step=now.step,
         ),
     ]
     if now.spread is not None:
-        evidence.append(Evidence(name="spread", value=now.spread, threshold=1.0, source="that of real samples", step=now.step))
+        evidence.append(
+            Evidence(name="spread", value=now.spread, threshold=1.0, source="that of real samples", step=now.step)
+        )
     return Finding(
         fault="collapse.mode",
         severity="warning",

@@ -80,7 +80,9 @@ class Sight:
         self.features = features
         self.together = together
         self.real, self.held = real[:samples], None if held is None else held[:samples]
-        compared = self.real if self.held is None else self.held  # what a generator of the training rows alone would not have
+        compared = (
+            self.real if self.held is None else self.held
+        )  # what a generator of the training rows alone would not have
         self.compared = self._seen(compared)
         with seeded(seed):
             self.noise = noise(samples)

@@ -54,7 +54,9 @@ class GanWatch:
         first_step: int = 0,
     ) -> None:
         if not 0 < overhead < 1 or (every is not None and every < 1):
-            raise RecipeError(f"every = {every!r}, overhead = {overhead!r}: updates of 1 or more and a share between 0 and 1 were expected")
+            raise RecipeError(
+                f"every = {every!r}, overhead = {overhead!r}: updates of 1 or more and a share between 0 and 1 were expected"
+            )
         self.players = {"generator": generator, "discriminator": discriminator}
         place = next(generator.parameters())
         rows = [None if one is None else tensor(one, "real").to(place.device, place.dtype) for one in (real, held)]

@@ -51,7 +51,9 @@ class Cells:
     def __init__(self, real: Any, made: int, *, alpha: float = ALPHA, seed: int = 0) -> None:
         rows = points(real, "real", least=2)
         if len(rows) < LEAST or made < LEAST:
-            raise DataError(f"{len(rows)} real and {made} made samples: of {LEAST} each or more it can be told what is left out")
+            raise DataError(
+                f"{len(rows)} real and {made} made samples: of {LEAST} each or more it can be told what is left out"
+            )
         self.alpha = alpha
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).to(rows.device)
         first, second = rows[order[: len(rows) // 2]], rows[order[len(rows) // 2 :]]
