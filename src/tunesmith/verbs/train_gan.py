@@ -181,7 +181,9 @@ def _check_same(run: AnyRun, about: Mapping[str, Any]) -> None:
     """Raises `DataError` for other data than those of the run, `RecipeError` for other rules."""
     before = run.info
     if before.get("kind") != KIND:
-        raise DataError(f"the run is no training of two players but of kind {before.get('kind')!r}; go on with it by fit")
+        raise DataError(
+            f"the run is no training of two players but of kind {before.get('kind')!r}; go on with it by fit"
+        )
     if before["fingerprint"] != about["fingerprint"]:
         raise DataError("the data differ from those of the run; a resumed run needs the same rows in the same order")
     for name, value in about["rules"].items():
@@ -193,7 +195,9 @@ def _check_same(run: AnyRun, about: Mapping[str, Any]) -> None:
 
 def _opening(plan: "Plan", about: Mapping[str, Any], resumed_at: int | None) -> dict[str, Any]:
     recipe = plan.recipe
-    settings = [{"path": path, "value": value, "source": str(recipe.source(path))} for path, value in recipe.flat().items()]
+    settings = [
+        {"path": path, "value": value, "source": str(recipe.source(path))} for path, value in recipe.flat().items()
+    ]
     return {
         **{name: about[name] for name in ("title", "kind", "model", "rows")},
         "layers": [{"shape": None, "init_std": None, **layer} for layer in about["layers"]],

@@ -34,8 +34,9 @@ def mode_regulariser(
     0.2773
     """
     back = generator(encoder(real))
-    apart = (real - back).flatten(1).square().sum(dim=1).mean()
-    return distance * apart + score * softplus(-discriminator(back)).mean()
+    apart: Tensor = (real - back).flatten(1).square().sum(dim=1).mean()
+    unlike: Tensor = softplus(-discriminator(back)).mean()
+    return distance * apart + score * unlike
 
 
 @CURES.add("veegan")
@@ -51,7 +52,8 @@ def noise_reconstruction(reconstructor: nn.Module, noise: Tensor, made: Tensor) 
     >>> noise_reconstruction(nn.Identity(), torch.zeros(5, 2), torch.ones(5, 2)).item()
     2.0
     """
-    return (noise - reconstructor(made)).flatten(1).square().sum(dim=1).mean()
+    found: Tensor = (noise - reconstructor(made)).flatten(1).square().sum(dim=1).mean()
+    return found
 
 
 def paired(samples: Tensor, noise: Tensor) -> Tensor:

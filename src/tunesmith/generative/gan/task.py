@@ -75,7 +75,11 @@ class Gan:
         """The penalty that is meant."""
         if isinstance(self.penalty, str):
             chosen, weight = PENALTIES[self.penalty], self.penalty_weight
-            return lambda discriminator, real, made: chosen(discriminator, real, made, weight)
+
+            def penalised(discriminator: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+                return chosen(discriminator, real, made, weight)
+
+            return penalised
         return self.penalty
 
     def told(self) -> dict[str, Any]:

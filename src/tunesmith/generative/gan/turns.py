@@ -111,7 +111,7 @@ class Turns:
             made = self.players.generator(self.noise(len(real)))
         loss = self.game.discriminator(judge(real), judge(made))
         whole = loss if self.penalty is None else loss + self.penalty(judge, real, made)
-        whole.backward()
+        torch.autograd.backward(whole)
         found = gradients(judge.parameters())
         norm = global_norm(found)
         self.clipping(state, found, norm)
@@ -136,7 +136,7 @@ class Turns:
         else:
             with fixed(judge):
                 loss = self.game.generator(judge(made))
-                loss.backward()
+                torch.autograd.backward(loss)
         found = gradients(self.players.generator.parameters())
         norm = global_norm(found)
         self.clipping(state, found, norm)
