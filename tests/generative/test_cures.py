@@ -10,18 +10,29 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tunesmith.generative.cures import CURES
-from tunesmith.generative.cures.encoders import mode_regulariser, noise_reconstruction, paired
-from tunesmith.generative.cures.gradient_penalty import gradient_penalty, r1
-from tunesmith.generative.cures.hinge import Hinge
-from tunesmith.generative.cures.least_squares import LeastSquares
-from tunesmith.generative.cures.matching import cycle_loss, identity_loss, pixel_loss
-from tunesmith.generative.cures.minibatch_discrimination import MinibatchDiscrimination
-from tunesmith.generative.cures.nonsaturating import Minimax, NonSaturating
-from tunesmith.generative.cures.packing import Packed, pack
-from tunesmith.generative.cures.spectral_norm import spectral_norm
-from tunesmith.generative.cures.unrolled import unrolled
-from tunesmith.generative.cures.wasserstein import Wasserstein, clip_weights
+from tunesmith import generative
+from tunesmith.generative import (
+    CURES,
+    Hinge,
+    LeastSquares,
+    MinibatchDiscrimination,
+    Minimax,
+    NonSaturating,
+    Packed,
+    Wasserstein,
+    clip_weights,
+    cycle_loss,
+    gradient_penalty,
+    identity_loss,
+    mode_regulariser,
+    noise_reconstruction,
+    pack,
+    paired,
+    pixel_loss,
+    r1,
+    spectral_norm,
+    unrolled,
+)
 from tunesmith.records import DataError, ModelError, RecipeError
 from tunesmith.verbs.catalogues import words
 
@@ -287,3 +298,4 @@ def test_a_page_says_when_to_use_it_and_from_where_it_is(name: str) -> None:
 
     assert len(said.rows["Use"].split()) >= 3
     assert "arXiv" in said.rows["Source"]
+    assert CURES[name].__name__ in generative.__all__

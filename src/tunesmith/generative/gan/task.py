@@ -77,7 +77,8 @@ class Gan:
             chosen, weight = PENALTIES[self.penalty], self.penalty_weight
 
             def penalised(discriminator: nn.Module, real: Tensor, made: Tensor) -> Tensor:
-                return chosen(discriminator, real, made, weight)
+                value: Tensor = chosen(discriminator, real, made, weight)
+                return value
 
             return penalised
         return self.penalty
