@@ -30,7 +30,7 @@ from tunesmith.records import Recipe, revise
 from tunesmith.training.session import seeded
 
 ANYWHERE = True
-SEEDS, STEPS, EVERY, LATENT, WIDTH = range(3), 1000, 100, 256, 128
+SEEDS, STEPS, EVERY, LATENT, WIDTH = range(3), 2000, 100, 256, 128
 SAMPLES, ROWS = 2500, 20_000
 DATA = {"ring": (ring(8, 2.0), 0.02), "grid": (grid(), 0.05)}
 HARNESS = {"train.batch_size": 128, "optim.lr": 1e-3, "optim.beta1": 0.5, "optim.beta2": 0.999}

@@ -116,10 +116,10 @@ def test_batch_norm_and_dropout_are_as_they_were_after_a_look() -> None:
 
 
 def test_looks_keep_to_their_share_of_the_time() -> None:
-    watch, _, _ = played(150, overhead=0.1)
+    watch, _, _ = played(150, overhead=0.5)
 
     assert 2 <= len(watch.looks) < 150
-    assert watch.cost < 0.2  # what the first look took weighs in a short loop
+    assert watch.cost < 0.6
 
 
 def test_a_discriminator_that_knows_its_rows_is_told() -> None:

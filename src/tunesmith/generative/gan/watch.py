@@ -88,7 +88,7 @@ class GanWatch:
     def step(self, generator_loss: Any, discriminator_loss: Any) -> list[Finding]:
         """After an update of the generator: both losses. Gives what was found just now."""
         self.steps += 1
-        losses = dict(zip(PLAYERS, (float(generator_loss), float(discriminator_loss)), strict=True))
+        losses = dict(zip(PLAYERS, (number(generator_loss), number(discriminator_loss)), strict=True))
         for player, value in losses.items():
             self._writer.add("loss", [self.steps], [value], "" if player == "generator" else player)
         broken = next((player for player, value in losses.items() if not math.isfinite(value)), None)
@@ -170,6 +170,11 @@ class GanWatch:
                 f"the generator makes samples of shape {tuple(made.shape[1:])}, the real rows have {tuple(real.shape[1:])}; give "
                 "rows as the discriminator gets them"
             )
+
+
+def number(loss: Any) -> float:
+    """A loss as a number, whether it still holds its graph or not."""
+    return float(loss.detach() if isinstance(loss, Tensor) else loss)
 
 
 def shown(real: Tensor, made: Tensor, most: int = 500) -> Mapping[str, Any]:
