@@ -256,7 +256,7 @@ def test_a_cell_of_half_the_average_weight_can_be_called_lost() -> None:
 
 @pytest.mark.parametrize(("real", "made"), [(50, 500), (500, 50)])
 def test_too_few_rows_are_refused(real: int, made: int) -> None:
-    with pytest.raises(DataError, match="100 of each"):
+    with pytest.raises(DataError, match="of 100 each"):
         lost_mass(np.zeros((real, 2)), np.zeros((made, 2)))
 
 

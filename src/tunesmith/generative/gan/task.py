@@ -86,11 +86,15 @@ class Gan:
     def told(self) -> dict[str, Any]:
         """The rules as plain data, for the run's folder and for a resume."""
         own = {name: getattr(self, name) for name in RULES}
-        return {name: value if _plain(value) else type(value).__name__ for name, value in own.items()}
+        return {
+            name: value if _plain(value) else getattr(value, "__qualname__", type(value).__name__)
+            for name, value in own.items()
+        }
 
 
 def _r1(discriminator: nn.Module, real: Tensor, made: Tensor, weight: float) -> Tensor:
-    return r1(discriminator, real, weight)
+    value: Tensor = r1(discriminator, real, weight)
+    return value
 
 
 PENALTIES: dict[str, Callable[[nn.Module, Tensor, Tensor, float], Tensor]] = {
