@@ -17,14 +17,26 @@ def test_every_method_trains(benchmark: Load, monkeypatch: pytest.MonkeyPatch, m
 
     assert method in cures.METHODS
     assert 1 <= measured["held"] <= 25
-    assert measured["told"] is None  # one look is no finding
+    assert len(measured["looks"]) == 1
     assert measured["seconds"] > 0
 
 
 def test_a_line_tells_mean_deviation_and_what_was_told(benchmark: Load) -> None:
-    found = {"captured": 1, "quality": 0.5, "kl": 2.0, "lost": 0.8, "seconds": 3.0}
-    rows = [{"measured": found | {"held": held, "told": told}} for held, told in ((1, 400), (3, None))]
+    found = {"captured": 1, "quality": 0.5, "kl": 2.0, "seconds": 3.0}
+    look = {
+        "samples": 1000,
+        "cells_lost": 9,
+        "cells": 13,
+        "coverage": 0.0,
+        "expected_coverage": 0.97,
+        "precision": 0.0,
+        "spread": 0.1,
+    }
+    rows = [
+        {"measured": found | {"held": held, "looks": [look | {"step": 100 * n, "lost": lost} for n in range(1, 10)]}}
+        for held, lost in ((1, 0.9), (3, 0.0))
+    ]
 
     cells = benchmark("gan_cures").line("plain", rows)
 
-    assert cells == ["plain", "2", "2.0 ± 1.4", "1.0 ± 0.0", "50.0 ± 0.0", "2.00 ± 0.00", "1 of 2", "400", "3 ± 0"]
+    assert cells == ["plain", "2", "2.0 ± 1.4", "1.0 ± 0.0", "50.0 ± 0.0", "2.00 ± 0.00", "1 of 2", "600", "3 ± 0"]

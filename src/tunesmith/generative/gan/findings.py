@@ -3,12 +3,13 @@
 A look by itself is no finding: a generator that has just begun leaves everything out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import mean, median
 
 from tunesmith.generative.gan.looks import Look
 from tunesmith.records import Evidence, Finding, Remedy, Safety
 
-LOOKS = 4  # in a row that must agree; assumption: a generator that learns changes its samples in between
+LOOKS = 6  # in a row that must agree; assumption: of 4, slow learners were called collapsed (docs/log.md)
 MOSTLY = 0.5  # of the data left out: few modes are covered; assumption
 PARTLY = 0.2  # left out, and nothing gained over the looks; assumption
 KNOWN = 6.0  # standard errors; assumption: far beyond chance over hundreds of looks
@@ -17,19 +18,63 @@ CURES = ("pack", "penalty", "spectral", "batch", "balance")
 SOURCE = "binomial bound of each cell, tunesmith explain measure.lost_mass"
 
 
+RANK = {"gan.returned": 0, "gan.partly": 1, "gan.remembers": 1, "gan.collapsed": 2}
+
+
 def found_in(looks: Sequence[Look]) -> list[Finding]:
     """What the latest looks say, with those before."""
     return [one for one in (collapsed(looks), remembered(looks)) if one is not None]
 
 
-def collapsed(looks: Sequence[Look]) -> Finding | None:
-    """collapse.mode: the latest looks all leave out a large share of the data, and no less than the first of them."""
+def news(looks: Sequence[Look], told: Mapping[str, str]) -> list[Finding]:
+    """What is to be told after the latest look, `told` being the message of each fault that was told last.
+
+    That is what is new or graver; and, refuted, a collapse that was told and whose modes are back.
+    """
+    found = found_in(looks)
+    stands = RANK[told.get("collapse.mode", "gan.returned")] > 0
+    if stands and not any(one.fault == "collapse.mode" for one in found) and (back := returned(looks)) is not None:
+        return [back, *(one for one in found if one.fault not in told)]
+    return [one for one in found if one.fault not in told or RANK[one.message] > RANK[told[one.fault]]]
+
+
+def stands_at(looks: Sequence[Look]) -> list[tuple[int, bool]]:
+    """The steps at which a collapse was told (True) or taken back (False)."""
+    told: dict[str, str] = {}
+    events = []
+    for place in range(len(looks)):
+        for one in news(looks[: place + 1], told):
+            if one.fault == "collapse.mode" and (
+                one.status == "refuted" or RANK[told.get(one.fault, "gan.returned")] == 0
+            ):
+                events.append((looks[place].step, one.status != "refuted"))
+            told[one.fault] = one.message
+    return events
+
+
+def returned(looks: Sequence[Look]) -> Finding | None:
+    """collapse.mode, refuted: of the latest looks the middle one leaves out little."""
     last = looks[-LOOKS:]
-    if (
-        len(last) < LOOKS
-        or min(look.lost for look in last) < PARTLY
-        or last[-1].lost < last[0].lost - error_of(last[-1])
-    ):
+    middle = median(look.lost for look in last)
+    if len(last) < LOOKS or middle >= PARTLY:
+        return None
+    evidence = Evidence(name="lost_mass", value=middle, threshold=PARTLY, source=SOURCE, step=last[-1].step)
+    return Finding(
+        fault="collapse.mode",
+        severity="note",
+        message="gan.returned",
+        values={"lost": middle, "looks": LOOKS, "step": last[-1].step},
+        evidence=(evidence,),
+        confidence=0.8,
+        status="refuted",
+        subject={"steps": [last[0].step, last[-1].step]},
+    )
+
+
+def collapsed(looks: Sequence[Look]) -> Finding | None:
+    """collapse.mode: the latest looks all leave out a large share of the data, their second half no less than their first."""
+    last = looks[-LOOKS:]
+    if len(last) < LOOKS or min(look.lost for look in last) < PARTLY or gains(last):
         return None
     now, least = last[-1], min(look.lost for look in last)
     mostly = least >= MOSTLY
@@ -72,9 +117,15 @@ def collapsed(looks: Sequence[Look]) -> Finding | None:
     )
 
 
-def error_of(look: Look) -> float:
-    """The standard error of a share among the cells: that of as many draws as there are cells."""
-    return float((look.lost * (1 - look.lost) / look.cells) ** 0.5)
+def gains(last: Sequence[Look]) -> bool:
+    """Whether the second half of some looks leaves out less than the first, beyond the error of two means.
+
+    The standard error of one share among K cells is taken as that of K draws.
+    """
+    half = len(last) // 2
+    first, second = (mean(look.lost for look in part) for part in (last[:half], last[half:]))
+    spread = second * (1 - second) / last[-1].cells
+    return first - second > (spread * 2 / half) ** 0.5
 
 
 def remembered(looks: Sequence[Look]) -> Finding | None:

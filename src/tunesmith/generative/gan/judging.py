@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.blocks.optim.averaging import Average
-from tunesmith.generative.gan.findings import found_in
+from tunesmith.generative.gan.findings import news
 from tunesmith.generative.gan.looks import Sight, look_of
 from tunesmith.generative.gan.turns import Players
 from tunesmith.generative.gan.watch import shown
@@ -63,13 +63,13 @@ class SampleJudge:
 
 
 class TellsLooks(Guard):
-    """Says after an evaluation what the looks so far have shown, each fault once, and once more where it has become graver."""
+    """Says after an evaluation what the looks so far have shown, where it is new, graver, or taken back."""
 
     def after_evaluation(self, state: State, row: Mapping[str, Any]) -> Action | None:
-        told = state.progress.setdefault("told", [])
+        told = state.progress.setdefault("told", {})
         looks = [look_of(one) for one in state.progress.get(LOOKS, [])]
-        new = next((one for one in found_in(looks) if one.message not in told), None)
+        new = next(iter(news(looks, told)), None)
         if new is None:
             return None
-        told.append(new.message)
+        told[new.fault] = new.message
         return Action(kind="continue", because=new.because, finding=new)

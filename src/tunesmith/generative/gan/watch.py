@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from tunesmith.generative.gan.findings import found_in
+from tunesmith.generative.gan.findings import RANK, news
 from tunesmith.generative.gan.looks import SAMPLES, Look, Noise, Sight, gaussian, unchanged
 from tunesmith.generative.points import tensor
 from tunesmith.records import Evidence, Finding, ModelError, Recipe, RecipeError
@@ -93,7 +93,8 @@ class GanWatch:
             self._writer.add("loss", [self.steps], [value], "" if player == "generator" else player)
         broken = next((player for player, value in losses.items() if not math.isfinite(value)), None)
         if broken is not None:
-            return self._tell([_nonfinite(broken, losses[broken], self.steps)])
+            new = "loss.nonfinite" not in self._found
+            return self._tell([_nonfinite(broken, losses[broken], self.steps)]) if new else []
         return self.look() if self._due() else []
 
     def look(self) -> list[Finding]:
@@ -105,14 +106,15 @@ class GanWatch:
             self._writer.add(name, [self.steps], [value])
         assert self.sight.made is not None
         self._writer.write_arrays("samples/made.npz", **shown(self.sight.real, self.sight.made))
-        found = self._tell(found_in(self.looks))
+        told = {fault: finding.message for fault, finding in self._found.items() if finding.message in RANK}
+        found = self._tell(news(self.looks, told))
         self._looked = time.monotonic() - began
         self._spent += self._looked
         return found
 
     def findings(self) -> list[Finding]:
-        """All that was found, each fault as it was when it was found last."""
-        return list(self._found.values())
+        """What stands: each fault as it was told last, without what was taken back."""
+        return [one for one in self._found.values() if one.status != "refuted"]
 
     @property
     def cost(self) -> float:
@@ -142,14 +144,13 @@ class GanWatch:
         return self._spent + self._looked <= self.overhead * (time.monotonic() - self._began)
 
     def _tell(self, found: list[Finding]) -> list[Finding]:
-        """Writes down what is new."""
-        new = [one for one in found if one.fault not in self._found or self._found[one.fault].message != one.message]
-        for finding in new:
+        """Writes down and says what is new."""
+        for finding in found:
             self._writer.finding(finding, self.steps)
             if self._say is not None:
                 self._say(finding, self.steps)
-        self._found |= {one.fault: one for one in found}
-        return new
+            self._found[finding.fault] = finding
+        return found
 
     def _stepping(self, optimizer: torch.optim.Optimizer, given: Any, named: Any) -> None:
         """Before a step: the gradient norm of the player that it moves."""
