@@ -8,9 +8,9 @@ both; unrolled looks 5 steps ahead. So the same number of updates of the generat
 
 Of 2,500 samples of the weights after the last update: `held` modes own a fifth of their due or more of all samples, nearest mode;
 `captured` have one sample within 3 σ, as papers count; `quality` is the share of such samples, 98.889 % in the mixture itself; KL is
-that of all samples' histogram from the uniform one, ln 8 = 2.079 and ln 25 = 3.219 where one mode is left. From looks at 1,000 samples each 100 updates, `collapse.mode` is told or taken back: in how many runs it stands at
-the end, and at which update it was told first. That is right in the control, and a false alarm where all modes are held. Seconds are of
-the updates alone, on a machine that others used too.
+that of all samples' histogram from the uniform one, ln 8 = 2.079 and ln 25 = 3.219 where one mode is left. From looks at 1,000 samples each
+100 updates, `collapse.mode` is told or taken back: in how many runs it stands at the end, and at which update it was told first. That is
+right in the control, and a false alarm where all modes are held. Seconds are of the updates alone, on a machine that others used too.
 """
 
 import time

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import tunesmith as ts
 from tests.generative.test_collapse import net
 from tunesmith.generative import NonSaturating, Packed, lost_mass, mixture, ring
-from tunesmith.generative.gan.findings import LOOKS, found_in
+from tunesmith.generative.gan.findings import LOOKS, found_in, news, stands_at
 from tunesmith.generative.gan.looks import Look, Sight, gaussian, look_of
 from tunesmith.generative.measures.lost_mass import count_of_cells
 from tunesmith.records import DataError, ModelError, RecipeError
@@ -65,8 +65,8 @@ def played(
 
 
 def test_a_plain_gan_is_told_and_a_packed_one_is_not() -> None:
-    plain, _, said = played(300, every=50)
-    packed, _, silence = played(300, pack=2, every=50)
+    plain, _, said = played(400, every=50)
+    packed, _, silence = played(400, pack=2, every=50)
 
     assert said.count("collapse.mode") == len(said) >= 1
     assert [finding.fault for finding in plain.findings()] == ["collapse.mode"]
@@ -147,9 +147,11 @@ def test_a_loss_that_is_not_finite_is_told_at_once() -> None:
     watch = ts.GanWatch(nn.Linear(4, 2), nn.Linear(2, 1), torch.randn(200, 2), 4)
 
     (found,) = watch.step(0.5, float("nan"))
+    again = watch.step(0.5, float("nan"))
 
     assert (found.fault, found.severity, found.status) == ("loss.nonfinite", "error", "confirmed")
     assert "discriminator" in found.because
+    assert again == []
 
 
 LOOK = Look(
@@ -172,10 +174,10 @@ def looks(lost: list[float], **more: Any) -> list[Look]:
 @pytest.mark.parametrize(
     ("lost", "message"),
     [
-        ([0.9, 0.9, 0.9, 0.9], "gan.collapsed"),
-        ([0.0, 0.0, 0.3, 0.4, 0.5, 0.6], "gan.partly"),
-        ([1.0, 0.7, 0.6, 0.55, 0.6], "gan.collapsed"),
-        ([0.25, 0.25, 0.3, 0.25], "gan.partly"),
+        ([0.9] * LOOKS, "gan.collapsed"),
+        ([0.0, 0.0, 0.3, 0.4, 0.5, 0.6, 0.6, 0.6], "gan.partly"),
+        ([1.0, 0.7, 0.6, 0.55, 0.6, 0.6, 0.6, 0.7, 0.6], "gan.collapsed"),
+        ([0.25, 0.25, 0.3, 0.25, 0.25, 0.3], "gan.partly"),
     ],
 )
 def test_traces_on_which_it_speaks(lost: list[float], message: str) -> None:
@@ -187,14 +189,33 @@ def test_traces_on_which_it_speaks(lost: list[float], message: str) -> None:
     [
         [1.0],  # it has just begun
         [1.0] * (LOOKS - 1),
-        [1.0, 0.9, 0.5, 0.3],  # it learns
-        [0.9, 0.9, 0.9, 0.1],  # it came back
+        [1.0, 0.9, 0.9, 0.5, 0.4, 0.3],  # it learns
+        [0.71, 0.86, 0.68, 0.71, 0.3, 0.41, 0.41, 0.3, 0.2, 0.2],  # digits, measured: slowly
+        [0.9] * (LOOKS - 1) + [0.1],  # it came back
         [0.15] * 8,  # a blurred border
         [],
     ],
 )
 def test_traces_on_which_it_is_silent(lost: list[float]) -> None:
-    assert found_in(looks(lost)) == []
+    assert all(found_in(looks(lost[:upto])) == [] for upto in range(len(lost) + 1))
+
+
+def test_what_was_told_is_taken_back_once_the_modes_return_and_told_again() -> None:
+    events = stands_at(looks([0.9] * 8 + [0.0] * 8 + [0.8] * 8))
+
+    assert events == [(500, True), (1100, False), (2100, True)]
+
+
+def test_a_collapse_that_gets_graver_is_told_again() -> None:
+    told: dict[str, str] = {}
+    said = []
+    trace = looks([0.3] * LOOKS + [0.9] * LOOKS)
+    for upto in range(1, len(trace) + 1):
+        for one in news(trace[:upto], told):
+            told[one.fault] = one.message
+            said.append(one.message)
+
+    assert said == ["gan.partly", "gan.collapsed"]
 
 
 @pytest.mark.parametrize(
