@@ -281,6 +281,27 @@ def test_too_few_rows_are_refused(real: int, made: int) -> None:
         lost_mass(np.zeros((real, 2)), np.zeros((made, 2)))
 
 
+def test_rows_in_order_of_their_classes_are_looked_at_from_all_of_them() -> None:
+    rows = torch.arange(5000.0)[:, None].repeat(1, 2)
+
+    sight = Sight(rows, gaussian(4), held=rows)
+
+    assert len(sight.real) == 1000
+    assert sight.real[:, 0].std() > 1300  # 5000 / √12 = 1443; of the first thousand 289
+    assert sight.compared[:, 0].std() > 1300
+
+
+def test_a_watch_goes_on_in_its_folder(tmp_path: Any) -> None:
+    players = nn.Linear(4, 2), nn.Linear(2, 1), torch.randn(200, 2), 4
+    with ts.GanWatch(*players, folder=tmp_path / "run") as first:
+        first.step(1.0, 2.0)
+    with ts.GanWatch(*players, folder=tmp_path / "run", first_step=1) as second:
+        second.step(3.0, 4.0)
+
+    steps, values = Run(tmp_path / "run").signals.read("loss")
+    assert (steps.tolist(), values.tolist()) == ([1, 2], [1.0, 3.0])
+
+
 def test_wrong_use_is_one_sentence() -> None:
     generator, discriminator, real = nn.Linear(4, 2), nn.Linear(2, 1), torch.randn(200, 2)
 

@@ -125,7 +125,7 @@ def gains(last: Sequence[Look]) -> bool:
     half = len(last) // 2
     first, second = (mean(look.lost for look in part) for part in (last[:half], last[half:]))
     spread = second * (1 - second) / last[-1].cells
-    return first - second > (spread * 2 / half) ** 0.5
+    return bool(first - second > (spread * 2 / half) ** 0.5)
 
 
 def remembered(looks: Sequence[Look]) -> Finding | None:

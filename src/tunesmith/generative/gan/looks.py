@@ -79,7 +79,7 @@ class Sight:
     ) -> None:
         self.features = features
         self.together = together
-        self.real, self.held = real[:samples], None if held is None else held[:samples]
+        self.real, self.held = drawn(real, samples, seed), None if held is None else drawn(held, samples, seed)
         compared = (
             self.real if self.held is None else self.held
         )  # what a generator of the training rows alone would not have
@@ -164,6 +164,13 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         set_random_state(before)
+
+
+def drawn(rows: Tensor, most: int, seed: int) -> Tensor:
+    """Rows drawn by the seed, where there are more than enough: those that come first may be of one class."""
+    if len(rows) <= most:
+        return rows
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:most].to(rows.device)]
 
 
 def look_of(told: Mapping[str, Any]) -> Look:

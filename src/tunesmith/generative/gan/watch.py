@@ -17,6 +17,7 @@ from tunesmith.records import Evidence, Finding, ModelError, Recipe, RecipeError
 from tunesmith.runs import MemoryWriter, Run, RunWriter
 
 Say = Callable[[Finding, int], None]  # a finding, and the update after which it was made
+ABOUT = {"kind": "gan", "model": "generator and discriminator"}
 PLAYERS = ("generator", "discriminator")
 
 
@@ -28,7 +29,8 @@ class GanWatch:
     their steps. A look makes `samples` samples of noise that stays the same and compares them with as many real rows (by
     `features`, where given); it happens after each `every` updates, or, with `every=None`, as often as `overhead` of the time
     allows, `cost` being the share it has taken. `together` is how many samples the discriminator judges at once. Training is the same
-    to the bit. `folder` gets a run that `report` reads; without one everything is in memory.
+    to the bit. `folder` gets a run that `report` and `diagnose` read; without one everything is in memory. `first_step` updates were
+    made before: a run that the folder holds is then gone on with.
 
     Raises `DataError` for rows that do not fit, `ModelError` for a generator whose samples are of another form than the real rows,
     `RecipeError` for settings out of range.
@@ -75,12 +77,17 @@ class GanWatch:
         self.run: Run | MemoryWriter
         self._writer: RunWriter | MemoryWriter
         if folder is None:
-            self._writer = self.run = MemoryWriter()
+            self._writer = self.run = MemoryWriter(info=ABOUT)
         else:
-            self.run = Run.create(folder, recipe=Recipe(), info={"title": Path(folder).name, "kind": "gan"})
+            held_there = first_step > 0 and (Path(folder) / "run.json").is_file()
+            self.run = (
+                Run(folder)
+                if held_there
+                else Run.create(folder, recipe=Recipe(), info=ABOUT | {"title": Path(folder).name})
+            )
             self._writer = self.run.writer()
         self._writer.__enter__()
-        self._writer.begin_attempt(first_step)
+        self._writer.begin_attempt(first_step, self._writer.mark())
         self._check()
         given = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else list(optimizers)
         self._hooks = [one.register_step_pre_hook(self._stepping) for one in given]
