@@ -291,6 +291,23 @@ def test_rows_in_order_of_their_classes_are_looked_at_from_all_of_them() -> None
     assert sight.compared[:, 0].std() > 1300
 
 
+def test_features_and_the_number_of_samples_are_those_given() -> None:
+    """Rows that differ from what is made in the second column alone, which the features leave out."""
+    rows = torch.cat([torch.randn(400, 1), 100 + torch.randn(400, 1)], dim=1)
+    generator = nn.Identity()
+    generator.register_parameter("none", nn.Parameter(torch.zeros(1)))
+
+    plain = ts.GanWatch(generator, nn.Linear(2, 1), rows, 2, samples=300, seed=3)
+    some = ts.GanWatch(generator, nn.Linear(2, 1), rows, 2, samples=300, seed=3, features=lambda one: one[:, :1])
+    plain.look()
+    some.look()
+
+    assert (plain.looks[0].samples, some.looks[0].samples) == (300, 300)
+    assert plain.looks[0].coverage == 0
+    assert some.looks[0].coverage > 0.9
+    assert some.looks[0].lost == 0
+
+
 def test_a_watch_goes_on_in_its_folder(tmp_path: Any) -> None:
     players = nn.Linear(4, 2), nn.Linear(2, 1), torch.randn(200, 2), 4
     with ts.GanWatch(*players, folder=tmp_path / "run") as first:

@@ -132,6 +132,44 @@ def test_every_rule_trains_and_changes_the_training(rules: dict[str, Any]) -> No
         assert all(bool(one.abs().max() <= 0.05) for one in run.model.discriminator.parameters())
 
 
+CHANGES: list[dict[str, Any]] = [
+    {"optim.clip_value": 1e-5},
+    {"optim.clip_norm": 1e-3},
+    {"optim.name": "rmsprop"},
+    {"optim.name": "sgd", "optim.momentum": 0.5},
+    {"optim.weight_decay": 5.0},
+    {"optim.beta1": 0.0},
+    {"schedule.name": "linear"},
+    {"train.batch_size": 16},
+    {"train.seed": 1},
+    {"train.ema": 0.5},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: "+".join(change))
+def test_the_recipe_is_listened_to(change: dict[str, Any]) -> None:
+    recipe = {"train.steps": 3, "train.batch_size": 32, "eval.every": 3}
+
+    run, plain = (ts.train_gan(gan_target.gan(), recipe | one, display=QuietDisplay()) for one in (change, {}))
+
+    assert not same(dict(run.model.state_dict()), dict(plain.model.state_dict()))
+
+
+def test_epochs_count_rows_and_patience_ends_a_game_that_gets_no_better() -> None:
+    recipe = {"train.batch_size": 68, "optim.lr": 1e-12}
+
+    whole = ts.train_gan(gan_target.gan(), recipe | {"train.epochs": 3}, display=QuietDisplay())
+    early = ts.train_gan(
+        gan_target.gan(),
+        recipe | {"train.epochs": 30, "train.patience": 2, "train.min_epochs": 4},
+        display=QuietDisplay(),
+    )
+
+    assert [row["step"] for row in whole.evaluations] == [10, 20, 30]  # 680 rows of 800 train
+    assert early.info["ending"] == "early"
+    assert 4 <= early.evaluations[-1]["epoch"] < 10
+
+
 def test_a_paused_run_goes_on_as_the_one_that_never_stopped(tmp_path: Path) -> None:
     gan_target.train(str(tmp_path / "whole"), False)
     gan_target.train(str(tmp_path / "parts"), False, until="23 steps")

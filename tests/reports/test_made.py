@@ -22,16 +22,23 @@ def test_a_cloud_has_a_dot_for_each_sample_inside_and_the_range_of_the_data() ->
 
 
 def test_a_sheet_holds_the_pictures_in_reading_order() -> None:
-    pictures = np.zeros((10, 1, 2, 3))
+    pictures = np.zeros((10, 1, 20, 30))
     pictures[9] = 1.0
 
     found = re.search(r"base64,([^\"]+)", str(sheet(pictures, 0.0, 1.0, "made")))
 
     assert found is not None
     image = np.asarray(Image.open(io.BytesIO(base64.b64decode(found.group(1)))))
-    assert image.shape == (2 * 2, 8 * 3)
-    assert (image[2:, 3:6] == 255).all()  # the tenth: second row, second place
-    assert image.sum() == 255 * 6
+    assert image.shape == (2 * 20, 8 * 30)
+    assert (image[20:, 30:60] == 255).all()  # the tenth: second row, second place
+    assert image.sum() == 255 * 600
+
+
+def test_small_pictures_are_shown_large_enough_to_be_seen() -> None:
+    found = re.search(r"base64,([^\"]+)", str(sheet(np.eye(8).reshape(1, 1, 8, 8), 0.0, 1.0, "made")))
+
+    assert found is not None
+    assert Image.open(io.BytesIO(base64.b64decode(found.group(1)))).size == (8 * 40, 40)
 
 
 def test_colours_stay_colours() -> None:

@@ -13,7 +13,7 @@ from tunesmith.reports.wording import score
 FILE = "samples/made.npz"
 SHEET = 64  # pictures of a sheet
 ACROSS = 8
-LARGE = 96  # pixels that a picture of a sheet takes at most
+LARGE, SMALL = 96, 40  # pixels that the longer side of a picture of a sheet takes at most, and about at least
 COLUMNS = 12  # of a table
 CHANNELS = {1: "L", 3: "RGB"}
 
@@ -73,6 +73,8 @@ def sheet(pictures: Array, low: float, high: float, name: str) -> Html:
     channels, height, width = shown.shape[1:]
     grid = filled.reshape(rows, ACROSS, channels, height, width).transpose(0, 3, 1, 4, 2)
     whole = (255 * grid.reshape(rows * height, ACROSS * width, channels)).round().astype(np.uint8)
+    times = max(1, SMALL // max(height, width))  # a picture of 8 × 8 pixels is shown as such, not as a dot
+    whole = whole.repeat(times, axis=0).repeat(times, axis=1)
     image = Image.fromarray(whole[..., 0] if channels == 1 else whole, CHANNELS[channels])
     image.thumbnail((ACROSS * LARGE, rows * LARGE))
     stream = io.BytesIO()
