@@ -154,6 +154,27 @@ def test_a_loss_that_is_not_finite_is_told_at_once() -> None:
     assert again == []
 
 
+def test_samples_that_are_not_finite_are_told_and_do_not_stop_the_loop() -> None:
+    generator = nn.Linear(4, 2)
+    watch = ts.GanWatch(generator, nn.Linear(2, 1), torch.randn(200, 2), 4, every=1)
+    generator.bias.data[0] = float("inf")
+
+    (found,) = watch.step(0.5, 0.5)
+
+    assert (found.fault, watch.step(0.5, 0.5)) == ("loss.nonfinite", [])
+    assert "a sample of the generator is inf" in found.because
+
+
+def test_a_loop_that_breaks_leaves_a_failed_run(tmp_path: Any) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        ts.GanWatch(nn.Linear(4, 2), nn.Linear(2, 1), torch.randn(200, 2), 4, folder=tmp_path / "run"),
+    ):
+        raise ZeroDivisionError
+
+    assert Run(tmp_path / "run").status == "failed"
+
+
 LOOK = Look(
     step=0,
     samples=1000,
@@ -295,7 +316,6 @@ def test_features_and_the_number_of_samples_are_those_given() -> None:
     """Rows that differ from what is made in the second column alone, which the features leave out."""
     rows = torch.cat([torch.randn(400, 1), 100 + torch.randn(400, 1)], dim=1)
     generator = nn.Identity()
-    generator.register_parameter("none", nn.Parameter(torch.zeros(1)))
 
     plain = ts.GanWatch(generator, nn.Linear(2, 1), rows, 2, samples=300, seed=3)
     some = ts.GanWatch(generator, nn.Linear(2, 1), rows, 2, samples=300, seed=3, features=lambda one: one[:, :1])

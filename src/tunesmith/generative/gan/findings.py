@@ -16,9 +16,12 @@ KNOWN = 6.0  # standard errors; assumption: far beyond chance over hundreds of l
 GAP = 0.25  # of the way between real and made scores; assumption
 CURES = ("pack", "penalty", "spectral", "batch", "balance")
 SOURCE = "binomial bound of each cell, tunesmith explain measure.lost_mass"
-
-
-RANK = {"gan.returned": 0, "gan.partly": 1, "gan.remembers": 1, "gan.collapsed": 2}
+RANK = {
+    "gan.returned": 0,
+    "gan.partly": 1,
+    "gan.remembers": 1,
+    "gan.collapsed": 2,
+}  # how grave a message is; 0: it takes back
 
 
 def found_in(looks: Sequence[Look]) -> list[Finding]:

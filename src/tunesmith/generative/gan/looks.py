@@ -60,6 +60,16 @@ class Look:
         return {name: value for name, value in named.items() if value is not None}
 
 
+class NotFinite(DataError):
+    """A generator made numbers that are not finite; `value` is one of them."""
+
+    def __init__(self, value: float, step: int) -> None:
+        super().__init__(
+            f"the generator made {value} after step {step}; finite samples were expected: lower the rate, or clip"
+        )
+        self.value = value
+
+
 class Sight:
     """Looks at a generator beside a fixed sample of real rows, without a trace: modes, gradients and random numbers stay.
 
@@ -94,9 +104,11 @@ class Sight:
 
     @torch.no_grad()
     def __call__(self, generator: nn.Module, discriminator: nn.Module | None, step: int) -> Look:
-        """Looks now. Raises `DataError` where the generator makes something that is not finite."""
+        """Looks now. Raises `NotFinite` where a sample is not finite."""
         with unchanged(generator, *([] if discriminator is None else [discriminator])):
             made = self.made = generator(self.noise)
+            if not torch.isfinite(made).all():
+                raise NotFinite(made[~torch.isfinite(made)][0].item(), step)
             scores = {} if discriminator is None else self._scores(discriminator, made)
         seen = self._seen(made)
         lost, near = self.cells.lost(seen), prdc(self.compared, seen, k=K)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.generative.gan.findings import RANK, news
-from tunesmith.generative.gan.looks import SAMPLES, Look, Noise, Sight, gaussian, unchanged
+from tunesmith.generative.gan.looks import SAMPLES, Look, Noise, NotFinite, Sight, gaussian, unchanged
 from tunesmith.generative.points import tensor
 from tunesmith.records import Evidence, Finding, ModelError, Recipe, RecipeError
-from tunesmith.runs import MemoryWriter, Run, RunWriter
+from tunesmith.runs import MemoryWriter, Run, RunWriter, Status
 
 Say = Callable[[Finding, int], None]  # a finding, and the update after which it was made
 ABOUT = {"kind": "gan", "model": "generator and discriminator"}
@@ -60,13 +60,14 @@ class GanWatch:
                 f"every = {every!r}, overhead = {overhead!r}: updates of 1 or more and a share between 0 and 1 were expected"
             )
         self.players = {"generator": generator, "discriminator": discriminator}
-        place = next(generator.parameters())
+        place = next(generator.parameters(), torch.zeros(0))
         rows = [None if one is None else tensor(one, "real").to(place.device, place.dtype) for one in (real, held)]
         assert rows[0] is not None
         noise = gaussian(latent, place.device, place.dtype) if isinstance(latent, int) else latent
         self.sight = Sight(
             rows[0], noise, held=rows[1], features=features, samples=samples, together=together, seed=seed
         )
+        self._check()
         self.every, self.overhead = every, overhead
         self.looks: list[Look] = []
         self.steps = first_step
@@ -88,7 +89,6 @@ class GanWatch:
             self._writer = self.run.writer()
         self._writer.__enter__()
         self._writer.begin_attempt(first_step, self._writer.mark())
-        self._check()
         given = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else list(optimizers)
         self._hooks = [one.register_step_pre_hook(self._stepping) for one in given]
 
@@ -98,16 +98,20 @@ class GanWatch:
         losses = dict(zip(PLAYERS, (number(generator_loss), number(discriminator_loss)), strict=True))
         for player, value in losses.items():
             self._writer.add("loss", [self.steps], [value], "" if player == "generator" else player)
+        if "loss.nonfinite" in self._found:
+            return []  # from there on nothing is learnt
         broken = next((player for player, value in losses.items() if not math.isfinite(value)), None)
         if broken is not None:
-            new = "loss.nonfinite" not in self._found
-            return self._tell([_nonfinite(broken, losses[broken], self.steps)]) if new else []
+            return self._tell([_nonfinite(f"the loss of the {broken}", losses[broken], self.steps)])
         return self.look() if self._due() else []
 
     def look(self) -> list[Finding]:
         """Looks now, whatever the time; gives what was found that was not before."""
         began = time.monotonic()
-        look = self.sight(self.players["generator"], self.players["discriminator"], self.steps)
+        try:
+            look = self.sight(self.players["generator"], self.players["discriminator"], self.steps)
+        except NotFinite as error:
+            return self._tell([_nonfinite("a sample of the generator", error.value, self.steps)])
         self.looks.append(look)
         for name, value in look.signals().items():
             self._writer.add(name, [self.steps], [value])
@@ -128,13 +132,13 @@ class GanWatch:
         """The share of the time since the beginning that looks have taken."""
         return self._spent / max(time.monotonic() - self._began, 1e-9)
 
-    def close(self) -> None:
+    def close(self, status: Status = "finished") -> None:
         """Ends the watch; what was written stays readable."""
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
         if self.run.status == "running":
-            self._writer.set_status("finished", watch_share=self.cost)
+            self._writer.set_status(status, watch_share=self.cost)
             self._writer.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
@@ -143,7 +147,7 @@ class GanWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self.close("finished" if error is None else "failed" if isinstance(error, Exception) else "interrupted")
 
     def _due(self) -> bool:
         if self.every is not None:
@@ -190,13 +194,13 @@ def shown(real: Tensor, made: Tensor, most: int = 500) -> Mapping[str, Any]:
     return {name: rows[:most].float().cpu().numpy() for name, rows in (("real", real), ("made", made))}
 
 
-def _nonfinite(player: str, value: float, step: int) -> Finding:
+def _nonfinite(what: str, value: float, step: int) -> Finding:
     return Finding(
         fault="loss.nonfinite",
         severity="error",
         message="gan.nonfinite",
-        values={"player": player, "loss": value, "step": step},
-        evidence=(Evidence(name="loss", value=value, step=step, where=player),),
+        values={"what": what, "value": value, "step": step},
+        evidence=(Evidence(name="loss", value=value, step=step),),
         status="confirmed",
         subject={"steps": [step]},
     )
