@@ -77,6 +77,30 @@ def test_one_update_is_that_of_two_optimizers_written_out() -> None:
             torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1"])
+def test_a_penalty_takes_the_norm_of_a_pack(penalty: str) -> None:
+    """Of a linear discriminator of pairs: 10 (|w| - 1)² and 5 |w|², with |w| over both samples of a pair."""
+    recipe = revise(Recipe(), {"train.steps": 1, "train.batch_size": 32, "eval.every": 1})
+    rules = {"discriminator": lambda: nn.Linear(4, 1), "pack": 2, "penalty": penalty, "game": Flat()}
+    with seeded(0):
+        plan = planned(gan_target.gan(**rules), recipe)
+        size = plan.state.model.discriminator.discriminator.weight.norm().item()
+        plan.update(plan.state, plan.feed.window(plan.state), lambda state, gradient: True)
+
+    expected = 10 * (size - 1) ** 2 if penalty == "gradient_penalty" else 5 * size**2
+    assert plan.update.signals["loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+class Flat:
+    """A game of losses 0, so that the penalty is left."""
+
+    def discriminator(self, real: Tensor, made: Tensor) -> Tensor:
+        return 0 * (real.mean() + made.mean())
+
+    def generator(self, made: Tensor) -> Tensor:
+        return 0 * made.mean()
+
+
 def test_a_packed_gan_finds_the_modes_and_a_plain_one_does_not() -> None:
     from tests.generative.test_collapse import net
 

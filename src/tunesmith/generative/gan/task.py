@@ -24,7 +24,7 @@ class Gan:
     N(0, 1) noise, or a function of how many to what the generator takes.
 
     `game`           a name of `GAMES`, or an object with `discriminator(real, made)` and `generator(made)`
-    `penalty`        "gradient_penalty" or "r1" with `penalty_weight`, or a function of discriminator, real and made
+    `penalty`        "gradient_penalty" or "r1" with `penalty_weight`, or a function of discriminator, real and made (packs)
     `critic_steps`   of the discriminator for each of the generator
     `clip_weights`   of the discriminator, after each of its steps
     `unroll`         steps of the discriminator that the generator looks ahead

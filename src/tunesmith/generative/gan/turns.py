@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tunesmith.blocks.losses.loss import Reduced
 from tunesmith.blocks.optim import plain_step
-from tunesmith.generative.cures.packing import Packed
+from tunesmith.generative.cures.packing import Packed, pack
 from tunesmith.generative.cures.unrolled import unrolled
 from tunesmith.generative.cures.wasserstein import clip_weights
 from tunesmith.generative.gan.looks import Noise
@@ -110,7 +110,7 @@ class Turns:
         with torch.no_grad():
             made = self.players.generator(self.noise(len(real)))
         loss = self.game.discriminator(judge(real), judge(made))
-        whole = loss if self.penalty is None else loss + self.penalty(judge, real, made)
+        whole = loss if self.penalty is None else loss + self._penalised(real, made)
         torch.autograd.backward(whole)
         found = gradients(judge.parameters())
         norm = global_norm(found)
@@ -119,6 +119,14 @@ class Turns:
         if self.gan.clip_weights is not None:
             clip_weights(judge, self.gan.clip_weights)
         self.signals = {"loss": whole.detach(), "grad_norm": norm.detach()}
+
+    def _penalised(self, real: Tensor, made: Tensor) -> Tensor:
+        """The penalty at what the discriminator's net sees: samples, or packs of them."""
+        judge = self.players.discriminator
+        assert self.penalty is not None
+        if isinstance(judge, Packed):
+            return self.penalty(judge.discriminator, pack(real, judge.together), pack(made, judge.together))
+        return self.penalty(judge, real, made)
 
     def _make(self, state: State, real: Tensor) -> Gradient:
         """Gradients of the generator, at the discriminator as it is or as it will be."""
