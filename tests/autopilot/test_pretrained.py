@@ -128,5 +128,5 @@ def test_what_the_user_set_stays_and_a_small_budget_ends_the_stage(body, tmp_pat
 def test_without_a_start_nothing_is_tried(tmp_path):
     tuned = ts.tune(task(), {**COMMON, "train.epochs": 2}, budget="8 epochs", folder=tmp_path / "a", seed=0)
 
-    assert [one.title for one in tuned.decisions if one.stage == "pretrained"] == ["the net is drawn anew"]
+    assert not [one.title for one in tuned.decisions if one.stage == "pretrained"]
     assert not list((tuned.folder / "steps").glob("pretrained-*"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.autopilot.decision import Decision
 from tunesmith.autopilot.judging import Scorer
@@ -12,6 +12,9 @@ from tunesmith.autopilot.purse import Purse
 from tunesmith.data.spec import Array, Prepared
 from tunesmith.records import Findings, Recipe, Task
 from tunesmith.search.subject import Subject
+
+if TYPE_CHECKING:
+    from tunesmith.autopilot.program.losses import Losses
 
 JUDGEMENT = 0.02  # of the seconds, kept for the last judgement; assumption
 
@@ -34,28 +37,24 @@ class Candidate:
     """A model that might be handed over: a net's run, or a simple model in a file, and what it says of the validation rows."""
 
     name: str
-    kind: str  # net, linear, boosted, constant
+    kind: str  # net, linear, boosted, constant, program
     place: str  # below the folder of the tuning: a run, or an .npz; "" for the constant
     said: Array  # (N, C), or values in the target's unit
     score: float
-    recipe: Recipe | None = None
+    recipe: Any = None  # as `Flying.recipe`; None of what is no net
     step: int | None = None  # of the weights that were set aside, where they are not the best of the run
 
 
-@dataclass
-class Flight:
-    """One tuning under way."""
+@dataclass(kw_only=True)
+class Flying:
+    """What every tuning under way has, whatever is tuned."""
 
-    task: Task
-    recipe: Recipe  # settled: what the net is trained with, as far as it is decided
-    prepared: Prepared
     purse: Purse
     ledger: Ledger
     hands: Hands
-    nets: Nets
-    scorer: Scorer
+    scorer: "Scorer | Losses"
     seed: int
-    context: Mapping[str, Any]  # what is known of the training, as the rules of thumb call it
+    recipe: Any  # what is altered, as far as it is decided: a `Recipe`; of a program the ways in which it is changed
     epochs: int = 0  # of a full training
     pace: float = 0.0  # seconds an epoch
     overhead: float = 0.0  # seconds of beginning a training
@@ -82,47 +81,7 @@ class Flight:
         """The candidate of that name."""
         return next((one for one in self.candidates if one.name == name), None)
 
-    def net_of(
-        self,
-        name: str,
-        title: str,
-        recipe: Recipe,
-        epochs: int | None = None,
-        *,
-        share: float = 1.0,
-        targets: Array | None = None,
-        kept: Sequence[int] = (),
-    ) -> tuple[Candidate | None, dict[str, Any]]:
-        """Trains a net as the step `name`; the candidate `title`, None where the training broke.
-
-        One that sees a `share` of the training rows alone is no candidate for being handed over. `targets` and `kept` as `Nets.trained` has them.
-        """
-        length = self.epochs if epochs is None else epochs
-        found = self.nets.trained(name, recipe, length, self._over, share=share, targets=targets, kept=kept)
-        if best_of(found) is None:
-            return None, found
-        said, _, _ = self.nets.said(found["run"], self.prepared.val)
-        made = Candidate(
-            name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
-        )
-        return made if share < 1 else self.add(made), found
-
-    def snapshots(self, title: str, recipe: Recipe, found: Mapping[str, Any]) -> list[Candidate]:
-        """The weights that a training set aside, as candidates."""
-        made = []
-        for number, step in enumerate(found.get("snapshots", ()), start=1):
-            said, _, _ = self.nets.said(found["run"], self.prepared.val, step)
-            score, name = self.scorer.score(said), f"{title} {number}"
-            made.append(
-                self.add(
-                    Candidate(
-                        name=name, kind="net", place=found["run"], said=said, score=score, recipe=recipe, step=step
-                    )
-                )
-            )
-        return made
-
-    def _over(self) -> bool:
+    def over(self) -> bool:
         """Whether the whole budget is spent but for the judgement: a training is cut for that alone."""
         return self.purse.timed and self.purse.left() <= JUDGEMENT * self.purse.total
 
@@ -142,3 +101,50 @@ class Flight:
     def shown(self, score: float) -> str:
         """A score with the name of its metric."""
         return f"{self.scorer.name} {score:.4f}"
+
+
+@dataclass(kw_only=True)
+class Flight(Flying):
+    """One tuning of a task under way."""
+
+    task: Task
+    scorer: Scorer
+    recipe: Recipe  # settled: what the net is trained with
+    prepared: Prepared
+    nets: Nets
+    context: Mapping[str, Any]  # what is known of the training, as the rules of thumb call it
+
+    def net_of(
+        self,
+        name: str,
+        title: str,
+        recipe: Recipe,
+        epochs: int | None = None,
+        *,
+        share: float = 1.0,
+        targets: Array | None = None,
+        kept: Sequence[int] = (),
+    ) -> tuple[Candidate | None, dict[str, Any]]:
+        """Trains a net as the step `name`; the candidate `title`, None where the training broke.
+
+        One that sees a `share` of the training rows alone is no candidate for being handed over. `targets` and `kept` as `Nets.trained` has them.
+        """
+        length = self.epochs if epochs is None else epochs
+        found = self.nets.trained(name, recipe, length, self.over, share=share, targets=targets, kept=kept)
+        if best_of(found) is None:
+            return None, found
+        said, _, _ = self.nets.said(found["run"], self.prepared.val)
+        made = Candidate(
+            name=title, kind="net", place=found["run"], said=said, score=self.scorer.score(said), recipe=recipe
+        )
+        return made if share < 1 else self.add(made), found
+
+    def snapshots(self, title: str, recipe: Recipe, found: Mapping[str, Any]) -> list[Candidate]:
+        """The weights that a training set aside, as candidates."""
+        about: dict[str, Any] = {"kind": "net", "place": found["run"], "recipe": recipe}
+        made = []
+        for number, step in enumerate(found.get("snapshots", ()), start=1):
+            said, _, _ = self.nets.said(found["run"], self.prepared.val, step)
+            one = Candidate(name=f"{title} {number}", said=said, score=self.scorer.score(said), step=step, **about)
+            made.append(self.add(one))
+        return made

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,23 @@ from tunesmith.search.subject import Subject
 
 RUN = "run"
 STALE, RISEN = 0.4, 0.2  # share of a training without a better score; of the lowest held-out loss, above it; assumption
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Nets:
-    """Trains nets of a task, each in the folder of its step."""
+    """Trains nets of a task, each in the folder of its step.
+
+    Where columns were left out on the way, `first` are the data as they were before, and `others` the nets of runs with other inputs, by run.
+    """
 
     task: Task
     prepared: Prepared
     ledger: Ledger
     subject: Callable[..., Subject]
     seed: int  # divides the rows, whatever the seed of a training
+    first: Prepared | None = None
+    others: Mapping[str, "Nets"] = field(default_factory=dict)
 
     def trained(
         self,
@@ -91,8 +97,12 @@ class Nets:
     def said(self, run: str, part: Any, step: int | None = None) -> tuple[Array, Array, Array | None]:
         """What the best weights of a run, or those set aside at a step, say of a part: probabilities, or values in the target's unit.
 
-        With the truth and the weights of its rows.
+        With the truth and the weights of its rows. The part is one of the data as they were first prepared.
         """
+        if run in self.others:
+            return self.others[run].said(run, part, step)
+        if self.first is not None:
+            part = next(getattr(self.prepared, name) for name in PARTS if getattr(self.first, name) is part)
         from tunesmith.runs import Run
         from tunesmith.training.checkpoint import kept_weights
         from tunesmith.training.evaluate import batches_of, evaluate, labelled, probabilities

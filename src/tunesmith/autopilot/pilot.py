@@ -13,9 +13,11 @@ from tunesmith.autopilot.handing import DATA
 from tunesmith.autopilot.judging import Scorer
 from tunesmith.autopilot.ledger import Ledger
 from tunesmith.autopilot.nets import Nets
+from tunesmith.autopilot.opening import opened
 from tunesmith.autopilot.purse import Purse
 from tunesmith.autopilot.stages.baselines import baselines
 from tunesmith.autopilot.stages.distil import distil
+from tunesmith.autopilot.stages.inputs import inputs
 from tunesmith.autopilot.stages.judge import judge
 from tunesmith.autopilot.stages.longer import longer
 from tunesmith.autopilot.stages.look import look
@@ -29,18 +31,16 @@ from tunesmith.autopilot.stages.seeds import seeds
 from tunesmith.autopilot.stages.squeeze import squeeze
 from tunesmith.autopilot.stages.worth import worth
 from tunesmith.data.spec import Part, Prepared, spec_to_json
-from tunesmith.records import DataError, Recipe, RunError, Task
+from tunesmith.records import DataError, Recipe, Task
 from tunesmith.runs.files import write_json
 from tunesmith.runs.lock import FolderLock
-from tunesmith.runs.reading import read_json
-from tunesmith.runs.tuning import FILE
 
-LAYOUT = 1
 STAGES: Mapping[str, tuple[Callable[[Flight], Any], str]] = {
     "look": (look, "audit the data: leaks, duplicates, broken columns and labels"),
     "prove": (prove, "check the pipeline on a copy; a small sample must be learnt by heart"),
     "baselines": (baselines, "a constant answer, a linear model, gradient boosting"),
     "plain": (plain, "time an epoch, choose the length of a training, train the default net"),
+    "inputs": (inputs, "what each group of columns brings, one after the other, by the cheapest model that reads them"),
     "mend": (mend, "where a check or the curve names an error: repair on twins"),
     "pretrained": (pretrained, "where a start is given: frozen, slower, unfrozen by layers, or drawn anew"),
     "search": (search, "two rounds: all that is worth it, then what matters in a widened space"),
@@ -74,7 +74,9 @@ def fly(asked: Asked, folder: Path, hands: Hands, *, resume: bool, tell: Callabl
     Raises `RunError` for a folder that is not empty, or holds another tuning, and what the stages raise.
     """
     scorer = scorer_of(asked.prepared, asked.recipe)
-    _open(asked, folder, resume)
+    about = {"unit": asked.unit, "total": asked.total, "seed": asked.seed}
+    about |= {"fingerprint": asked.prepared.fingerprint, "kind": asked.prepared.kind}
+    opened(folder, about | dict(asked.about), resume)
     lock = FolderLock(folder)
     try:
         return _flown(asked, folder, hands, tell, scorer)
@@ -129,40 +131,3 @@ def scorer_of(prepared: Prepared, recipe: Recipe) -> Scorer:
         positive=prepared.positive,
         weight=part.weight,
     )
-
-
-def _open(asked: Asked, folder: Path, resume: bool) -> None:
-    file = folder / FILE
-    if not resume:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise RunError(f"{folder} is not empty; give another folder, or go on with what is there: --resume")
-        folder.mkdir(parents=True, exist_ok=True)
-        about = {"layout": LAYOUT, "unit": asked.unit, "total": asked.total, "seed": asked.seed}
-        write_json(
-            file, about | {"fingerprint": asked.prepared.fingerprint, "kind": asked.prepared.kind, **asked.about}
-        )
-        return
-    told = settings_of(folder)
-    if told.get("fingerprint") != asked.prepared.fingerprint:
-        raise DataError(
-            f"the data differ from those of {folder}; give the same files, or start a new tuning in another folder"
-        )
-    differing = [
-        f"{name} = {getattr(asked, name)} here, {told[name]} there"
-        for name in ("unit", "total", "seed")
-        if getattr(asked, name) != told[name]
-    ]
-    if differing:
-        raise RunError(
-            f"a tuning goes on as it was asked for, but {'; '.join(differing)}; leave the budget and the seed out"
-        )
-
-
-def settings_of(folder: Path) -> dict[str, Any]:
-    """tune.json of a folder. Raises `RunError` where there is none, or a damaged one."""
-    file = folder / FILE
-    if not file.is_file():
-        raise RunError(
-            f"{folder} holds no tuning: there is no {FILE} in it; start one: tunesmith tune DATA --folder {folder}"
-        )
-    return read_json(file)

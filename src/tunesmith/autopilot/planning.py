@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from tunesmith.autopilot.flight import JUDGEMENT, Flight
+from tunesmith.autopilot.flight import JUDGEMENT, Flying
 
 USUAL: Mapping[str, float] = {
     "pretrained": 0.5,
@@ -16,7 +16,7 @@ USUAL: Mapping[str, float] = {
 KEEP = 2 * JUDGEMENT  # for the ensemble and the last judgement
 
 
-def planned(flight: Flight, stage: str) -> float:
+def planned(flight: Flying, stage: str) -> float:
     """Seconds or epochs of a stage; noted as a step, so that a plan made by the clock is the same after a kill."""
     found = flight.ledger.once(f"plan/{stage}", lambda: _planned(flight, stage))
     if found.get("said"):
@@ -29,7 +29,7 @@ def planned(flight: Flight, stage: str) -> float:
     return float(found["amount"])
 
 
-def weights(flight: Flight) -> dict[str, float]:
+def weights(flight: Flying) -> dict[str, float]:
     """The weight of each stage to come.
 
     Regularising counts more the further the held-out loss rose above its lowest, a longer training the later the best epoch came, a
@@ -51,7 +51,7 @@ def weights(flight: Flight) -> dict[str, float]:
     return found
 
 
-def _planned(flight: Flight, stage: str) -> dict[str, object]:
+def _planned(flight: Flying, stage: str) -> dict[str, object]:
     order = list(USUAL)
     coming = order[order.index(stage) :]
     each = weights(flight)

@@ -1,4 +1,4 @@
-"""`tunesmith tune`: from a data file to a tuned, judged and explained model."""
+"""`tunesmith tune`: from a data file, or a program of the user's own, to a tuned, judged and explained model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,20 +22,27 @@ from tunesmith.cli.options import (
     Settings,
     SplitBy,
     Target,
-    TaskObject,
     Test,
+    Text,
     Time,
     Val,
     Weight,
 )
 
 if TYPE_CHECKING:
-    from tunesmith.records import Recipe, Task
+    from tunesmith.records import Program, Recipe, Task
     from tunesmith.verbs.tune import Tuned
 
 Amount = Annotated[
     str,
     typer.Option(metavar="AMOUNT", help="Time such as '10m' or '90s', '300 epochs', or a number of full trainings."),
+]
+
+Subject = Annotated[
+    Text,
+    typer.Option(
+        "--task", "--program", metavar="MODULE:OBJECT", help="Your own Task or Program, or a function of one."
+    ),
 ]
 
 
@@ -66,41 +73,47 @@ def tune(
     model: Model = None,
     recipe: RecipeFile = None,
     settings: Settings = None,
-    task: TaskObject = None,
+    task: Subject = None,
     quiet: Quiet = False,
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Tune on a data file, judge once, and say why."""
+    """Tune on a data file or your own program, judge once, and say why."""
     if resume and data is None and task is None and folder is not None:
         return again(folder, quiet, json, debug)
+    from tunesmith.cli.check import program_of
     from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
 
     short: dict[str, Any] = {"data.split": split, "model.name": model}
     short |= {"data.test": share_of(test), "data.val": share_of(val)}
     asked = asked_recipe(recipe, settings, short)
-    given = task_of(
-        task,
-        data,
-        target=target,
-        test=test,
-        val=val,
-        group=group,
-        time=time,
-        drop=drop,
-        sample_weight=weight,
-        positive=positive,
-        labels=labels,
-        columns=column,
-        kind=kind,
-    )
+    about: dict[str, Any] = {"target": target, "test": test, "val": val, "group": group, "time": time, "drop": drop}
+    about |= {"sample_weight": weight, "positive": positive, "labels": labels, "columns": column, "kind": kind}
+    program = program_of(task)
+    given: Any = program
+    if program is None:
+        given = task_of(task, data, **about)
+    else:
+        alone({"DATA": data, "--recipe": recipe, "--set": settings, **short, **about})
+        asked = None
     if dry_run:
         return planned(given, asked, budget, seed)
     return tuned(given, asked, budget, seed, place_of(folder, data, task, resume), resume, quiet, json)
 
 
-def planned(task: "Task", recipe: "Recipe | None", budget: str, seed: int) -> Answer:
+def alone(others: dict[str, Any]) -> None:
+    """Raises `DataError` where data or options of a recipe came with a program."""
+    from tunesmith.records import DataError
+
+    came = [name for name, value in others.items() if value]
+    if came:
+        raise DataError(
+            f"{', '.join(came)} came with a program; it has its own settings and data, so give --program, --budget, --folder and --seed alone"
+        )
+
+
+def planned(task: "Task | Program", recipe: "Recipe | None", budget: str, seed: int) -> Answer:
     """What would be done, without a training."""
     from tunesmith.verbs.tune import plan
 
@@ -115,7 +128,14 @@ def planned(task: "Task", recipe: "Recipe | None", budget: str, seed: int) -> An
 
 
 def tuned(
-    task: "Task", recipe: "Recipe | None", budget: str, seed: int, place: Path, resume: bool, quiet: bool, json: bool
+    task: "Task | Program",
+    recipe: "Recipe | None",
+    budget: str,
+    seed: int,
+    place: Path,
+    resume: bool,
+    quiet: bool,
+    json: bool,
 ) -> Answer:
     """The tuning itself, shown as it goes, and its answer."""
     import sys
@@ -143,12 +163,13 @@ def answer_of(found: "Tuned", page: Path) -> Answer:
         "beside": {name: row["scores"][judged["metric"]] for name, row in judged["rows"].items()},
     }
     data |= {"intervals": {part: judged["rows"]["handed over"]["intervals"]}}
+    data |= {"lines": found.lines} if found.of_program else {}
     return Answer(data | {"decisions": [one.as_dict() for one in found.decisions]})
 
 
 def again(folder: Path, quiet: bool, json: bool, debug: bool) -> Answer:
     """Goes on with a tuning as its own command has it, without typing that again."""
-    from tunesmith.autopilot.pilot import settings_of
+    from tunesmith.autopilot.opening import settings_of
     from tunesmith.cli.app import app
     from tunesmith.cli.fit import flag, without
     from tunesmith.records import RunError

@@ -33,6 +33,7 @@ class PlainTune:
         row = judged["rows"]["handed over"]
         low, high = row["intervals"][name]
         part = "test rows" if judged["part"] == "test" else "validation rows"
+        part += " that chose nothing" if judged["part"] == "held" else ""
         self._say("", "")
         self._say("  ", f"{name} {row['scores'][name]:.4f}  [{low:.4f}, {high:.4f}] on {row['count']} {part}")
         for other, one in judged["rows"].items():
@@ -45,7 +46,12 @@ class PlainTune:
         self._say("", "")
         self._say("  ", f"folder  {relative(tuned.folder)}")
         self._say("  ", f"report  {relative(page)}")
-        self._say("  ", f"next    tunesmith predict {relative(tuned.folder)} NEW_DATA")
+        if not tuned.of_program:
+            self._say("  ", f"next    tunesmith predict {relative(tuned.folder)} NEW_DATA")
+            return
+        self._say("  ", "next    write into the program:" if tuned.lines else "next    nothing: it is best as it is")
+        for line in tuned.lines:
+            self._say("          ", line)
 
     def _say(self, head: str, text: str) -> None:
         if self.width is None:

@@ -25,6 +25,8 @@ from tunesmith.runs.tuning import SEEN, Tuning
 
 HANDED = "handed over"
 CONSTANT = "constant answer"
+UNSEEN = ("test", "held")  # parts that nothing was chosen on
+NETS = ("net", "program")
 OF_ERRORS = (confusion, per_class, probabilities, numbers, slices, samples)
 OF_THE_NET = (curves, findings, data, settings, model)
 
@@ -37,7 +39,7 @@ def tuned_page(tuning: Tuning) -> str:
     if facts is not None:
         parts += [made(facts) for made in OF_ERRORS]
         parts += [_named(made(facts), "The best net: ") for made in OF_THE_NET]
-    parts += [rounds(tuning), steps(tuning), again(tuning)]
+    parts += [rounds(tuning), changes(tuning), steps(tuning), again(tuning)]
     return document(f"{title} · Tunesmith", headline(tuning, title), [part for part in parts if part])
 
 
@@ -143,7 +145,7 @@ def verdict(tuning: Tuning) -> Html:
     others = [one for one in _ordered(tuning) if one[0] != "best net"]
     beside = ", ".join(f"{score(one['scores'][name])} for the {other}" for other, one in others)
     kinds = {one["kind"] for one in tuning.handed.get("members", ())}
-    simple = "" if "net" in kinds else " No net was better than this simple model, so it is what you get."
+    simple = "" if kinds.intersection(NETS) else " No net was better than this simple model, so it is what you get."
     said = (
         f"{name} {score(row['scores'][name])}, 95 % interval {interval(row['intervals'][name])}, on {count(row['count'])} "
         f"{PARTS[judged['part']]}{_unseen(judged)}; beside it {beside}.{simple}"
@@ -152,7 +154,7 @@ def verdict(tuning: Tuning) -> Html:
 
 
 def _unseen(judged: Mapping[str, Any]) -> str:
-    return " that nothing was chosen on" if judged["part"] == "test" else ", the same that everything was chosen on"
+    return " that nothing was chosen on" if judged["part"] in UNSEEN else ", the same that everything was chosen on"
 
 
 def tiles(tuning: Tuning) -> Html:
@@ -189,7 +191,7 @@ def _trust(tuning: Tuning) -> Answered:
         return None
     name, row = tuning.judged["metric"], tuning.judged["rows"][HANDED]
     low, high = row["intervals"][name]
-    if tuning.judged["part"] != "test":
+    if tuning.judged["part"] not in UNSEEN:
         return (
             "Can I trust it?",
             "With care: there was no test part, so the score is flattered by all that was chosen on the same rows.",
@@ -242,7 +244,7 @@ def _done(tuning: Tuning) -> Answered:
     taken = [
         one["title"]
         for one in tuning.decisions
-        if one["stage"] in ("mend", "pretrained", "search", "regularise", "longer", "squeeze")
+        if one["stage"] in ("inputs", "mend", "pretrained", "search", "regularise", "longer", "squeeze", "distil")
         and one["taken"]
         and one["instead"]
     ]
@@ -287,9 +289,11 @@ def _next(tuning: Tuning) -> Answered:
 
 
 def _use(tuning: Tuning) -> Answered:
-    return (
-        ("How do I use it?", tag("code", f"tunesmith predict {tuning.folder.name} NEW_DATA")) if tuning.handed else None
-    )
+    if not tuning.handed:
+        return None
+    if tuning.asked.get("program"):
+        return "How do I use it?", tag("code", f"tunesmith.load({tuning.folder.name!r}, model=net)")
+    return "How do I use it?", tag("code", f"tunesmith predict {tuning.folder.name} NEW_DATA")
 
 
 def _cost(tuning: Tuning) -> Answered:
@@ -366,6 +370,15 @@ def _value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_value(one) for one in value) or "none"
     return number(value) if isinstance(value, float) else str(value)
+
+
+def changes(tuning: Tuning) -> Section | None:
+    """What to write into the script of a program."""
+    if not tuning.asked.get("program") or not tuning.handed:
+        return None
+    lines = tuning.handed.get("lines", ())
+    said = tag("pre", "\n".join(lines)) if lines else tag("p", "Nothing: it is best as it is.", class_="aside")
+    return section("changes", "What to change in the program", said)
 
 
 def steps(tuning: Tuning) -> Section | None:

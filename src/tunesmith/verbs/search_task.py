@@ -47,11 +47,11 @@ class TaskSubject:
         share: float = 1.0,
         targets: Any = None,
         split_seed: int | None = None,
-        held: "dict[str, Prepared] | None" = None,
+        held: "dict[str, tuple[Task, Prepared]] | None" = None,
     ) -> None:
         self.task, self.recipe, self.fresh, self.share = task, recipe, fresh, share
         self.targets, self.split_seed = targets, split_seed
-        self.held: dict[str, Prepared] = {} if held is None else held
+        self.held: dict[str, tuple[Task, Prepared]] = {} if held is None else held
         self._ready: tuple[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,10 +105,11 @@ class TaskSubject:
 
         key = made_ready_by(self._splitting(recipe))
         if self._ready is None or self._ready[0] != key:
-            ready = self.held.get(key) or prepare(self.task, self._splitting(recipe))
-            if key not in self.held:
+            task, ready = self.held.get(key, (None, None))
+            if ready is None or task is not self.task:
+                ready = prepare(self.task, self._splitting(recipe))
                 self.held.clear()  # one at a time
-                self.held[key] = ready
+                self.held[key] = (self.task, ready)
             if self.targets is not None:
                 ready = replace(ready, train=replace(ready.train, target=self.targets))
             self._ready = (key, some_rows(ready, self.share, recipe.train.seed))

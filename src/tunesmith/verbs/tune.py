@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from tunesmith.autopilot.decision import Decision
     from tunesmith.autopilot.flight import Hands
     from tunesmith.autopilot.pilot import Asked
+    from tunesmith.autopilot.program.pilot import AskedOfProgram
+    from tunesmith.records import Program
     from tunesmith.search.study import Study
+    from tunesmith.training.predicting import Predictions
 
 WHY = Source("revised", "tune")
 MEASURES = {"run.watch": False, "eval.bootstrap": 0}  # trials are measured by the autopilot
@@ -27,7 +30,7 @@ class Tuned:
     """
 
     def __init__(self, folder: str | Path, *, model: Any = None) -> None:
-        from tunesmith.autopilot.pilot import settings_of
+        from tunesmith.autopilot.opening import settings_of
 
         self.folder = Path(folder)
         self.settings = settings_of(self.folder)
@@ -58,6 +61,8 @@ class Tuned:
         """The recipe of the best net. Raises `RunError` where no net was trained."""
         from tunesmith.records import read_recipe
 
+        if self.of_program:
+            raise RunError(f"{self.folder} is the tuning of a program, which has no recipe; .lines says what to change")
         file = self.folder / "recipe.toml"
         if not file.is_file():
             raise RunError(
@@ -66,20 +71,49 @@ class Tuned:
         return read_recipe(file)
 
     @property
+    def of_program(self) -> bool:
+        """Whether a program was tuned, and no task."""
+        return bool(self.settings.get("program"))
+
+    @property
+    def lines(self) -> list[str]:
+        """What to change in the script of a program, as lines of Python; empty where it is best as it is, and of a task.
+
+        Raises `RunError` before the judgement.
+        """
+        from tunesmith.autopilot.program.handing import handed
+
+        return list(handed(self.folder)["lines"]) if self.of_program else []
+
+    @property
     def model(self) -> Any:
-        """Ready to predict: `.predict(data)`."""
-        from tunesmith.autopilot.handing import Handed
+        """Ready to predict: `.predict(data)`. Of a program its own module, a copy with the best weights."""
+        return handed_over(self.folder, self._own)
 
-        return Handed(self.folder, model=self._own)
-
-    def predict(self, data: Any) -> Any:
-        """Predictions for new data, as `predict` gives them."""
-        return self.model.predict(data)
+    def predict(self, data: Any) -> "Predictions":
+        """Predictions for new data, as `predict` gives them. Raises `RunError` for a program: its model takes its own inputs."""
+        if self.of_program:
+            raise RunError(
+                f"{self.folder} is the tuning of a program; its model takes the inputs of its loaders: .model(x)"
+            )
+        found: Predictions = self.model.predict(data)
+        return found
 
     def __repr__(self) -> str:
         metric = self.judged.get("metric")
         said = f"{metric} {self.scores[metric]:.4f}" if metric else "not judged yet"
         return f"<tuned in {self.folder}: {said}, {len(self.decisions)} decisions>"
+
+
+def handed_over(folder: Path, model: Any, device: str = "cpu") -> Any:
+    """What a tuning handed over, ready to predict; of a program its own module, a copy of `model` with the best weights."""
+    if Tuned(folder).of_program:
+        from tunesmith.autopilot.program.handing import handed_model
+
+        return handed_model(folder, model).to(device)
+    from tunesmith.autopilot.handing import Handed
+
+    return Handed(folder, model=model, device=device)
 
 
 def tune(
@@ -95,7 +129,7 @@ def tune(
     command: Sequence[str] = (),
     **about: Any,
 ) -> Tuned:
-    """From a `Task`, or data with the task's fields as keywords, to a model, inside a budget.
+    """From a `Task`, a `Program`, or data with the task's fields as keywords, to a model, inside a budget.
 
     `budget`: "10m" (or s, h), "300 epochs", "20 trials" or a number of full trainings. Under epochs and trials the result depends on nothing but the
     seed; under a budget in time what the clock chose is written down and kept, so that a killed tuning goes on as it began:
@@ -104,12 +138,19 @@ def tune(
     Stages: look, prove, baselines, plain net, mend, pretrained start, search, regularise, longer, worth, squeeze, judge (`plan` shows them).
     Validation rows choose, test rows judge once. Where gradient boosting or a linear model is better than every net, that is handed over, and said.
 
+    Of a `Program` copies are trained, the live objects are left as they were: it as it is, mended, in searched and regularised
+    settings, longer. `.lines` says what to change in the script.
+
     Raises `TunesmithError`s: bad input and settings (exit code 2), `TrainingFailed` and `StorageError` (3).
     """
     from tunesmith.autopilot.pilot import fly
+    from tunesmith.records import Program
 
-    asked = asked_for(task_or_data, recipe, target=target, budget=budget, seed=seed, command=command, about=about)
     place = Path(tempfile.mkdtemp(prefix="tunesmith-tune-")) if folder is None else Path(folder)
+    if isinstance(task_or_data, Program):
+        of_program = asked_of_program(task_or_data, recipe, target, budget, seed, command, about)
+        return _program_tuned(of_program, place, resume, tell)
+    asked = asked_for(task_or_data, recipe, target=target, budget=budget, seed=seed, command=command, about=about)
     flight = fly(asked, place, hands(), resume=resume, tell=tell)
     if flight.net is not None:
         from tunesmith.runs.recipe_text import write_recipe
@@ -117,6 +158,38 @@ def tune(
         assert flight.net.recipe is not None
         write_recipe(place, flight.net.recipe)
     return Tuned(place, model=None if isinstance(asked.task.model, str) else asked.task.model)
+
+
+def _program_tuned(asked: "AskedOfProgram", place: Path, resume: bool, tell: "Callable[[Decision], None]") -> Tuned:
+    from tunesmith.autopilot.program.pilot import fly_program
+
+    flight = fly_program(asked, place, hands(), resume=resume, tell=tell)
+    assert flight.net is not None
+    return Tuned(place, model=flight.trained(flight.net).twin.model)
+
+
+def asked_of_program(
+    program: "Program",
+    recipe: Any,
+    target: Any,
+    budget: int | float | str,
+    seed: int,
+    command: Sequence[str],
+    about: Mapping[str, Any],
+) -> "AskedOfProgram":
+    """The program, and the budget in seconds or epochs. Raises as `tune`."""
+    from tunesmith.autopilot.program.pilot import AskedOfProgram
+
+    given = {"a recipe": recipe, "a target": target, **about}
+    came = [name for name, value in given.items() if value is not None]
+    if came:
+        raise DataError(
+            f"{', '.join(sorted(came))} came with a Program; a program has its own settings and data, so give the program alone"
+        )
+    unit, total = _budget(amount_of(budget), program.epochs)
+    title = f"{type(program.model).__name__}, a program"
+    told = {"title": title, "command": list(command), "budget": str(budget), "program": True}
+    return AskedOfProgram(program, unit, total, seed, told)
 
 
 def asked_for(
@@ -133,15 +206,10 @@ def asked_for(
     from tunesmith.autopilot.pilot import Asked
     from tunesmith.data import prepare
     from tunesmith.data.sources import is_live
-    from tunesmith.records import Program
     from tunesmith.verbs.fit import as_recipe, as_task, title
     from tunesmith.verbs.search_task import resolved
 
     amount = amount_of(budget)
-    if isinstance(task_or_data, Program):
-        raise DataError(
-            "tune takes a Task or data; a Program is looked at by preflight and diagnose, and mended by repair"
-        )
     task = as_task(task_or_data, target, about)
     if callable(task.metric):
         raise DataError("tune compares models by a metric of its own catalogue; name one: metric='accuracy'")
@@ -210,6 +278,10 @@ def plan(
     **about: Any,
 ) -> dict[str, Any]:
     """What `tune` would do: the task as it was understood, the budget, and the stages in their order. Trains nothing; raises as `tune`."""
+    from tunesmith.records import Program
+
+    if isinstance(task_or_data, Program):
+        return _plan_of_program(asked_of_program(task_or_data, recipe, target, budget, seed, (), about))
     from tunesmith.autopilot.pilot import STAGES, scorer_of
     from tunesmith.training.plan import model_name, row_count
 
@@ -222,5 +294,21 @@ def plan(
         "metric": scorer_of(asked.prepared, asked.recipe).name,
         "model": model_name(asked.task, asked.recipe, asked.prepared) or "your own",
         "epochs": int(asked.recipe.train.epochs),
+        "stages": [{"stage": name, "does": does} for name, (_, does) in STAGES.items()],
+    }
+
+
+def _plan_of_program(asked: "AskedOfProgram") -> dict[str, Any]:
+    from tunesmith.autopilot.program.pilot import STAGES, look_at
+
+    bench, reading = look_at(asked)
+    return {
+        "unit": asked.unit,
+        "total": asked.total,
+        "kind": bench.kind,
+        "rows": len(bench.train),
+        "metric": reading.scorer.name,
+        "model": type(bench.program.model).__name__,
+        "epochs": bench.program.epochs,
         "stages": [{"stage": name, "does": does} for name, (_, does) in STAGES.items()],
     }

@@ -1,8 +1,9 @@
 """Look at the data before anything is trained."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.autopilot.flight import Flight
+from tunesmith.autopilot.flight import Flight, Flying
 
 SHARE, MOST = 0.05, 30.0  # of the seconds; assumption: the audits that are reached find most
 NAMED = 3
@@ -10,7 +11,11 @@ NAMED = 3
 
 def look(flight: Flight) -> None:
     """Audits the data, and writes down what they say."""
-    found = flight.ledger.once("look", lambda: _looked(flight))
+    tell_look(flight, flight.ledger.once("look", lambda: _looked(flight)))
+
+
+def tell_look(flight: Flying, found: Mapping[str, Any]) -> None:
+    """Writes down what the audits say."""
     flight.found["look"] = found["findings"]
     said = found["findings"]
     evidence = {"rows": found["rows"], "findings": len(said), "seconds": found["took"]}

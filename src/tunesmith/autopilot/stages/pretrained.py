@@ -5,59 +5,30 @@ from typing import Any
 
 from tunesmith.autopilot.flight import Flight
 from tunesmith.autopilot.planning import planned
-from tunesmith.autopilot.stages.search import compare
+from tunesmith.autopilot.stages.trying import Way, one_by_one
 from tunesmith.blocks import experience
-from tunesmith.records import Recipe, RecipeError, Source, revise
+from tunesmith.records import Recipe, Source, revise
 
 SLOWER = (
-    0.1  # rate of the body over that of the head; the far end of lr.parts, 1 to 10 times: the other is the plain net
+    0.1  # rate of the body over that of the head: the far end of lr.parts, 1 to 10 times; the other is the plain net
 )
 UNFROZEN = 0.5  # of the run, at the end of which the whole net trains; assumption
 WHOLE: Mapping[str, Any] = {"model.freeze": "none", "model.unfreeze_every": None}
 OURS = "autopilot"  # how the sources of what was chosen here begin
 WHY = Source("revised", f"{OURS}, pretrained")
 
-Way = tuple[str, Mapping[str, Any]]
-
 
 def pretrained(flight: Flight) -> None:
     """The frozen body, a slower body, a net drawn anew, gradual unfreezing, other dropout: each kept only where the net is better for it."""
     if flight.recipe.model.pretrained is None:
-        flight.decide("pretrained", "the net is drawn anew", "no start was given: model.pretrained names none")
         return
     amount = planned(flight, "pretrained")
     if flight.net is None:
         return
-    price = flight.price(flight.epochs)
     asked = said_by_the_user(flight.recipe)
     layers, dropouts = _about(flight)
-    tried = 0
-    for title, change in ways(flight, layers, dropouts):
-        if asked & set(change) and "model.pretrained" not in change:
-            continue
-        if amount < price or not flight.pays(f"pretrained/{tried + 1}", flight.epochs):
-            flight.decide(
-                "pretrained",
-                f"{title} is not tried",
-                "the budget of this stage is spent",
-                taken=False,
-                evidence={"change": dict(change)},
-            )
-            break
-        try:
-            recipe = revise(flight.recipe, change, WHY)
-        except RecipeError as error:
-            flight.decide("pretrained", f"{title} is not tried", str(error), taken=False)
-            continue
-        tried += 1
-        amount -= price
-        made, found = flight.net_of(f"pretrained/{tried}", f"net with {title}", recipe)
-        if made is None:
-            flight.decide(
-                "pretrained", f"{title} is left", f"the training broke: {found.get('failed', '')}", taken=False
-            )
-            continue
-        compare(flight, "pretrained", made, recipe, title, found, demanding=True)
+    open_ = (way for way in ways(flight, layers, dropouts) if not asked & set(way[1]) or "model.pretrained" in way[1])
+    one_by_one(flight, "pretrained", open_, amount, WHY)
 
 
 def ways(flight: Flight, layers: int, dropouts: bool) -> Iterator[Way]:

@@ -1,15 +1,20 @@
 """Prove the pipeline: the checks before a long run, on a copy; one small sample must be learnt by heart."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.autopilot.flight import Flight
+from tunesmith.autopilot.flight import Flight, Flying
 
 SHARE, MOST = 0.07, 40.0  # of the seconds; assumption
 
 
 def prove(flight: Flight) -> None:
     """Runs preflight without the audits, which `look` has made."""
-    found = flight.ledger.once("prove", lambda: _proved(flight))
+    tell_proof(flight, flight.ledger.once("prove", lambda: _proved(flight)))
+
+
+def tell_proof(flight: Flying, found: Mapping[str, Any]) -> None:
+    """Writes down what the checks say."""
     flight.found["prove"] = found["findings"]
     serious = [one for one in found["findings"] if one["severity"] == "error" and one["status"] != "refuted"]
     evidence = {"checks": found["checks"], "not reached": len(found["unreached"]), "seconds": found["took"]}

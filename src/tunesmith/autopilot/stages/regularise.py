@@ -1,13 +1,12 @@
 """Regularise against the validation gap: one change at a time on the best net, each kept only with evidence."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from tunesmith.autopilot.flight import Flight
 from tunesmith.autopilot.planning import planned
 from tunesmith.autopilot.stages.plain import standing
-from tunesmith.autopilot.stages.search import compare
-from tunesmith.records import Recipe, RecipeError, Source, revise
+from tunesmith.autopilot.stages.trying import Way, one_by_one
+from tunesmith.records import Recipe, Source
 
 GAP = 0.1  # (validation - training loss) / training loss, above which a net is said to know its rows better than others; assumption
 LATE = 0.5  # an average over the end is no answer where the best epoch came in the first half
@@ -23,31 +22,7 @@ def regularise(flight: Flight) -> None:
     about = standing(flight.found["net"]) if "net" in flight.found else flight.found.get("plain", {})
     gap = about.get("gap")
     over = gap is None or gap > GAP or (about.get("rising") or 0) > GAP / 2
-    price = flight.price(flight.epochs)
-    tried = 0
-    for title, change in changes(flight, over):
-        if amount < price or not flight.pays(f"regularise/{tried + 1}", flight.epochs):
-            flight.decide(
-                "regularise",
-                f"{title} is not tried",
-                "the budget of this stage is spent",
-                taken=False,
-                evidence={"change": dict(change)},
-            )
-            break
-        try:
-            recipe = revise(flight.recipe, change, WHY)
-        except RecipeError:
-            continue
-        tried += 1
-        amount -= price
-        made, found = flight.net_of(f"regularise/{tried}", f"net with {title}", recipe)
-        if made is None:
-            flight.decide(
-                "regularise", f"{title} is left", f"the training broke: {found.get('failed', '')}", taken=False
-            )
-            continue
-        compare(flight, "regularise", made, recipe, title, found, demanding=True)
+    tried = one_by_one(flight, "regularise", changes(flight, over), amount, WHY)
     if not tried:
         flight.decide(
             "regularise",
@@ -57,7 +32,7 @@ def regularise(flight: Flight) -> None:
         )
 
 
-def changes(flight: Flight, over: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def changes(flight: Flight, over: bool) -> Iterator[Way]:
     """What is tried, from the recipe as it stands then; read anew after each, for one that was kept is built upon."""
     names = (_averaged, _augmented, _dropout, _decay, _smoothed, _smaller) if over else (_averaged, _larger, _augmented)
     for make in names:
@@ -66,7 +41,7 @@ def changes(flight: Flight, over: bool) -> Iterator[tuple[str, Mapping[str, Any]
             yield found
 
 
-Offer = tuple[str, Mapping[str, Any]] | None
+Offer = Way | None
 
 
 def _averaged(recipe: Recipe, flight: Flight) -> Offer:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.autopilot.flight import Candidate, Flight
+from tunesmith.autopilot.flight import Candidate, Flight, Flying
 from tunesmith.autopilot.judging import bar
 from tunesmith.autopilot.planning import planned
 from tunesmith.records import RecipeError, Source, revise
@@ -30,11 +30,11 @@ def search(flight: Flight) -> None:
     if first is None:
         return
     found, space = first
-    _told(flight, 1, found)
+    tell_round(flight, 1, found)
     second = _second(flight, found, space, amount * ROUNDS[1])
     best = found
     if second is not None:
-        _told(flight, 2, second)
+        tell_round(flight, 2, second)
         best = min(found, second, key=lambda one: one["score"] if one["score"] is not None else float("inf"))
     _adopt(flight, best)
     _members(flight, found, second)
@@ -82,7 +82,7 @@ def _searched(flight: Flight, name: str, number: int, amount: float, space: Any,
     return told_of(flight, study)
 
 
-def told_of(flight: Flight, study: Any) -> dict[str, Any]:
+def told_of(flight: Flying, study: Any) -> dict[str, Any]:
     """What a study found, as plain data."""
     from tunesmith.records import RunError
     from tunesmith.search.understanding import edges
@@ -117,7 +117,8 @@ def told_of(flight: Flight, study: Any) -> dict[str, Any]:
     }
 
 
-def _told(flight: Flight, number: int, found: Mapping[str, Any]) -> None:
+def tell_round(flight: Flying, number: int, found: Mapping[str, Any]) -> None:
+    """What a round tried, and what it found."""
     words = ", ".join(f"{name} = {_short(value)}" for name, value in found["best"].items()) or "no trial with a score"
     matters = ", ".join(f"{name} {share:.0%}" for name, share in list(found["importance"].items())[:3])
     flight.decide(
@@ -209,7 +210,7 @@ def _adopt(flight: Flight, best: Mapping[str, Any]) -> None:
 
 
 def compare(
-    flight: Flight,
+    flight: Flying,
     stage: str,
     made: Candidate,
     recipe: Any,

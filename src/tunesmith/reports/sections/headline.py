@@ -7,7 +7,7 @@ from tunesmith.reports.facts import Facts
 from tunesmith.reports.markup import Html, Section, join, section, table, tag
 from tunesmith.reports.wording import ABSENT, count, duration, interval, score
 
-PARTS = {"test": "test rows", "val": "validation rows"}
+PARTS = {"test": "test rows", "held": "validation rows", "val": "validation rows"}
 TILES = 5
 KINDS = {
     "multiclass": "one of several classes",
