@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tunesmith.blocks.layers import initialise, lsuv, norm_for, output_bias_from, swap_norm
     from tunesmith.blocks.schedules import from_torch, to_torch
     from tunesmith.doctor.preflight.same_function import same_function
+    from tunesmith.generative.gan.task import Gan
+    from tunesmith.generative.gan.watch import GanWatch
     from tunesmith.integrations.watch import Watch
     from tunesmith.records import (
         Evidence,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
     from tunesmith.verbs.search import search
+    from tunesmith.verbs.train_gan import train_gan
     from tunesmith.verbs.tune import Tuned, tune
     from tunesmith.verbs.watch import watch
 
@@ -84,6 +87,8 @@ _PLACES = {
     ),
     "BatchedSubject": "tunesmith.verbs.batched_subject",
     "Command": "tunesmith.search.subjects",
+    "Gan": "tunesmith.generative.gan.task",
+    "GanWatch": "tunesmith.generative.gan.watch",
     "Run": "tunesmith.runs",
     "Search": "tunesmith.search.ask",
     "Study": "tunesmith.search.study",
@@ -106,6 +111,7 @@ _PLACES = {
     "report": "tunesmith.verbs.report",
     "same_function": "tunesmith.doctor.preflight.same_function",
     "schedule": "tunesmith.verbs.schedule",
+    "train_gan": "tunesmith.verbs.train_gan",
     "tune": "tunesmith.verbs.tune",
     "Tuned": "tunesmith.verbs.tune",
     "watch": "tunesmith.verbs.watch",
@@ -121,6 +127,8 @@ __all__ = [
     "Finding",
     "Findings",
     "Fixed",
+    "Gan",
+    "GanWatch",
     "Int",
     "Ordinal",
     "Program",
@@ -168,6 +176,7 @@ __all__ = [
     "space_from",
     "swap_norm",
     "to_torch",
+    "train_gan",
     "tune",
     "watch",
 ]

@@ -13,6 +13,7 @@ from tunesmith.reports.sections.curves import curves
 from tunesmith.reports.sections.headline import headline, scores
 from tunesmith.reports.sections.inputs import data, model, settings, sourced
 from tunesmith.reports.sections.inside import inside
+from tunesmith.reports.sections.made import made as made_samples
 from tunesmith.reports.sections.numbers import numbers
 from tunesmith.reports.sections.probabilities import probabilities
 from tunesmith.reports.sections.samples import samples
@@ -36,6 +37,7 @@ SECTIONS = (
     numbers,
     slices,
     samples,
+    made_samples,
     data,
     settings,
     model,

@@ -50,6 +50,14 @@ QUANTITIES: Mapping[str, str] = {
     "class_loss": "loss of the rows of a class; `where` the class",
     "target_mean": "mean of the targets",
     "target_std": "standard deviation of the targets",
+    # of a generator, beside a fixed sample of real rows
+    "lost_mass": "share of the data in cells that hold next to none of the made samples",
+    "coverage": "share of the balls around real rows that hold a made sample",
+    "made_precision": "share of the made samples inside a ball around some real row",
+    "made_spread": "mean distance of made samples over that of real rows",
+    "sure_real": "mean probability that the discriminator gives real rows to be real",
+    "sure_made": "mean probability that the discriminator gives made samples to be real",
+    "known_rows": "mean score of real rows that the discriminator trains on less that of held ones, in standard errors",
     # of the machine
     "data_wait": "share of the time spent waiting for data",
     "seconds_per_step": "seconds an update takes",

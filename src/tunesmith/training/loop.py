@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.blocks.optim.averaging import Average
 from tunesmith.records import Finding, Recipe, RecipeError, TrainingFailed
@@ -19,13 +20,15 @@ from tunesmith.records.state import Snapshot, State
 from tunesmith.records.until import Until
 from tunesmith.runs.stopping import How
 from tunesmith.training.batch import Window
+from tunesmith.training.clipping import Clipping
 from tunesmith.training.explained import explained
 from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
+from tunesmith.training.precision import Precision
 from tunesmith.training.pretrained.freezing import Freezing
 from tunesmith.training.rates import Rates
 from tunesmith.training.recovery.recovery import Recovery
-from tunesmith.training.update import Gradient, Update
+from tunesmith.training.update import Gradient, Permit
 from tunesmith.training.watching import remember
 
 ATTEMPTS = 32  # of one update: a batch of any size can be halved down to a row
@@ -69,6 +72,25 @@ class Keeper(Protocol):
     def forget_after(self, step: int) -> None: ...
 
 
+class Updates(Protocol):
+    """Makes one update of the state with a window: `Update`, or two players in turn. `permit` is asked before the step."""
+
+    precision: Precision
+    clipping: Clipping
+
+    @property
+    def loss(self) -> Loss: ...
+    @property
+    def clip_norm(self) -> float | None: ...
+    @clip_norm.setter
+    def clip_norm(self, largest: float | None) -> None: ...
+    @property
+    def clip_value(self) -> float | None: ...
+    @clip_value.setter
+    def clip_value(self, largest: float | None) -> None: ...
+    def __call__(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Plan:
     """Everything a training needs, made ready by `plan.py`."""
@@ -76,7 +98,7 @@ class Plan:
     recipe: Recipe  # resolved: no "auto" left
     state: State
     feed: Feed
-    update: Update
+    update: Updates
     rates: Rates
     judge: Judge
     steps: int  # updates of the whole run

@@ -13,6 +13,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "activation": ("tunesmith.blocks.layers.activations", "ACTIVATIONS"),
     "augment": ("tunesmith.training.augment", "AUGMENTATIONS"),
     "budget": ("tunesmith.search.budgets", "BUDGETS"),
+    "cure": ("tunesmith.generative.cures", "CURES"),
     "executor": ("tunesmith.search.executors", "EXECUTORS"),
     "exporter": ("tunesmith.integrations", "EXPORTERS"),
     "init": ("tunesmith.blocks.layers.init", "INITS"),
@@ -50,6 +51,10 @@ EXTRA: Mapping[str, str] = {  # where a recipe gives a member its arguments
 }
 GIVEN: Mapping[str, tuple[str, ...]] = {  # of the families whose arguments a user sets, those that are set elsewhere
     "activation": (),
+    "cure": (
+        *("critic", "discriminator", "encoder", "reconstructor", "there", "back", "optimizer"),
+        *("real", "made", "noise", "wanted", "x", "y", "loss"),
+    ),
     "init": ("weight", "activation", "generator"),
     "loss": ("kind", "class_weights", "label_smoothing"),
     "measure": (

@@ -177,12 +177,14 @@ def _observing(
     from tunesmith.doctor.probes.watcher_probe import WatchProbe
     from tunesmith.training.guards import StopAtNonFinite
     from tunesmith.training.recovery.nonfinite import SkipNonFinite
+    from tunesmith.training.update import Update
     from tunesmith.verbs.observing import NamesBirth, Observing
 
     probe = WatchProbe(overhead=recipe.run.overhead)
     probe.begin(state.model, state.optimizer, first_step)
     observing = Observing(run, writer, record, screen, probe)
     update = made.plan.update
+    assert isinstance(update, Update)
     named = (
         NamesBirth(one, observing, update) if isinstance(one, StopAtNonFinite | SkipNonFinite) else one
         for one in made.plan.guards

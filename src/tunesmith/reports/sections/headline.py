@@ -17,13 +17,14 @@ KINDS = {
     "multi_regression": "several numbers",
     "language": "the next token",
 }
+MAKES = {"gan": "makes samples"}  # kinds of run that predict nothing
 SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss"}  # errors; every other score is better when larger
 
 
 def headline(facts: Facts) -> Html:
     """The top of the page."""
     title = facts.run.get("title") or facts.name
-    predicts = f"predicts {KINDS[facts.kind]}" if facts.kind in KINDS else ""
+    predicts = f"predicts {KINDS[facts.kind]}" if facts.kind in KINDS else MAKES.get(facts.kind, "")
     words = [predicts, *told(facts)]
     status = str(facts.run.get("status", ""))
     shown = tag("span", status, class_=f"status {status}") if status else Html()
@@ -96,6 +97,11 @@ def scores(facts: Facts) -> Section | None:
 
 
 def explained(facts: Facts) -> str:
+    if facts.kind in MAKES:
+        return (
+            "Of samples beside held rows: a kernel distance of 0 and a lost mass of 0 are those of the data themselves; "
+            "tunesmith explain measure.kid, measure.prdc and measure.lost_mass say more."
+        )
     words = [f"The interval is of the {PARTS[facts.judged]}: resampled with replacement."]
     if facts.kind in ("regression", "multi_regression"):
         words.append("The baseline predicts the mean of the training rows.")

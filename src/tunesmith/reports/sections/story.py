@@ -80,6 +80,10 @@ def moment(seconds: float | None) -> str:
 def onward(facts: Facts) -> Section:
     """What to type next, and what the run stood on."""
     folder = shlex.quote(str(facts.folder))
+    if facts.kind == "gan":
+        again = f"run = ts.train_gan(gan, folder={str(facts.folder)!r}, resume=True)  # with the gan it was made of"
+        made = "samples = run.model(noise)"
+        return section("onward", "How to go on", tag("pre", f"import tunesmith as ts\n{again}\n{made}"))
     lines = [f"tunesmith predict {folder} NEW_DATA", f"tunesmith export {folder} --format onnx"]
     if facts.run.get("status") != "finished":
         lines.insert(0, resumed(facts))

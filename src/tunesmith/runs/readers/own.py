@@ -1,6 +1,7 @@
 """A run folder of ours."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tunesmith.runs.readers.catalogue import Roles, reader
 from tunesmith.runs.reading import Reading
 from tunesmith.runs.run import Run
 
+GAME = "gan"  # the kind of a run of two players
 EPOCHWISE = {"epoch.train_loss": ("loss", "train"), "val_loss": ("loss", "val"), "score": ("score", "val")}
 
 
@@ -25,7 +27,10 @@ def read(path: Path, roles: Roles) -> list[History]:
 
 def history_of(run: Reading, title: str = "") -> History:
     """The history of a run of ours, in a folder or in memory."""
+    game = run.info.get("kind") == GAME
     curves = [_curve(run, name, where) for name, where in run.signals.names()]
+    if game:  # losses of two players do not fall, and what is said of losses that do is not said of them
+        curves = [replace(one, name=f"game_{one.name}") if one.name in ("loss", "score") else one for one in curves]
     attempts = run.attempts
     return History(
         curves=tuple(curves),
@@ -34,7 +39,7 @@ def history_of(run: Reading, title: str = "") -> History:
         facts=_facts(run),
         resumed=tuple(float(one["first_step"]) for one in attempts[1:]),
         findings=tuple(run.findings),
-        evaluations=tuple(run.evaluations),
+        evaluations=() if game else tuple(run.evaluations),
     )
 
 
