@@ -18,7 +18,7 @@ def keypoints(benchmark: Load) -> Any:
 def test_there_is_a_case_for_each_rung_and_seed_at_each_budget(keypoints: Any) -> None:
     cases = keypoints.cases()
 
-    assert len({json.dumps(case) for case in cases}) == len(cases) == 9 + 7 * 3 + 2
+    assert len({json.dumps(case) for case in cases}) == len(cases) == (9 + 1) + (2 + (7 + 1) * 3)
     short = [case for case in cases if '"minutes": 2,' in json.dumps(case)]
     assert [case["rung"] for case in short] == [
         "mean",
@@ -29,6 +29,7 @@ def test_there_is_a_case_for_each_rung_and_seed_at_each_budget(keypoints: Any) -
         "dropout",
         "wide",
         "specialists",
+        "tune",
         "ensemble",
     ]
     assert len([case for case in cases if case["rung"] == "wide" and case["minutes"] == 20]) == 3
