@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.autopilot.decision import Decision
 from tunesmith.autopilot.judging import Scorer
@@ -27,9 +27,7 @@ class Hands:
     preflight: Callable[..., Findings]
     repair: Callable[..., Any]
     search: Callable[..., Any]
-    subject: Callable[
-        ..., Subject
-    ]  # (task, recipe, share of the training rows, other targets of them, seed of the split)
+    subject: Callable[..., Subject]  # (task, recipe, share of the rows, other targets of them, seed of the split)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +52,7 @@ class Flying:
     hands: Hands
     scorer: "Scorer | Losses"
     seed: int
+    without: ClassVar[frozenset[str]] = frozenset()  # stages that no part of the budget is planned for
     recipe: Any  # what is altered, as far as it is decided: a `Recipe`; of a program the ways in which it is changed
     epochs: int = 0  # of a full training
     pace: float = 0.0  # seconds an epoch

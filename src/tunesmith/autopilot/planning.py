@@ -53,7 +53,7 @@ def weights(flight: Flying) -> dict[str, float]:
 
 def _planned(flight: Flying, stage: str) -> dict[str, object]:
     order = list(USUAL)
-    coming = order[order.index(stage) :]
+    coming = [name for name in order[order.index(stage) :] if name not in flight.without]
     each = weights(flight)
     whole = sum(each[name] for name in coming)
     left = max(0.0, flight.purse.left() - KEEP * flight.purse.total)

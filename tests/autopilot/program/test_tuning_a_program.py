@@ -100,11 +100,18 @@ def test_the_live_objects_are_as_they_were(tmp_path, quick):
     assert torch.equal(torch.get_rng_state(), drawn)
 
 
+def test_the_budget_is_planned_for_the_stages_of_a_program_alone(tuned):
+    planned = {name for one in tuned.decisions if one.stage == "plan" for name in one.evidence["shares"]}
+
+    assert planned
+    assert planned <= set(STAGES)
+
+
 def test_no_more_epochs_are_trained_than_were_given_and_no_step_twice(tuned):
     steps = [json.loads(line) for line in (tuned.folder / "steps.jsonl").read_text().splitlines()]
     done = [one for one in steps if "step" in one]
 
-    assert 8 < sum(one["epochs"] for one in done) <= 30
+    assert 15 < sum(one["epochs"] for one in done) <= 30
     assert len({one["step"] for one in done}) == len(done)
 
 

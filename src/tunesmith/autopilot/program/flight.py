@@ -1,7 +1,7 @@
 """The tuning of a program under way."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ SAID = "said.npy"
 class ProgramFlight(Flying):
     """`bench` holds the program as it is decided so far but for the ways in `recipe`; a mended one takes its place."""
 
+    without: ClassVar[frozenset[str]] = frozenset({"pretrained", "seeds", "distil"})  # of tasks alone
     recipe: dict[str, Any] = field(default_factory=dict)
     bench: Bench
     brought: Bench  # as it was brought
