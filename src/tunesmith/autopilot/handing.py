@@ -32,12 +32,10 @@ def raw(file: Path, part: Part, prepared: Prepared) -> Array:
 
 
 def softened(said: Array, temperature: float) -> Array:
-    """Probabilities whose logarithms are divided by a temperature. Guo et al., arXiv:1706.04599, equation 9."""
-    if temperature == 1.0:
-        return said
-    logits = np.log(np.clip(said, 1e-12, 1.0)) / temperature
-    found = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
+    """Probabilities whose logarithms are divided by a temperature, as they are at 1. Guo et al., arXiv:1706.04599, equation 9."""
+    from tunesmith.ensembles import distilling
+
+    return said if temperature == 1.0 else distilling.softened(said, temperature)
 
 
 class Handed:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.blocks import metrics
-from tunesmith.blocks.metrics.bootstrap import percentiles, resamples
+from tunesmith.blocks.metrics.bootstrap import chance_above, percentiles, resamples
 from tunesmith.blocks.metrics.judged import Judged
 
 Array = np.ndarray[Any, Any]
@@ -51,7 +51,21 @@ def bar(tries: int) -> float:
     return 1 - (1 - SURE) / tries
 
 
-class Scorer:
+class Heights:
+    """Scores turned so that more is better, whichever way the metric counts."""
+
+    better: str  # "max" or "min"
+
+    def height(self, score: float) -> float:
+        """The score turned so that more is better; the lowest of all where it is no number."""
+        return -math.inf if score != score else score if self.better == "max" else -score
+
+    def better_than(self, one: float, other: float) -> bool:
+        """Whether a score is better than another; one that is no number never is."""
+        return self.height(one) > self.height(other)
+
+
+class Scorer(Heights):
     """Judges predictions of the same N rows by one metric.
 
     Predictions are probabilities (N, C) or (N, K), or values (N,) or (N, K) in the target's own unit; `target` likewise.
@@ -87,14 +101,6 @@ class Scorer:
         found = metrics.scores(self.kind, self.target, prediction, names=(self.name,), **about)
         return found[self.name]
 
-    def height(self, score: float) -> float:
-        """The score turned so that more is better; the lowest of all where it is no number."""
-        return -math.inf if score != score else score if self.better == "max" else -score
-
-    def better_than(self, one: float, other: float) -> bool:
-        """Whether a score is better than another; one that is no number never is."""
-        return self.height(one) > self.height(other)
-
     def gain(self, new: Array, old: Array, seed: int = 0) -> Gain:
         """New against old by a paired bootstrap over the rows (Efron & Tibshirani 1993, chapter 13; both see the same resamples)."""
         sign = 1.0 if self.better == "max" else -1.0
@@ -110,6 +116,4 @@ class Scorer:
         known = np.array([one for one in found if one == one])
         if not len(known) or value != value:
             return Gain(float("nan"), float("nan"), float("nan"), 0.0)
-        low, high = percentiles(known, LEVEL)
-        chance = float((known > 0).mean() + 0.5 * (known == 0).mean())
-        return Gain(float(value), low, high, chance)
+        return Gain(float(value), *percentiles(known, LEVEL), chance_above(known))

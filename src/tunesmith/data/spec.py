@@ -34,6 +34,16 @@ class Part:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, places: Array) -> Part:
+        """The rows at these places."""
+        return Part(
+            {name: values[places] for name, values in self.inputs.items()},
+            None if self.target is None else self.target[places],
+            None if self.weight is None else self.weight[places],
+            self.rows[places],
+            None if self.human is None else self.human[places],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.blocks.metrics.bootstrap import percentiles, resamples
+from tunesmith.blocks.metrics.bootstrap import chance_above, percentiles, resamples
 from tunesmith.blocks.metrics.definition import metric
 from tunesmith.blocks.metrics.judged import Judged
 from tunesmith.reports.facts import Array
@@ -101,7 +101,7 @@ def _difference(tuning: Tuning, first: Tuning) -> str:
         [measure(both[0], rows) - measure(both[1], rows) for rows in resamples(both[0], plain, RESAMPLES, 0)]
     )
     low, high = percentiles(drawn, LEVEL)
-    better = float((sign * drawn > 0).mean() + 0.5 * (drawn == 0).mean())
+    better = chance_above(sign * drawn)
     return f"{value:+.4f} ({interval((low, high))}), better in {percent(better)}"
 
 

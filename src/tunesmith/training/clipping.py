@@ -21,6 +21,30 @@ FEWEST = 20  # updates before the share is judged; assumption
 LEAST_WEIGHT = 1e-3  # arXiv:2102.06171, section 4.1: ε, so that weights that start at 0 can move
 
 
+class Clipped:
+    """What an update has for those who change its clipping while it goes on."""
+
+    clipping: "Clipping"
+
+    @property
+    def clip_norm(self) -> float | None:
+        """The largest norm of a whole gradient."""
+        return self.clipping.norm
+
+    @clip_norm.setter
+    def clip_norm(self, largest: float | None) -> None:
+        self.clipping.norm = largest
+
+    @property
+    def clip_value(self) -> float | None:
+        """The largest absolute value of a gradient entry."""
+        return self.clipping.value
+
+    @clip_value.setter
+    def clip_value(self, largest: float | None) -> None:
+        self.clipping.value = largest
+
+
 def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
     """The gradients there are; of a sparse one, its values."""
     found = (parameter.grad for parameter in parameters if parameter.grad is not None)

@@ -16,7 +16,7 @@ from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim import needs_closure, plain_step
 from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.batch import Batch, Window, seen_by
-from tunesmith.training.clipping import Clipping, global_norm, gradients
+from tunesmith.training.clipping import Clipped, Clipping, global_norm, gradients
 from tunesmith.training.precision import Precision
 from tunesmith.training.recovery.cutting import Cutting
 from tunesmith.training.update_clipping import UpdateClipping
@@ -33,7 +33,7 @@ class Gradient:
     weight: Tensor | float
 
 
-class Update:
+class Update(Clipped):
     """Backward over a window, clipping, the step, the average of the weights."""
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Loss, precision: Precision) -> None:
@@ -54,24 +54,6 @@ class Update:
         self._groups = 0
         self._stepped: list[nn.Parameter] = []
         self._all: list[nn.Parameter] = list(model.parameters())
-
-    @property
-    def clip_norm(self) -> float | None:
-        """The largest norm of the whole gradient."""
-        return self.clipping.norm
-
-    @clip_norm.setter
-    def clip_norm(self, largest: float | None) -> None:
-        self.clipping.norm = largest
-
-    @property
-    def clip_value(self) -> float | None:
-        """The largest absolute value of an entry."""
-        return self.clipping.value
-
-    @clip_value.setter
-    def clip_value(self, largest: float | None) -> None:
-        self.clipping.value = largest
 
     def __call__(self, state: State, window: Window, permit: Permit) -> tuple[Gradient, bool]:
         """Updates the state with a window. `permit` is asked between backward and the step; False leaves the weights alone.

@@ -2,7 +2,8 @@
 
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,17 +142,13 @@ def _carried_out(
     folder = run.folder if isinstance(run, Run) else None
     if folder is not None:
         writer.set_status(obeys=list(HOWS))
-    try:
-        ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until, folder=folder)
-    except BaseException as error:
-        if observing is not None:
-            observing.end(made.plan.state.step, whole=False)
-        failed = isinstance(error, Exception)
-        writer.set_status("failed" if failed else "interrupted", reason=str(error))
-        if failed:
-            writer.traceback(traceback.format_exc())
-        record.close("failed" if failed else "interrupted", None)
-        raise
+    with written_where_it_breaks(writer, record):
+        try:
+            ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until, folder=folder)
+        except BaseException:
+            if observing is not None:
+                observing.end(made.plan.state.step, whole=False)
+            raise
     if observing is not None:
         observing.end(made.plan.state.step, whole=ending in ("finished", "early"))
     run.model = made.plan.state.model
@@ -165,6 +162,20 @@ def _carried_out(
     record.close(STATUS[ending], run.scores)
     _close(run, made, screen, ending)
     return run
+
+
+@contextmanager
+def written_where_it_breaks(writer: RunWriter | MemoryWriter, record: Fanned) -> Iterator[None]:
+    """What ends a training from inside stands in its folder, and with its trackers, before it is raised further."""
+    try:
+        yield
+    except BaseException as error:
+        failed = isinstance(error, Exception)
+        writer.set_status("failed" if failed else "interrupted", reason=str(error))
+        if failed:
+            writer.traceback(traceback.format_exc())
+        record.close("failed" if failed else "interrupted", None)
+        raise
 
 
 def _observing(

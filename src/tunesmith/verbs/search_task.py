@@ -140,14 +140,7 @@ def some_rows(prepared: "Prepared", share: float, seed: int) -> "Prepared":
     part = prepared.train
     count = max(2, round(share * len(part)))
     kept = np.sort(np.random.default_rng([seed, count]).permutation(len(part))[:count])
-    fewer = replace(
-        part,
-        inputs={name: values[kept] for name, values in part.inputs.items()},
-        target=None if part.target is None else part.target[kept],
-        weight=None if part.weight is None else part.weight[kept],
-        rows=part.rows[kept],
-        human=None if part.human is None else part.human[kept],
-    )
+    fewer = part.take(kept)
     counts = None if prepared.counts is None else np.bincount(fewer.target.reshape(-1), minlength=len(prepared.counts))
     return replace(prepared, train=fewer, counts=counts)
 

@@ -1,7 +1,6 @@
 """`train_gan`: two players trained in the same run folder, with the same checkpoints, signals and reports as any other training."""
 
 import sys
-import traceback
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from tunesmith.verbs.fit import (
     resumed_run,
     shown,
     starting_point,
+    written_where_it_breaks,
 )
 
 if TYPE_CHECKING:
@@ -116,15 +116,8 @@ def _carried_out(
     folder = run.folder if isinstance(run, Run) else None
     if folder is not None:
         writer.set_status(obeys=list(HOWS))
-    try:
+    with written_where_it_breaks(writer, record):
         ending = run_plan(plan, record, screen, keep, start=snapshot, until=until, folder=folder)
-    except BaseException as error:
-        failed = isinstance(error, Exception)
-        writer.set_status("failed" if failed else "interrupted", reason=str(error))
-        if failed:
-            writer.traceback(traceback.format_exc())
-        record.close("failed" if failed else "interrupted", None)
-        raise
     run.model = plan.state.model
     if isinstance(run, MemoryWriter):
         run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from

@@ -1,17 +1,16 @@
 """Judges a program by its own loss, row by row, where its task is not one that a metric is known for."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from tunesmith.autopilot.judging import LEVEL, RESAMPLES, Gain
-from tunesmith.blocks.metrics.bootstrap import draws, percentiles
+from tunesmith.autopilot.judging import LEVEL, RESAMPLES, Gain, Heights
+from tunesmith.blocks.metrics.bootstrap import chance_above, draws, percentiles
 
 Array = np.ndarray[Any, Any]
 
 
-class Losses:
+class Losses(Heights):
     """As `Scorer`, of predictions that are the losses of the rows, (N,): their mean is the score, less is better."""
 
     name, better, kind = "loss", "min", ""
@@ -26,14 +25,6 @@ class Losses:
         """Their mean."""
         return float(np.mean(losses))
 
-    def height(self, score: float) -> float:
-        """The score turned so that more is better; the lowest of all where it is no number."""
-        return -math.inf if score != score else -score
-
-    def better_than(self, one: float, other: float) -> bool:
-        """Whether a score is better than another; one that is no number never is."""
-        return self.height(one) > self.height(other)
-
     def gain(self, new: Array, old: Array, seed: int = 0) -> Gain:
         """New against old by a paired bootstrap over the rows, as `Scorer.gain`.
 
@@ -44,8 +35,7 @@ class Losses:
         if not np.isfinite(less).all():
             return Gain(float("nan"), float("nan"), float("nan"), 0.0)
         found = np.array([float(less @ counts) / len(less) for counts in draws(len(less), RESAMPLES, seed)])
-        low, high = percentiles(found, LEVEL)
-        return Gain(float(less.mean()), low, high, float((found > 0).mean() + 0.5 * (found == 0).mean()))
+        return Gain(float(less.mean()), *percentiles(found, LEVEL), chance_above(found))
 
     def interval(self, losses: Array, count: int, seed: int) -> tuple[float, float]:
         """The percentile interval of the mean."""

@@ -14,10 +14,8 @@ from tunesmith.data.spec import Array, InputSpec, Part
 from tunesmith.records.check import Inapplicable
 
 CLASSED = ("binary", "multiclass")
-AT_ONCE, TREES = (
-    10,
-    40,
-)  # rounds between two looks at the validation rows; fewer where each has a tree for each of many classes
+AT_ONCE = 10  # rounds between two looks at the validation rows,
+TREES = 40  # or fewer, where these are more trees: each round has one for each of many classes
 PATIENCE = 3  # times AT_ONCE rounds without a better score
 MOST = 500  # trees a class
 SETTINGS: tuple[

@@ -61,7 +61,8 @@ def _fitted(flight: Flight, kind: str) -> dict[str, Any]:
     return {"name": name, "kind": kind, "file": file, "setting": setting, "tried": len(tries), "loss": score}
 
 
-def _loss(flight: Flight) -> Callable[[Array], float]:
+def loss_of(flight: Flight) -> Callable[[Array], float]:
+    """What a simple model is chosen by, of what it says of the validation rows on the scale of the net's target: less is better."""
     from tunesmith.training.judgement import in_units
 
     return lambda said: -flight.scorer.height(flight.scorer.score(in_units(said, flight.prepared)))
@@ -77,7 +78,7 @@ def _over(flight: Flight, kind: str) -> Callable[[], bool]:
 def _linear(flight: Flight) -> Any:
     from tunesmith.doctor.audits.threads import one_thread
 
-    over, loss, prepared = _over(flight, "linear"), _loss(flight), flight.prepared
+    over, loss, prepared = _over(flight, "linear"), loss_of(flight), flight.prepared
     for strength in STRENGTHS:
         with one_thread():
             made = Linear.fitted(prepared.train, prepared.spec, prepared.kind, strength, flight.seed)
@@ -89,7 +90,7 @@ def _linear(flight: Flight) -> Any:
 def _boosted(flight: Flight) -> Any:
     from tunesmith.doctor.audits.threads import one_thread
 
-    over, loss, prepared = _over(flight, "boosted"), _loss(flight), flight.prepared
+    over, loss, prepared = _over(flight, "boosted"), loss_of(flight), flight.prepared
     for setting in SETTINGS:
         with one_thread():
             made = Boosted.fitted(

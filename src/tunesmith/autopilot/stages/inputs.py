@@ -16,14 +16,13 @@ from tunesmith.autopilot.judging import SURE
 from tunesmith.autopilot.nets import Nets
 from tunesmith.autopilot.simple.boosted import SETTINGS, Boosted
 from tunesmith.autopilot.simple.linear import Linear
+from tunesmith.autopilot.stages.baselines import loss_of
 from tunesmith.autopilot.stages.search import compare
 from tunesmith.data.spec import Array, Categories, Column, InputSpec, Numbers, Part, Prepared
 from tunesmith.records.check import Inapplicable
 
 SHARE, MOST = 0.04, 60.0  # of the seconds; assumption: some fifteen small fits
-SMALL = (
-    0.1  # of what all inputs bring over the constant answer: a group that surely brings less is not missed; assumption
-)
+SMALL = 0.1  # of what all bring over the constant answer: a group that surely brings less is not missed; assumption
 MOST_ROWS = 20_000  # that a fit learns from; as the linear model has it
 STRENGTH = 1.0  # of the linear model; the middle of those that baselines try
 KINDS = {  # of a column: its group
@@ -130,13 +129,8 @@ Fit = Callable[[Part, Part, Mapping[str, InputSpec]], Array]
 
 def _reader(flight: Flight, over: Callable[[], bool]) -> tuple[str, Fit]:
     """The cheapest model that reads every group: trees where there are columns alone, else a linear model."""
-    from tunesmith.training.judgement import in_units
-
-    prepared, kind = flight.prepared, flight.prepared.kind
+    prepared, kind, loss = flight.prepared, flight.prepared.kind, loss_of(flight)
     columns = all(isinstance(one, Numbers | Categories) for one in prepared.spec.values())
-
-    def loss(said: Array) -> float:
-        return -flight.scorer.height(flight.scorer.score(in_units(said, prepared)))
 
     def boosted(part: Part, held: Part, spec: Mapping[str, InputSpec]) -> Array:
         made = Boosted.fitted(part, held, spec, kind, SETTINGS[0], loss, over, flight.seed, width(prepared))
@@ -188,15 +182,7 @@ def _fewer(part: Part, seed: int) -> Part:
     """Rows drawn by the seed, where there are many."""
     if len(part) <= MOST_ROWS:
         return part
-    kept = np.sort(np.random.default_rng(seed).permutation(len(part))[:MOST_ROWS])
-    return replace(
-        part,
-        inputs={name: values[kept] for name, values in part.inputs.items()},
-        target=None if part.target is None else part.target[kept],
-        weight=None if part.weight is None else part.weight[kept],
-        rows=part.rows[kept],
-        human=None if part.human is None else part.human[kept],
-    )
+    return part.take(np.sort(np.random.default_rng(seed).permutation(len(part))[:MOST_ROWS]))
 
 
 def _forward(

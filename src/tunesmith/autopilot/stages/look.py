@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.autopilot.flight import Flight, Flying
+from tunesmith.records import Findings
 
 SHARE, MOST = 0.05, 30.0  # of the seconds; assumption: the audits that are reached find most
 NAMED = 3
@@ -49,10 +50,15 @@ def tell_look(flight: Flying, found: Mapping[str, Any]) -> None:
 
 def _looked(flight: Flight) -> dict[str, Any]:
     found = flight.hands.audit(flight.task, recipe=flight.recipe, seconds=flight.purse.seconds(SHARE, MOST))
+    rows = len(flight.prepared.train) if hasattr(flight.prepared.train, "__len__") else None
+    return noted(found, "audits") | {"rows": rows}
+
+
+def noted(found: Findings, counted: str) -> dict[str, Any]:
+    """What audits or checks found, as a step keeps it; `counted` is the name of how many were made."""
     return {
         "findings": [one.as_dict() for one in found],
-        "audits": len(found.seconds),
+        counted: len(found.seconds),
         "unreached": list(found.unreached),
         "took": round(sum(found.seconds.values()), 1),
-        "rows": len(flight.prepared.train) if hasattr(flight.prepared.train, "__len__") else None,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from tunesmith.autopilot.flight import Flight
 from tunesmith.autopilot.planning import planned
-from tunesmith.autopilot.stages.trying import Way, one_by_one
+from tunesmith.autopilot.stages.trying import Way, nets_one_by_one
 from tunesmith.blocks import experience
 from tunesmith.records import Recipe, Source, revise
 
@@ -28,7 +28,7 @@ def pretrained(flight: Flight) -> None:
     asked = said_by_the_user(flight.recipe)
     layers, dropouts = _about(flight)
     open_ = (way for way in ways(flight, layers, dropouts) if not asked & set(way[1]) or "model.pretrained" in way[1])
-    one_by_one(flight, "pretrained", open_, amount, WHY)
+    nets_one_by_one(flight, "pretrained", open_, amount, WHY)
 
 
 def ways(flight: Flight, layers: int, dropouts: bool) -> Iterator[Way]:

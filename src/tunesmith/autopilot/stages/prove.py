@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.autopilot.flight import Flight, Flying
+from tunesmith.autopilot.stages.look import noted
 
 SHARE, MOST = 0.07, 40.0  # of the seconds; assumption
 
@@ -42,9 +43,4 @@ def tell_proof(flight: Flying, found: Mapping[str, Any]) -> None:
 
 def _proved(flight: Flight) -> dict[str, Any]:
     found = flight.hands.preflight(flight.task, flight.recipe, seconds=flight.purse.seconds(SHARE, MOST), audits=False)
-    return {
-        "findings": [one.as_dict() for one in found],
-        "checks": len(found.seconds),
-        "unreached": list(found.unreached),
-        "took": round(sum(found.seconds.values()), 1),
-    }
+    return noted(found, "checks")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tunesmith.autopilot.flight import Flight
 from tunesmith.autopilot.planning import planned
 from tunesmith.autopilot.stages.plain import standing
-from tunesmith.autopilot.stages.trying import Way, one_by_one
+from tunesmith.autopilot.stages.trying import Way, nets_one_by_one
 from tunesmith.records import Recipe, Source
 
 GAP = 0.1  # (validation - training loss) / training loss, above which a net is said to know its rows better than others; assumption
@@ -22,7 +22,7 @@ def regularise(flight: Flight) -> None:
     about = standing(flight.found["net"]) if "net" in flight.found else flight.found.get("plain", {})
     gap = about.get("gap")
     over = gap is None or gap > GAP or (about.get("rising") or 0) > GAP / 2
-    tried = one_by_one(flight, "regularise", changes(flight, over), amount, WHY)
+    tried = nets_one_by_one(flight, "regularise", changes(flight, over), amount, WHY)
     if not tried:
         flight.decide(
             "regularise",

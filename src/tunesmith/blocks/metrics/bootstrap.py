@@ -55,6 +55,15 @@ def percentiles(values: Array, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def chance_above(differences: Array) -> float:
+    """The share of resampled differences above 0; ties count half.
+
+    >>> chance_above(np.array([0.2, 0.0, -0.1, 0.4]))
+    0.625
+    """
+    return float((differences > 0).mean() + 0.5 * (differences == 0).mean())
+
+
 def noise(
     name: str,
     kind: str,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from tunesmith.blocks.metrics.slices import holm
 from tunesmith.data.spec import Array
 
 OUTER = 0.1  # share of the pooled rows that is the tail, of both sides together; assumption
@@ -93,11 +94,8 @@ def words(text: str) -> list[str]:
 
 def significant(found: Sequence[Reach], level: float) -> list[Reach]:
     """Those that stand after Holm's correction: the chance that any of them is wrong is at most `level`. Thinnest first."""
-    kept = []
-    for place, one in enumerate(sorted(found, key=lambda each: each.chance)):
-        if one.chance > level / (len(found) - place):
-            break
-        kept.append(one)
+    corrected = holm([one.chance for one in found])
+    kept = [one for one, chance in zip(found, corrected, strict=True) if chance <= level]
     return sorted(kept, key=lambda each: (each.ratio, each.name))
 
 

@@ -22,7 +22,7 @@ from tunesmith.generative.gan.task import Gan
 from tunesmith.records import Signal
 from tunesmith.records.state import State
 from tunesmith.training.batch import Window
-from tunesmith.training.clipping import Clipping, global_norm, gradients
+from tunesmith.training.clipping import Clipped, Clipping, global_norm, gradients
 from tunesmith.training.precision import Precision
 from tunesmith.training.update import Gradient
 
@@ -54,7 +54,7 @@ class GeneratorLoss:
         return Reduced(self.rule(outputs) * len(outputs), float(len(outputs)))
 
 
-class Turns:
+class Turns(Clipped):
     """Updates the players in turn; what it measures of the discriminator waits in `signals`."""
 
     def __init__(
@@ -67,24 +67,6 @@ class Turns:
         self.loss = GeneratorLoss(self.game.generator, type(self.game).__name__)
         self.signals: dict[str, Tensor] = {}
         self._step = plain_step(optimizer)
-
-    @property
-    def clip_norm(self) -> float | None:
-        """The largest norm of a player's gradient."""
-        return self.clipping.norm
-
-    @clip_norm.setter
-    def clip_norm(self, largest: float | None) -> None:
-        self.clipping.norm = largest
-
-    @property
-    def clip_value(self) -> float | None:
-        """The largest absolute value of an entry."""
-        return self.clipping.value
-
-    @clip_value.setter
-    def clip_value(self, largest: float | None) -> None:
-        self.clipping.value = largest
 
     def __call__(
         self, state: State, window: Window, permit: Callable[[State, Gradient], bool]

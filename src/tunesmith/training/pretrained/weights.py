@@ -11,7 +11,7 @@ from torch import Tensor
 from tunesmith.blocks import models
 from tunesmith.records import CheckpointError, ModelError, RecipeError, did_you_mean
 from tunesmith.runs import Run
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import kept_weights
 
 CACHED = "cached"
 PICKLED = (".pt", ".pth", ".bin", ".ckpt")
@@ -45,8 +45,7 @@ def weights_of(place: str, net: str = "") -> Weights:
 
 def of_run(folder: Path) -> Weights:
     """The best weights of a run, or its last."""
-    checkpoints = Checkpoints(Run(folder).folder / "checkpoints")
-    return checkpoints.weights("best" if checkpoints.pointed("best") is not None else "last")
+    return kept_weights(Run(folder).folder)
 
 
 def _tensors(file: Path) -> Weights:

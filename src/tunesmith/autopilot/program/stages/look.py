@@ -3,7 +3,7 @@
 from typing import Any
 
 from tunesmith.autopilot.program.flight import ProgramFlight
-from tunesmith.autopilot.stages.look import MOST, SHARE, tell_look
+from tunesmith.autopilot.stages.look import MOST, SHARE, noted, tell_look
 from tunesmith.records import TunesmithError
 
 
@@ -25,10 +25,4 @@ def _looked(flight: ProgramFlight) -> dict[str, Any]:
         found = flight.hands.preflight(flight.program, seconds=seconds, only=list(AUDITS))
     except TunesmithError as error:
         return {"refused": str(error)}
-    return {
-        "findings": [one.as_dict() for one in found],
-        "audits": len(found.seconds),
-        "unreached": list(found.unreached),
-        "took": round(sum(found.seconds.values()), 1),
-        "rows": len(flight.bench.train),
-    }
+    return noted(found, "audits") | {"rows": len(flight.bench.train)}

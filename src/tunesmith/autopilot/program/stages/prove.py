@@ -3,6 +3,7 @@
 from typing import Any
 
 from tunesmith.autopilot.program.flight import ProgramFlight
+from tunesmith.autopilot.stages.look import noted
 from tunesmith.autopilot.stages.prove import MOST, SHARE, tell_proof
 
 
@@ -14,9 +15,4 @@ def prove(flight: ProgramFlight) -> None:
 def _proved(flight: ProgramFlight) -> dict[str, Any]:
     seconds = flight.purse.seconds(SHARE, MOST) if flight.purse.timed else None  # else the clock decides nothing
     found = flight.hands.preflight(flight.program, seconds=seconds, audits=False)
-    return {
-        "findings": [one.as_dict() for one in found],
-        "checks": len(found.seconds),
-        "unreached": list(found.unreached),
-        "took": round(sum(found.seconds.values()), 1),
-    }
+    return noted(found, "checks")

@@ -8,14 +8,13 @@ from tunesmith.autopilot.program.flight import ProgramFlight
 from tunesmith.autopilot.program.ways import dropouts, smoothing, standing
 from tunesmith.autopilot.stages.plain import standing as standing_of
 from tunesmith.autopilot.stages.regularise import GAP
-from tunesmith.autopilot.stages.search import compare
+from tunesmith.autopilot.stages.trying import Way, one_by_one
 from tunesmith.doctor.causes.swapped_activation import hidden_activations
 from tunesmith.records import ModelError
 
 LAST = 0.75  # of the training, from which on weights are averaged: Izmailov et al., arXiv:1803.05407, section 4.1
 DROPPED, MOST = 0.2, 0.6  # by which dropout rises, and to which; as for a task
 SMOOTHED = 0.1  # Szegedy et al., arXiv:1512.00567, section 7
-Offer = tuple[str, dict[str, Any]]
 
 
 def regularise(flight: ProgramFlight) -> None:
@@ -25,27 +24,20 @@ def regularise(flight: ProgramFlight) -> None:
         return
     about = standing_of(flight.found["net"])
     over = about["gap"] is None or about["gap"] > GAP or (about["rising"] or 0) > GAP / 2
-    price, tried = flight.price(flight.epochs), 0
-    for title, change in offers(flight, over):
-        if amount < price or not flight.pays(f"regularise/{tried + 1}", flight.epochs):
-            why = "the budget of this stage is spent"
-            flight.decide("regularise", f"{title} is not tried", why, taken=False, evidence={"change": change})
-            break
-        tried += 1
-        amount -= price
-        way = {**flight.recipe, **change}
-        made, found = flight.net_of(f"regularise/{tried}", f"program with {title}", way)
-        if made is None:
-            why = f"the training broke: {found.get('failed', '')}"
-            flight.decide("regularise", f"{title} is left", why, taken=False)
-            continue
-        compare(flight, "regularise", made, way, title, found, demanding=True)
+    tried = one_by_one(
+        flight,
+        "regularise",
+        offers(flight, over),
+        amount,
+        lambda change: {**flight.recipe, **change},
+        lambda step, title, way: flight.net_of(step, f"program with {title}", way),
+    )
     if not tried:
         why = "there was no budget for a whole training, or no change that fits this program"
         flight.decide("regularise", "nothing is regularised", why, taken=False)
 
 
-def offers(flight: ProgramFlight, over: bool) -> Iterator[Offer]:
+def offers(flight: ProgramFlight, over: bool) -> Iterator[Way]:
     """What is tried, from the settings as they stand then; of a program that does not know its rows too well the average alone."""
     yield "an average of the weights over the last quarter", {"average": LAST}
     if not over:
