@@ -1,6 +1,7 @@
 """Members for an ensemble: other seeds, ends of cycles, and the student of what was joined."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tunesmith.autopilot.judging import bar
 from tunesmith.autopilot.pilot import fly
 from tunesmith.autopilot.stages.distil import distil
 from tunesmith.autopilot.stages.judge import judge
-from tunesmith.autopilot.stages.squeeze import best_single
+from tunesmith.autopilot.stages.squeeze import _different, best_single
 from tunesmith.runs import Run
 from tunesmith.training import predicting
 from tunesmith.verbs.tune import asked_for, hands
@@ -108,6 +109,14 @@ def test_a_student_of_numbers_learns_them_in_the_unit_of_the_net(tmp_path):
     assert student is not None
     assert student.score > flight.called("constant answer").score  # R²
     assert 1000 < student.said.mean() < 3500
+
+
+def test_two_that_say_the_same_count_once_in_an_average(flight):
+    twice = replace(flight.candidates[-1], name="the same again")
+
+    assert [one.name for one in _different([*flight.candidates[-2:], twice])] == [
+        one.name for one in flight.candidates[-2:]
+    ]
 
 
 def test_what_was_left_is_not_handed_over_for_its_luck(flight):

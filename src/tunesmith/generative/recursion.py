@@ -45,7 +45,9 @@ def gaussian_replaced(n: int, m: int, variance: float = 1.0, *, estimator: Estim
     """
     _counts(n=n)
     if m < 2 or not variance > 0:
-        raise RecipeError(f"m = {m!r}, variance = {variance!r}: 2 draws or more and a variance above 0 were expected")
+        raise RecipeError(
+            f"{m!r} rows a generation with a variance of {variance!r}: 2 draws or more and a variance above 0 were expected"
+        )
     shrink = 1.0 if estimator == "unbiased" else 1 - 1 / m
     root = math.sqrt(2 / (m - 1)) * math.exp(gammaln(m / 2) - gammaln((m - 1) / 2)) * math.sqrt(shrink)
     drift = float(digamma((m - 1) / 2)) + math.log(2 / (m - 1)) + math.log(shrink)

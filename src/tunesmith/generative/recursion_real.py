@@ -47,7 +47,7 @@ def gaussian_path(
     0.875
     """
     if isinstance(m, bool) or not isinstance(m, int) or m < 2:
-        raise RecipeError(f"m = {m!r}: 2 draws or more were expected in a generation")
+        raise RecipeError(f"{m!r} rows a generation: 2 draws or more were expected")
     first = variance * (1 - 1 / m)
     fitted, squares = [first], [variance / m]  # M and E μ²
     apart, real = 0.0, real_rows(m, share) / m  # apart: E (drawn mean - real mean)², where the first draws are kept

@@ -42,6 +42,7 @@ def squeeze(flight: Flight) -> None:
         for one in flight.candidates
         if one.kind != "constant" and np.isfinite(one.said).all() and one.score == one.score
     ]
+    able = _different(able)
     best = best_single(flight)
     if best is None or len(able) < 2:
         flight.decide("squeeze", "no ensemble", "there are not two models to join", taken=False)
@@ -72,6 +73,15 @@ def squeeze(flight: Flight) -> None:
     )
     if taken:
         flight.found["members"] = members
+
+
+def _different(able: Sequence[Candidate]) -> list[Candidate]:
+    """The first of those that say the same of every row: a change that came after the best epoch left the net as it was."""
+    kept: list[Candidate] = []
+    for one in able:
+        if not any(np.array_equal(one.said, other.said) for other in kept):
+            kept.append(one)
+    return kept
 
 
 def best_single(flight: Flight) -> Candidate | None:
