@@ -132,6 +132,11 @@ class ModelSection(Section):
     width: Count | Auto = Field(
         "auto", description="units of a hidden layer, channels of the first stage, or model dimension"
     )
+    base_width: Count | None = Field(
+        None,
+        description="the width at which rate and decay were found: they, and the starts, are carried from it to model.width by "
+        "the maximal update parametrisation; none: the usual one",
+    )
     depth: Count | Auto = Field("auto", description="hidden layers, residual stages, or transformer blocks")
     residual: bool | Auto = Field("auto", description="residual blocks in the MLP")
     dropout: Decay | Auto = Field(

@@ -27,11 +27,17 @@ OURS = ("lr_batch", "l1", *GROUPS, "decay_kind")  # have no meaning for an optim
 
 
 def made_optimizer(
-    task: Task, recipe: Recipe, model: nn.Module, feed: Feed, notices: list[str], fresh: Collection[str] = ()
+    task: Task,
+    recipe: Recipe,
+    model: nn.Module,
+    feed: Feed,
+    notices: list[str],
+    fresh: Collection[str] = (),
+    widths: optim.Carried | None = None,
 ) -> tuple[torch.optim.Optimizer, Recipe]:
     """The user's optimizer over the model that is trained, or the recipe's; and the recipe with a schedule that fits it.
 
-    `fresh` parameters belong to the head, in what the recipe says of body and head.
+    `fresh` parameters belong to the head, in what the recipe says of body and head; `widths` carries rates from another width.
     """
     if task.optimizer is not None:
         optimizer = _users(task, recipe, model)
@@ -39,7 +45,7 @@ def made_optimizer(
         lr = scaled_rate(recipe, feed, notices)
         chosen, told = optim.measured_kernel(recipe, model, lr)
         notices.extend([told] if told else [])
-        optimizer = optim.build(chosen, model, lr, fresh)
+        optimizer = optim.build(chosen, model, lr, fresh, widths)
         notices.extend(_about_groups(recipe, optimizer))
     return optimizer, constant(task, recipe, optimizer, notices)
 

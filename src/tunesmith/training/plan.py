@@ -38,6 +38,7 @@ from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
 from tunesmith.training.starting import started
 from tunesmith.training.update import Update
+from tunesmith.training.widths import carried_widths
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ def make(
     model = own_or_built(task, recipe, prepared, name) if own is None else own
     beginning = begun(model, recipe, prepared, name)
     notices += beginning.notices
+    widths = carried_widths(task, recipe, prepared, model, name, notices)
     model = model.to(device, precision.dtype if precision.name == "fp64" else None)
     frozen = [path for path, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen and not beginning.frozen:
@@ -106,7 +108,7 @@ def make(
     feed = chosen_feed(train, recipe, prepared, model, notices, change)
     steps, epochs = horizon(recipe, feed.updates())
     with optim.without_compiler():
-        optimizer, recipe = made_optimizer(task, recipe, model, feed, notices, beginning.fresh)
+        optimizer, recipe = made_optimizer(task, recipe, model, feed, notices, beginning.fresh, widths)
         notices += joined(optimizer, loss)
     findings += unregistered(model, optimizer)
     own_optimizer = task.optimizer is not None

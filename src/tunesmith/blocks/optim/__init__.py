@@ -25,6 +25,7 @@ from tunesmith.blocks.optim.groups import (
 from tunesmith.blocks.optim.making import made
 from tunesmith.blocks.optim.member import Groups, Member, fit_sparse, given, sparse_layers
 from tunesmith.blocks.optim.switching import evaluated, is_schedule_free, switches
+from tunesmith.blocks.optim.width import Carried, carried, restart
 from tunesmith.records import Catalog, Recipe, Source, revise
 from tunesmith.records.late import late
 
@@ -43,12 +44,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPTIMIZERS",
+    "Carried",
     "adapted",
     "add_groups",
     "best_batch",
     "best_rate",
     "body_and_head",
     "build",
+    "carried",
     "critical_batch",
     "decay_kind",
     "evaluated",
@@ -70,6 +73,7 @@ __all__ = [
     "noise_scale",
     "plain_step",
     "rate_factors",
+    "restart",
     "scale_rate",
     "sgd_noise",
     "switches",
@@ -118,10 +122,12 @@ def adapted(recipe: Recipe) -> Recipe:
     return revise(recipe, changes, because) if changes else recipe
 
 
-def parts_of(recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str] = ()) -> Groups:
+def parts_of(
+    recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str] = (), widths: Carried | None = None
+) -> Groups:
     """The parameter groups that the recipe asks for. A weight decay of "auto" is that of the optimizer (0.01 for adamw).
 
-    `fresh` parameters belong to the head.
+    `fresh` parameters belong to the head; `widths` carries rate and decay from another width.
     """
     chosen, optim = member(recipe), recipe.optim
     decay = chosen.weight_decay(recipe) if optim.weight_decay == "auto" else optim.weight_decay
@@ -137,13 +143,16 @@ def parts_of(recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str]
         rates=optim.rates,
         lr=lr,
         fresh=fresh,
+        widths=widths,
     )
 
 
-def build(recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str] = ()) -> Optimizer:
+def build(
+    recipe: Recipe, model: nn.Module, lr: float, fresh: Collection[str] = (), widths: Carried | None = None
+) -> Optimizer:
     """The recipe's optimizer over the trainable parameters of `model`, made without importing the compiler."""
     chosen = member(recipe)
-    parts = parts_of(recipe, model, lr, fresh)
+    parts = parts_of(recipe, model, lr, fresh, widths)
     recipe = fit_sparse(chosen, model, measured_kernel(recipe, model, lr)[0])
     with without_compiler():
         return made(chosen, parts, lr, recipe)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from tunesmith.blocks.optim.depth import body_and_head, layer_rates
 from tunesmith.blocks.optim.patterns import Parts, factors, matching
 from tunesmith.blocks.optim.switching import switches
+from tunesmith.blocks.optim.width import Carried
 from tunesmith.records import ModelError, RecipeError
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
@@ -35,6 +36,7 @@ def groups(
     rates: Mapping[str, float] | None = None,
     lr: float | None = None,
     fresh: Collection[str] = (),
+    widths: Carried | None = None,
 ) -> list[dict[str, Any]]:
     """The trainable parameters, each once, by rate and decay: first the full rate, and those that decay before the others.
 
@@ -44,7 +46,8 @@ def groups(
     use. The rate of a parameter is decay^(L - l) of its layer (`layer_decay`, `layers`: see `layer_rates`) times the
     factor of the last pattern of `rates` that matches it; groups then hold that factor as `rate`, and `lr` times it
     as `lr` where a rate is given. A pattern may be the word "body" or "head" (`body_and_head`; what is `fresh` is head).
-    Raises `ModelError` for a model without anything to train, `RecipeError` for a pattern that matches nothing.
+    `widths` multiplies rate and decay of each by what it is given at this width. Raises `ModelError` for a model without
+    anything to train, `RecipeError` for a pattern that matches nothing.
     """
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     _refuse_untrainable(model, named)
@@ -58,12 +61,15 @@ def groups(
     parts: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
     for name, weight in named:
         share = shares.get(name, float(id(weight) not in spared))
-        parts.setdefault((factor[name], weight_decay * share), []).append((name, weight))
+        rate = factor[name]
+        if widths is not None:
+            rate, share = rate * widths.rates[name], share * widths.decays[name]
+        parts.setdefault((rate, weight_decay * share), []).append((name, weight))
     scaled = any(rate != 1 for rate, _ in parts)
     return [
         {"params": [weight for _, weight in part], "weight_decay": decay, "names": [name for name, _ in part]}
         | ({"rate": rate} if scaled else {})
-        | ({"decay_share": decay / weight_decay} if decays and weight_decay and decay else {})
+        | ({"decay_share": decay / weight_decay} if (decays or widths) and weight_decay and decay else {})
         | ({"lr": lr * rate} if scaled and lr is not None else {})
         for (rate, decay), part in sorted(parts.items(), key=lambda one: (one[0][0] != 1, not one[0][1]))
     ]
