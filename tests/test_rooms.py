@@ -36,6 +36,7 @@ ROOMS: dict[str, str] = {  # from top to bottom: a room, and the rooms it may im
     "doctor/repair": ABOVE,
     "search": "records experience runs",
     "generative": "records runs experience schedules layers losses metrics models optim training probes",
+    "scaling": "records runs",
     "ensembles": "records runs data experience schedules layers losses metrics models optim training",
     "autopilot": ABOVE,
     "reports": "records runs data metrics search",

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.preflight import preflight
     from tunesmith.verbs.repair import repair
     from tunesmith.verbs.report import report
+    from tunesmith.verbs.scale import scale
     from tunesmith.verbs.schedule import schedule
     from tunesmith.verbs.search import search
     from tunesmith.verbs.train_gan import train_gan
@@ -110,6 +111,7 @@ _PLACES = {
     "repair": "tunesmith.verbs.repair",
     "report": "tunesmith.verbs.report",
     "same_function": "tunesmith.doctor.preflight.same_function",
+    "scale": "tunesmith.verbs.scale",
     "schedule": "tunesmith.verbs.schedule",
     "train_gan": "tunesmith.verbs.train_gan",
     "tune": "tunesmith.verbs.tune",
@@ -171,6 +173,7 @@ __all__ = [
     "report",
     "revise",
     "same_function",
+    "scale",
     "schedule",
     "search",
     "space_from",

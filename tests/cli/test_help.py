@@ -20,6 +20,7 @@ COMMANDS = (
     "explain",
     "schedule",
     "collapse",
+    "scale",
     "clean",
     "demo",
     "search",

@@ -19,6 +19,7 @@ from tunesmith.cli.predict import predict
 from tunesmith.cli.rate import rate
 from tunesmith.cli.repair import repair
 from tunesmith.cli.report import report
+from tunesmith.cli.scale import scale
 from tunesmith.cli.schedule import schedule
 from tunesmith.cli.search import search
 from tunesmith.cli.tune import tune
@@ -46,6 +47,7 @@ for command in (
     doctor,
     explain,
     schedule,
+    scale,
     collapse,
     clean,
     demo,

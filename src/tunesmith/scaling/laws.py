@@ -16,6 +16,7 @@ Source: the form, Kaplan et al., arXiv:2001.08361, eq. 1.5, and Hoffmann et al.,
 et al., Bayesian Data Analysis, 3rd ed., section 14.2.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +28,7 @@ from scipy import optimize, stats
 from tunesmith.records import DataError
 
 Array = np.ndarray[Any, Any]
-EXPONENTS = (0.02, 2.0)  # flatter is no law that a ladder shows, steeper none that is known; assumption
+EXPONENTS = (0.03, 2.0)  # flatter is no law that a ladder shows, steeper none that is known; assumption
 KNOWN = 0.01  # of the range of the losses: the noise that is assumed before any is seen; assumption
 CELLS = {1: (64, 48), 2: (20, 20)}  # exponents (each), values of E
 LEVEL = 0.95
@@ -152,7 +153,7 @@ def fit_law(sizes: Any, losses: Any) -> Law:
     each, found = np.asarray(sizes, float), np.asarray(losses, float)
     each = each[:, None] if each.ndim == 1 else each
     _check(each, found)
-    bounds = [EXPONENTS] * each.shape[1] + [(0.0, float(found.min()))]
+    bounds = [(math.log(EXPONENTS[0]), math.log(EXPONENTS[1]))] * each.shape[1] + [(0.0, float(found.min()))]
     for _ in range(REFINED):
         law, inner = _on_grid(each, found, bounds)
         if inner == bounds:
@@ -162,13 +163,15 @@ def fit_law(sizes: Any, losses: Any) -> Law:
 
 
 def _on_grid(sizes: Array, losses: Array, bounds: list[Bounds]) -> tuple[Law, list[Bounds]]:
-    """The law on a grid within the bounds of the exponents and of E, and the bounds of those cells that count."""
+    """The law on a grid within the bounds of the logarithms of the exponents and of E, and the bounds of those cells that count."""
     terms = sizes.shape[1]
     cells, heights = CELLS[terms]
     counts = [cells] * terms + [heights]
-    axes = [low + (np.arange(count) + 0.5) * (high - low) / count for (low, high), count in zip(bounds, counts, strict=True)]
+    axes = [
+        low + (np.arange(count) + 0.5) * (high - low) / count for (low, high), count in zip(bounds, counts, strict=True)
+    ]
     grids = [one.ravel() for one in np.meshgrid(*axes, indexing="ij")]
-    exponents, lowest = np.stack(grids[:-1], 1), grids[-1]
+    exponents, lowest = np.exp(np.stack(grids[:-1], 1)), grids[-1]
     scaled = np.log(sizes / np.exp(np.log(sizes).mean(0)))  # (n, k)
     x = np.exp(-scaled[None] * exponents[:, None, :])  # (cells, n, k)
     inside = np.einsum("cni,cnj->cij", x, x)
@@ -179,7 +182,7 @@ def _on_grid(sizes: Array, losses: Array, bounds: list[Bounds]) -> tuple[Law, li
     left = ((above - np.einsum("cni,ci->cn", x, costs)) ** 2).sum(1)
     freedom = len(losses) - terms + 1  # and one of the prior
     squares = left + (KNOWN * max(np.ptp(losses), 1e-12)) ** 2
-    logs = -0.5 * np.linalg.slogdet(inside)[1] - 0.5 * freedom * np.log(squares) - np.log(exponents).sum(1)
+    logs = -0.5 * np.linalg.slogdet(inside)[1] - 0.5 * freedom * np.log(squares)
     logs = np.where((costs > 0).all(1), logs, -np.inf)
     if not np.isfinite(logs).any():
         raise DataError(
@@ -189,8 +192,11 @@ def _on_grid(sizes: Array, losses: Array, bounds: list[Bounds]) -> tuple[Law, li
     weights = np.exp(logs - logs.max())
     counted = weights > WORTH
     inner = [
-        (max(low, float(values[counted].min()) - (high - low) / count), min(high, float(values[counted].max()) + (high - low) / count))
-        for values, (low, high), count in zip([*exponents.T, lowest], bounds, counts, strict=True)
+        (
+            max(low, float(values[counted].min()) - (high - low) / count),
+            min(high, float(values[counted].max()) + (high - low) / count),
+        )
+        for values, (low, high), count in zip([*np.log(exponents.T), lowest], bounds, counts, strict=True)
     ]
     law = Law(
         sizes=sizes,
