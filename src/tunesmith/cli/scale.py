@@ -62,6 +62,8 @@ def scale(
     debug: Debug = False,
 ) -> Answer:
     """Train a ladder of sizes, and predict a larger one."""
+    from shutil import get_terminal_size
+
     from tunesmith.cli.findings import Progress
     from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
@@ -110,7 +112,9 @@ def scale(
         progress.close()
     told = found.as_dict()
     files = {} if folder is None else {"file": str(folder / RESULT), "picture": str(folder / PICTURE)}
-    return Answer(told | files, table(told) + "".join(f"\n{file} written" for file in files.values()))
+    return Answer(
+        told | files, table(told, get_terminal_size().columns) + "".join(f"\n{file} written" for file in files.values())
+    )
 
 
 def numbers(option: str, text: str, *, whole: bool = False) -> list[float]:

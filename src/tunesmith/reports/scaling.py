@@ -4,6 +4,7 @@ What is shown is plain, as `Scaling.as_dict` gives it.
 """
 
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from tunesmith.reports.svg import Line, chart
 Told: TypeAlias = Mapping[str, Any]
 
 
-def table(told: Told) -> str:
+def table(told: Told, width: int = 80) -> str:
     """A row a training: width, parameters, rows, rate, seed, the smallest validation loss and its epoch; and what follows from them.
 
     >>> one = {"width": 8, "parameters": 90, "rows": 50, "rate": 0.001, "seed": 0, "loss": 0.5, "epoch": 3, "epochs": 4}
@@ -38,7 +39,10 @@ def table(told: Told) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         for row in zip(*columns, strict=True)
     ]
-    return "\n".join([*rows, "", *told["lines"]])
+    said = [
+        part for line in told["lines"] for part in wrap(line, width, subsequent_indent="  ", break_on_hyphens=False)
+    ]
+    return "\n".join([*rows, "", *said])
 
 
 def picture(told: Told) -> str:

@@ -104,7 +104,10 @@ def smallest(factors: Sequence[float], losses: Sequence[float]) -> tuple[float, 
 
 
 def slope_of(points: Sequence[tuple[float, float]], level: float = 0.95) -> Between | None:
-    """The slope through points with its interval by Student's distribution; None for fewer than three points, one place, or one height, whose error is not known."""
+    """The slope through points with its interval by Student's distribution.
+
+    None for fewer than three points, for one place, and for one height, whose error is not known.
+    """
     if len(points) < 3:
         return None
     x, y = np.array(points).T

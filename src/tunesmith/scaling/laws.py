@@ -30,10 +30,14 @@ from tunesmith.records import DataError
 Array = np.ndarray[Any, Any]
 EXPONENTS = (0.03, 2.0)  # flatter is no law that a ladder shows, steeper none that is known; assumption
 KNOWN = 0.01  # of the range of the losses: the noise that is assumed before any is seen; assumption
-CELLS = {1: (64, 48), 2: (20, 20)}  # exponents (each), values of E
+CELLS = {1: (64, 48), 2: (28, 28)}  # exponents (each), values of E
 LEVEL = 0.95
-REFINED = 3  # times that the grid is drawn, each within the cells that counted in the one before
-WORTH = 1e-6  # of the best cell: it counts
+FLAT = (
+    "the losses do not fall with size, so there is no law to fit; train the larger sizes longer, or at a rate that suits them, or "
+    "regularise them"
+)
+REFINED = 4  # times that the grid is drawn, each within the cells that counted in the one before
+WORTH = 1e-5  # of the best cell: it counts
 Bounds = tuple[float, float]
 
 
@@ -185,10 +189,7 @@ def _on_grid(sizes: Array, losses: Array, bounds: list[Bounds]) -> tuple[Law, li
     logs = -0.5 * np.linalg.slogdet(inside)[1] - 0.5 * freedom * np.log(squares)
     logs = np.where((costs > 0).all(1), logs, -np.inf)
     if not np.isfinite(logs).any():
-        raise DataError(
-            "the losses do not fall with size anywhere, so there is no law to fit; train the larger sizes longer, or at a rate that "
-            "suits them"
-        )
+        raise DataError(FLAT)
     weights = np.exp(logs - logs.max())
     counted = weights > WORTH
     inner = [
@@ -223,3 +224,6 @@ def _check(sizes: Array, losses: Array) -> None:
     different = len(np.unique(sizes, axis=0))
     if different < least:
         raise DataError(f"{different} different sizes; a law of {terms} term{'s' * (terms > 1)} takes {least} or more")
+    slopes = np.linalg.lstsq(np.c_[np.log(sizes), np.ones(len(sizes))], losses, rcond=None)[0][:-1]
+    if not (slopes < 0).all():
+        raise DataError(FLAT)
