@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def _report(
     labels = sum(labels_in(one) for one in coded)
     ended = {number for number, one in enumerate(coded) if trains_end(one, ends)}
     still = {piece.sample for piece in made if trains_end(piece.coded, ends)}
-    shared = sum(1 for one, other in zip(made, made[1:], strict=False) if one.sample == other.sample)
+    shared = sum(1 for one, other in pairwise(made) if one.sample == other.sample)
     tokens = int(lengths.sum())
     return SampleLengths(
         samples=len(coded),
