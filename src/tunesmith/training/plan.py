@@ -39,7 +39,6 @@ from tunesmith.training.scheduling import chosen_rates
 from tunesmith.training.starting import started
 from tunesmith.training.update import Update
 
-
 LANGUAGE_MODEL = "decoder"  # what a language task is given where it names no model
 
 

@@ -121,6 +121,11 @@ class LanguageBlock:
         return block
 
     @property
+    def tokenizer(self) -> Codec | None:
+        """What spells tokens, by the name it has in other blocks."""
+        return self.codec
+
+    @property
     def _made(self) -> Codec:
         assert self.codec is not None, "learn comes first"
         return self.codec
