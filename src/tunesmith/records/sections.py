@@ -139,12 +139,14 @@ class ModelSection(Section):
     """The built-in network and its parts, by name."""
 
     name: str = Field(
-        "auto", description="a built-in model: mlp, cnn, bag, lstm, transformer; or timm/NAME, with the extra vision"
+        "auto",
+        description="a built-in model: mlp, cnn, bag, lstm, transformer, encoder, decoder; timm/NAME, with the extra vision; or "
+        "transformers/FOLDER, with the extra text",
     )
     pretrained: str | None = Field(
         None,
-        description="where the weights begin: a file of weights (.safetensors, .pt, .pth, .bin, .ckpt), a run folder, or "
-        '"cached" for those that timm has of the net',
+        description="where the weights begin: a file of weights (.safetensors, .pt, .pth, .bin, .ckpt), a run folder, the folder of a "
+        'language model (config.json), or "cached" for those that timm has of the net',
     )
     freeze: Literal["none", "body"] | list[str] = Field(
         "none",
@@ -175,13 +177,32 @@ class ModelSection(Section):
         description="where the last layer's bias starts; data: log odds, log priors or mean of the training targets, with "
         "the layer's weights at 0",
     )
-    pooling: Literal["auto", "mean", "max", "attention"] = Field(
+    pooling: Literal["auto", "mean", "max", "attention", "first", "last"] = Field(
         "auto", description="how a sequence or a feature map becomes one vector"
     )
     embedding_dim: Count | Auto = Field(
         "auto", description="size of token embeddings; category columns go by their number of levels"
     )
     heads: Count | Auto = Field("auto", description="attention heads")
+    kv_heads: Count | Auto = Field(
+        "auto", description="heads of keys and values, each shared by heads / kv_heads queries; auto: as many as heads"
+    )
+    feed_forward: Count | Auto = Field(
+        "auto", description="hidden units of a transformer block; auto: 4 times the width, gated 8/3 times"
+    )
+    gated: bool | Auto = Field("auto", description="a gate on the hidden units of a block; with the activation silu: SwiGLU")
+    positions: Literal["auto", "rotary", "learnt"] = Field(
+        "auto", description="how a decoder knows the places of tokens: queries and keys turned, or a table of vectors"
+    )
+    rotary_base: Positive | Auto = Field("auto", description="base of the angles of rotary positions")
+    context: Count | Auto = Field(
+        "auto", description="places that learnt positions have; auto: the longest sample, 512 at least"
+    )
+    norm_eps: Positive | Auto = Field("auto", description="added under the root in the norms of a decoder or encoder")
+    tied: bool | Auto = Field("auto", description="the head of a language model is its table of tokens")
+    recompute: bool = Field(
+        False, description="blocks of a decoder or encoder keep no activations and compute them again going backward"
+    )
 
 
 class LossSection(Section):
