@@ -122,7 +122,7 @@ class Pipeline:
         (block,) = self.blocks
         assert isinstance(block, LanguageBlock)
         reading = read_samples(raw, bad_rows=block.settings.bad_rows)
-        part, told = block.part(reading.samples)
+        part, told = block.part(reading.samples, alone=True)
         self.told = (*reading.notices, *told)
         return part
 

@@ -130,9 +130,7 @@ class Decoder(nn.Module):
     def new_cache(self, rows: int, longest: int) -> Cache:
         """Room for the keys and values of so many rows and tokens, on the device of the weights."""
         like = self.table.weight.detach()
-        return Cache.empty(
-            rows, longest, blocks=len(self.blocks), heads=self.kv_heads, size=self.head_size, like=like
-        )
+        return Cache.empty(rows, longest, blocks=len(self.blocks), heads=self.kv_heads, size=self.head_size, like=like)
 
 
 @MODELS.add("decoder")

@@ -87,9 +87,9 @@ class LanguageBlock:
         """Tokens int32 (N, length) of plain texts."""
         return self.part(samples_of(table))[0].inputs["tokens"]
 
-    def part(self, samples: Sequence[Sample]) -> tuple[Part, tuple[str, ...]]:
-        """The arrays of samples, and what to tell of their lengths."""
-        part, _, told = self._laid_out(self._coded(samples), samples)
+    def part(self, samples: Sequence[Sample], *, alone: bool = False) -> tuple[Part, tuple[str, ...]]:
+        """The arrays of samples, and what to tell of their lengths; with `alone` each has a row of its own."""
+        part, _, told = self._laid_out(self._coded(samples), samples, alone=alone)
         return part, told
 
     def spec(self) -> InputSpec:
@@ -160,7 +160,7 @@ class LanguageBlock:
         return asked
 
     def _laid_out(
-        self, coded: Sequence[Encoded], samples: Sequence[Sample]
+        self, coded: Sequence[Encoded], samples: Sequence[Sample], *, alone: bool = False
     ) -> tuple[Part, SampleLengths, tuple[str, ...]]:
         kept, dropped = self._without_unusable(coded, samples)
         coded, samples = [coded[place] for place in kept], [samples[place] for place in kept]
@@ -171,15 +171,20 @@ class LanguageBlock:
                 f"{self.policy!r}, the median sample has {report.median:.0f}); raise data.max_seq_len"
             )
         lengths = np.array([len(piece.coded) for piece in made], np.int64)
-        rows = packed(lengths, self.length) if self.settings.pack else [[place] for place in range(len(made))]
+        packs = self.settings.pack and not alone
+        rows = packed(lengths, self.length) if packs else [[place] for place in range(len(made))]
         columns = [[getattr(piece.coded, name) for piece in made] for name in ("tokens", "trained", "roles")]
-        arrays = laid_out(*columns, rows, self._made.padding)
+        arrays = laid_out(*columns, rows, padding=self._made.padding, length=self.length)
         inputs = {name: arrays[name] for name in self.specs()}
         beside = {"lengths": arrays["lengths"], "roles": arrays["roles"]}
         beside["cut"] = np.array([any(made[place].cut for place in row) for row in rows], bool)
         source = np.array([samples[made[row[0]].sample].row for row in rows], np.int64)
         part = Part(inputs, arrays["target"], None, source, None, beside)
-        return part, report, (*dropped, *self._lengths_told(report, len(rows), int(arrays["lengths"].sum())))
+        return (
+            part,
+            report,
+            (*dropped, *self._lengths_told(report, len(rows) if packs else 0, int(arrays["lengths"].sum()))),
+        )
 
     def _without_unusable(self, coded: Sequence[Encoded], samples: Sequence[Sample]) -> tuple[list[int], list[str]]:
         """Places of the samples that can be learnt from, and what to tell of the others."""
@@ -219,7 +224,7 @@ class LanguageBlock:
         told = [render("language.lengths" if report.over else "language.lengths_whole", values, self.language)]
         if report.left_out:
             told.append(render("language.left_out", values, self.language))
-        if self.settings.pack:
+        if rows:
             packing = {
                 "pieces": report.pieces,
                 "rows": rows,

@@ -43,14 +43,16 @@ def laid_out(
     trained: Sequence[Array],
     roles: Sequence[Array],
     rows: Sequence[Sequence[int]],
+    *,
     padding: int,
+    length: int,
 ) -> dict[str, Array]:
-    """The arrays of all rows, each (N, L): tokens, target, segments, positions, roles; and lengths (N,).
+    """The arrays of all rows, each (N, `length`): tokens, target, segments, positions, roles; and lengths (N,).
 
     The target of a token is the one after it in its own sample, where that trains, else -100; `roles` go with the target.
     """
     lengths = np.array([sum(len(tokens[place]) for place in row) for row in rows], np.int64)
-    shape = (len(rows), int(lengths.max(initial=1)))
+    shape = (len(rows), length)
     made = {
         "tokens": np.full(shape, padding, np.int32),
         "target": np.full(shape, IGNORED, np.int64),
