@@ -21,7 +21,7 @@ from tunesmith.records import DataError, Evidence, Finding, Recipe, RecipeError,
 from tunesmith.records.messages import render
 from tunesmith.records.sections import DataSection
 
-CODECS = {"fitted": FittedCodec, "folder": FolderCodec}
+CODECS: Mapping[str, type[FittedCodec] | type[FolderCodec]] = {"fitted": FittedCodec, "folder": FolderCodec}
 AUTO = "byte"  # nothing to fit, nothing unknown, whatever the language
 
 
@@ -173,8 +173,7 @@ class LanguageBlock:
         lengths = np.array([len(piece.coded) for piece in made], np.int64)
         packs = self.settings.pack and not alone
         rows = packed(lengths, self.length) if packs else [[place] for place in range(len(made))]
-        columns = [[getattr(piece.coded, name) for piece in made] for name in ("tokens", "trained", "roles")]
-        arrays = laid_out(*columns, rows, padding=self._made.padding, length=self.length)
+        arrays = laid_out([piece.coded for piece in made], rows, padding=self._made.padding, length=self.length)
         inputs = {name: arrays[name] for name in self.specs()}
         beside = {"lengths": arrays["lengths"], "roles": arrays["roles"]}
         beside["cut"] = np.array([any(made[place].cut for place in row) for row in rows], bool)
