@@ -165,7 +165,9 @@ class ModelSection(Section):
     feed_forward: Count | Auto = Field(
         "auto", description="hidden units of a transformer block; auto: 4 times the width, gated 8/3 times"
     )
-    gated: bool | Auto = Field("auto", description="a gate on the hidden units of a block; with the activation silu: SwiGLU")
+    gated: bool | Auto = Field(
+        "auto", description="a gate on the hidden units of a block; with the activation silu: SwiGLU"
+    )
     positions: Literal["auto", "rotary", "learnt"] = Field(
         "auto", description="how a decoder knows the places of tokens: queries and keys turned, or a table of vectors"
     )

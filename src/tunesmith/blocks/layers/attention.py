@@ -40,9 +40,7 @@ class SelfAttention(nn.Module):
         cache: tuple[Cache, int] | None = None,
     ) -> Tensor:
         query = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        key, value = (
-            part(x).unflatten(-1, (self.kv_heads, -1)).transpose(1, 2) for part in (self.key, self.value)
-        )
+        key, value = (part(x).unflatten(-1, (self.kv_heads, -1)).transpose(1, 2) for part in (self.key, self.value))
         if angles is not None:
             query, key = rotated(query, angles), rotated(key, angles)
         if cache is not None:
