@@ -80,19 +80,44 @@ class DataSection(Section):
     )
     max_categories: Count = Field(1000, description="most levels a category column keeps; rarer ones share one index")
     min_count: Count = Field(2, description="rows a level needs in the training part to keep an index of its own")
-    sampler: Literal["shuffle", "sequential", "balanced", "oversample", "sqrt"] = Field(
-        "shuffle", description="order of the rows in an epoch"
+    sampler: Literal["shuffle", "sequential", "balanced", "oversample", "sqrt", "length"] = Field(
+        "shuffle",
+        description="order of the rows in an epoch; length: batches of texts of like length, usual for language models",
     )
     per_class: Count | Auto = Field("auto", description="rows of each class in each batch, for the balanced sampler")
     tokenizer: Literal["auto", "byte", "char", "word", "bpe"] = Field(
-        "auto", description="how text becomes tokens, fitted on the training part"
+        "auto", description="how text becomes tokens, fitted on the training part; for language models auto is byte"
     )
     vocab_size: Count = Field(20000, description="most tokens of a fitted vocabulary")
-    max_seq_len: Count | Auto = Field("auto", description="most tokens of a sample")
-    too_long: Literal["cut_end", "cut_start", "cut_middle", "error"] = Field(
-        "cut_end", description="what happens to a longer sample; always reported"
+    tokenizer_folder: str | None = Field(
+        None,
+        description="a local folder with a tokenizer of Transformers, in the place of a fitted one; language models",
     )
-    end_of_text: bool = Field(False, description="append the end-of-text token")
+    chat_template: str = Field(
+        "auto",
+        description="how a conversation becomes text: the tokenizer's own template, im (our im_start and im_end), or a .jinja file",
+    )
+    end_token: str | None = Field(
+        None, description="the end token, where the tokenizer in tokenizer_folder names none or another is meant"
+    )
+    train_roles: list[Literal["system", "user", "assistant", "tool"]] = Field(
+        ["assistant"], description="whose turns of a conversation a language model learns to write"
+    )
+    pack: bool = Field(
+        False,
+        description="several samples in a row of max_seq_len tokens, attention kept within each; the model takes segments and positions",
+    )
+    bad_rows: Literal["error", "drop"] = Field(
+        "error", description="what happens to a row of text that cannot be used: refused, or left out and counted"
+    )
+    max_seq_len: Count | Auto = Field("auto", description="most tokens of a sample")
+    too_long: Literal["cut_end", "cut_start", "cut_middle", "truncate", "drop", "split", "error"] = Field(
+        "cut_end",
+        description="what happens to a longer sample; always reported. Language models truncate chats and split plain text, or drop",
+    )
+    end_of_text: bool = Field(
+        False, description="append the end-of-text token; language models do unless it is set to false"
+    )
     ngrams: Annotated[int, Field(ge=0, le=6)] | Auto = Field(
         "auto", description="hashed n-grams up to this length beside the tokens (embedding bag)"
     )
