@@ -45,9 +45,9 @@ def as_halves(weight: Tensor, heads: int) -> Tensor:
     >>> as_halves(torch.arange(8).reshape(8, 1), 2)[:, 0].tolist()
     [0, 2, 1, 3, 4, 6, 5, 7]
     """
-    return weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).reshape(weight.shape)
+    return weight.reshape(heads, -1, 2, weight.shape[-1]).transpose(1, 2).reshape(weight.shape)
 
 
 def as_neighbours(weight: Tensor, heads: int) -> Tensor:
     """The inverse of `as_halves`."""
-    return weight.unflatten(0, (heads, 2, -1)).transpose(1, 2).reshape(weight.shape)
+    return weight.reshape(heads, 2, -1, weight.shape[-1]).transpose(1, 2).reshape(weight.shape)

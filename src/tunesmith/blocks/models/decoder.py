@@ -113,13 +113,15 @@ class Decoder(nn.Module):
         if cache is not None:
             mask = cache.read(torch.ones_like(tokens, dtype=torch.bool) if segments is None else segments != 0)
             positions = cache.positions() if tokens.shape[1] < cache.filled else positions
+        longest = tokens.shape[1] if positions is None else None
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
-        x, angles = self.table(tokens), None
+        x: Tensor = self.table(tokens)
+        angles = None
         if self.rotary is not None:
             angles = rotary_angles(positions, self.head_size, self.rotary, x.dtype)
         elif self.places is not None:
-            check_length("decoder", cache.filled if cache else tokens.shape[1], self.places.num_embeddings)
+            check_length("decoder", longest or int(positions.max()) + 1, self.places.num_embeddings)
             x = x + self.places(positions)
         x = self.dropout(x)
         for number, block in enumerate(self.blocks):
