@@ -18,7 +18,13 @@ from tunesmith.data.tokenizers import END, RESERVED
 from tunesmith.records import DataError
 
 CHAT = Path(__file__).parents[2] / "golden" / "chat"
-TURNS = (Turn("system", "Be kind."), Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "Bye"), Turn("assistant", "好"))
+TURNS = (
+    Turn("system", "Be kind."),
+    Turn("user", "Hi"),
+    Turn("assistant", "Hello"),
+    Turn("user", "Bye"),
+    Turn("assistant", "好"),
+)
 
 
 @pytest.fixture(scope="module")
