@@ -215,5 +215,5 @@ def test_a_folder_that_needs_transformers_says_so(tmp_path, monkeypatch):
 def test_policies_of_language_models_are_none_for_columns_of_text():
     table = {"text": ["a b c d"] * 8 + ["e f"] * 8, "y": ["x", "z"] * 8}
 
-    with pytest.raises(RecipeError, match="data.too_long = 'split' is for language models"):
+    with pytest.raises(RecipeError, match=r"data.too_long = 'split' is for language models"):
         prepare(Task(train=table, target="y", columns={"text": "text"}), revise(Recipe(), {"data.too_long": "split"}))
