@@ -354,3 +354,8 @@ def test_the_prepared_part_is_what_the_loop_is_given():
     assert isinstance(prepared.spec["tokens"], Tokens)
     taken = prepared.train.take(np.array([1, 0]))
     assert np.array_equal(taken.beside["lengths"], prepared.train.beside["lengths"][[1, 0]])
+
+
+def test_tune_says_that_it_does_not_take_language_models():
+    with pytest.raises(DataError, match="which a language model has not; train it with fit"):
+        ts.tune(ts.Task(train=chats(), kind="language"), budget="2 epochs")
