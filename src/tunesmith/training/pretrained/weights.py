@@ -1,4 +1,7 @@
-"""Weights from elsewhere: a file of a state dict, a run folder, or what timm has in its cache. Nothing is downloaded."""
+"""Weights from elsewhere: a file of a state dict, a run folder, the folder of a language model, or what timm has in its cache.
+
+Nothing is downloaded.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tunesmith.blocks import models
+from tunesmith.blocks.models import stored
 from tunesmith.records import CheckpointError, ModelError, RecipeError, did_you_mean
 from tunesmith.runs import Run
 from tunesmith.training.checkpoint import kept_weights
@@ -29,12 +33,12 @@ def weights_of(place: str, net: str = "") -> Weights:
     """
     file = models.cached_file(net) if place == CACHED else Path(place).expanduser()
     if file.is_dir():
-        return of_run(file)
+        return stored.weights(stored.describe(file)) if stored.is_stored(file) else of_run(file)
     if not file.is_file():
         beside = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
         raise RecipeError(
-            f"model.pretrained = {place!r}: there is no such file or run folder{did_you_mean(file.name, beside)}; give a file of weights "
-            f"({', '.join(ENDINGS)}), a run folder, or {CACHED!r} with a net of timm"
+            f"model.pretrained = {place!r}: there is no such file or folder{did_you_mean(file.name, beside)}; give a file of weights "
+            f"({', '.join(ENDINGS)}), a run folder, the folder of a language model, or {CACHED!r} with a net of timm"
         )
     if file.suffix not in ENDINGS:
         raise RecipeError(
