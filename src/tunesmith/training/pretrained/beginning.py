@@ -11,11 +11,12 @@ from torch import nn
 from tunesmith.blocks import experience, optim
 from tunesmith.data.spec import Prepared
 from tunesmith.records import Recipe, RecipeError
+from tunesmith.training.pretrained.adapting import beside
 from tunesmith.training.pretrained.architecture import run_of
-from tunesmith.training.pretrained.tokens import known_by, widened
 from tunesmith.training.pretrained.dropout import set_dropout
 from tunesmith.training.pretrained.freezing import Freezing, freezes, frozen_by, layers_of
 from tunesmith.training.pretrained.taking import few, take
+from tunesmith.training.pretrained.tokens import known_by, widened
 from tunesmith.training.pretrained.weights import weights_of
 
 LOOKED_UP = (nn.Embedding, nn.EmbeddingBag)
@@ -59,6 +60,9 @@ def begun(model: nn.Module, recipe: Recipe, prepared: Prepared, name: str) -> Be
     if not name and chosen.dropout != "auto":
         layers = set_dropout(model, float(chosen.dropout))
         notices.append(f"dropout {float(chosen.dropout):g} in {_many(len(layers), 'layer')} of the net: {few(layers)}")
+    if chosen.lora:
+        adapted = beside(model, recipe, fresh, prepared.kind, name)
+        return Beginning(adapted.fresh, adapted.frozen, [*notices, *adapted.lines()])
     frozen = frozen_by(recipe, model, fresh) if freezes(recipe) else []
     named = dict(model.named_parameters())
     for one in frozen:

@@ -14,7 +14,10 @@ from torch import Tensor
 from tunesmith.blocks import models
 from tunesmith.blocks.models import stored
 from tunesmith.records import CheckpointError, ModelError, RecipeError, did_you_mean
+from tunesmith.records.sections import LoraTable
 from tunesmith.runs import Run
+from tunesmith.training.adapters import merged_weights
+from tunesmith.training.adapters.inserting import scale_of
 from tunesmith.training.checkpoint import kept_weights
 
 CACHED = "cached"
@@ -48,8 +51,11 @@ def weights_of(place: str, net: str = "") -> Weights:
 
 
 def of_run(folder: Path) -> Weights:
-    """The best weights of a run, or its last."""
-    return kept_weights(Run(folder).folder)
+    """The best weights of a run, or its last; an adapter is added to those that it stands beside."""
+    run = Run(folder)
+    kept = kept_weights(run.folder)
+    lora = run.recipe.model.lora
+    return merged_weights(kept, scale_of(LoraTable.model_validate(lora))) if lora else kept
 
 
 def _tensors(file: Path) -> Weights:
