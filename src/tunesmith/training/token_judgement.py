@@ -74,8 +74,8 @@ def _judged(plan: Plan, prepared: Prepared, part: Any, *, quiet: bool) -> dict[s
 def sums_of(seen: dict[str, Array]) -> TokenSums:
     """Sums by sample."""
     _, place = np.unique(seen["sample"], return_inverse=True)
-    sums = [np.bincount(place, seen[name]) for name in ("nll", "right")]
-    return TokenSums(*sums, np.bincount(place).astype(np.float64))
+    nll, right = (np.bincount(place, seen[name]) for name in ("nll", "right"))
+    return TokenSums(nll, right, np.bincount(place).astype(np.float64))
 
 
 def tokens_of(plan: Plan, prepared: Prepared, part: Any) -> dict[str, Array] | None:

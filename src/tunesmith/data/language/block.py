@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,11 +19,12 @@ from tunesmith.data.language.packing import laid_out, packed
 from tunesmith.data.language.samples import Sample
 from tunesmith.data.spec import Array, InputSpec, Part, Places, Table, Tokens
 from tunesmith.data.text import MUCH, auto_length
+from tunesmith.data.tokenizers.pieces import FILE, Pieces, is_pieces
 from tunesmith.records import DataError, Evidence, Finding, Recipe, RecipeError, Remedy, Safety
 from tunesmith.records.messages import render
 from tunesmith.records.sections import DataSection
 
-CODECS = {"fitted": FittedCodec, "folder": FolderCodec}
+CODECS: Mapping[str, type[FittedCodec] | type[FolderCodec]] = {"fitted": FittedCodec, "folder": FolderCodec}
 AUTO = "byte"  # nothing to fit, nothing unknown, whatever the language
 
 
@@ -132,6 +135,8 @@ class LanguageBlock:
 
     def _fitted_codec(self, samples: Sequence[Sample]) -> Codec:
         settings = self.settings
+        if settings.tokenizer_folder is not None and has_pieces(settings.tokenizer_folder):
+            return FittedCodec(Pieces.from_folder(settings.tokenizer_folder), end_of_text=settings.end_of_text)
         if settings.tokenizer_folder is not None:
             return FolderCodec.read(
                 settings.tokenizer_folder,
@@ -173,8 +178,7 @@ class LanguageBlock:
         lengths = np.array([len(piece.coded) for piece in made], np.int64)
         packs = self.settings.pack and not alone
         rows = packed(lengths, self.length) if packs else [[place] for place in range(len(made))]
-        columns = [[getattr(piece.coded, name) for piece in made] for name in ("tokens", "trained", "roles")]
-        arrays = laid_out(*columns, rows, padding=self._made.padding, length=self.length)
+        arrays = laid_out([piece.coded for piece in made], rows, padding=self._made.padding, length=self.length)
         inputs = {name: arrays[name] for name in self.specs()}
         beside = {"lengths": arrays["lengths"], "roles": arrays["roles"]}
         beside["cut"] = np.array([any(made[place].cut for place in row) for row in rows], bool)
@@ -262,6 +266,17 @@ class LanguageBlock:
                 subject={"rows_cut": report.over},
             )
         ]
+
+
+def has_pieces(folder: str) -> bool:
+    """Whether a folder's tokenizer is one of pieces with scores."""
+    file = Path(folder).expanduser() / FILE
+    if not file.is_file():
+        return False
+    try:
+        return is_pieces(json.loads(file.read_text(encoding="utf-8")))
+    except (UnicodeDecodeError, json.JSONDecodeError):  # the reader of tokenizers tells what is wrong with it
+        return False
 
 
 def values_of(report: SampleLengths) -> dict[str, Any]:

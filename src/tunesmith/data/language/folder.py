@@ -151,7 +151,8 @@ class FolderCodec:
             )
 
     def _id(self, token: str) -> int:
-        return int(self._engine.token_to_id(token))
+        found: int = self._engine.token_to_id(token)
+        return found
 
     def decode(self, tokens: Iterable[int]) -> str:
         return str(self._engine.decode(list(tokens), skip_special_tokens=False))

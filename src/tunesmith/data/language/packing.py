@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tunesmith.data.language.codec import Encoded
 from tunesmith.data.spec import Array
 
 IGNORED = -100  # torch's ignore_index: no loss is taken there
@@ -38,22 +39,14 @@ def packed(lengths: Array, room: int) -> list[list[int]]:
     return sorted((sorted(row) for row in rows), key=lambda row: row[0])
 
 
-def laid_out(
-    tokens: Sequence[Array],
-    trained: Sequence[Array],
-    roles: Sequence[Array],
-    rows: Sequence[Sequence[int]],
-    *,
-    padding: int,
-    length: int,
-) -> dict[str, Array]:
+def laid_out(coded: Sequence[Encoded], rows: Sequence[Sequence[int]], *, padding: int, length: int) -> dict[str, Array]:
     """The arrays of all rows, each (N, `length`): tokens, target, segments, positions, roles; and lengths (N,).
 
     The target of a token is the one after it in its own sample, where that trains, else -100; `roles` go with the target.
     """
-    lengths = np.array([sum(len(tokens[place]) for place in row) for row in rows], np.int64)
+    lengths = np.array([sum(len(coded[place]) for place in row) for row in rows], np.int64)
     shape = (len(rows), length)
-    made = {
+    made: dict[str, Array] = {
         "tokens": np.full(shape, padding, np.int32),
         "target": np.full(shape, IGNORED, np.int64),
         "segments": np.zeros(shape, np.int32),
@@ -62,13 +55,14 @@ def laid_out(
     }
     for number, row in enumerate(rows):
         start = 0
-        for segment, place in enumerate(row, start=1):
-            stop = start + len(tokens[place])
-            made["tokens"][number, start:stop] = tokens[place]
+        for segment, one in enumerate((coded[place] for place in row), start=1):
+            stop = start + len(one)
+            made["tokens"][number, start:stop] = one.tokens
             made["segments"][number, start:stop] = segment
             made["positions"][number, start:stop] = np.arange(stop - start)
-            following = np.where(trained[place][1:], tokens[place][1:].astype(np.int64), IGNORED)
-            made["target"][number, start : stop - 1] = following
-            made["roles"][number, start : stop - 1] = roles[place][1:]
+            made["target"][number, start : stop - 1] = np.where(
+                one.trained[1:], one.tokens[1:].astype(np.int64), IGNORED
+            )
+            made["roles"][number, start : stop - 1] = one.roles[1:]
             start = stop
     return {**made, "lengths": lengths}

@@ -61,7 +61,7 @@ def read_samples(data: Any, *, bad_rows: str = "error") -> Reading:
     _tell_refused(refused, bad_rows, notices)
     if not samples:
         raise DataError(f"{name} has no row left to learn from; expected at least 2 texts or conversations")
-    notices.insert(0, f"{name} is read as {form}: {len(samples)} {'texts' if form == 'text' else 'conversations'}")
+    notices.insert(0, f"{name}: read as {form}, {len(samples)} {'texts' if form == 'text' else 'conversations'}")
     if worse:
         notices.append(f"{worse} rows of {name} are marked as worse answers (label: false) and are not learnt from")
     if any("chosen" in record for _, record in records):
