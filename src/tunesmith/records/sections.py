@@ -69,7 +69,9 @@ class LoraTable(Section):
     )
     alpha: Positive | Auto = Field("auto", description="B A counts alpha / rank times; auto: 2 rank")
     dropout: Decay = Field(0.0, description="share of a layer's inputs dropped on the way into A")
-    head: bool | Auto = Field("auto", description="the last layer trains as a whole; auto: where it is no table of tokens")
+    head: bool | Auto = Field(
+        "auto", description="the last layer trains as a whole; auto: where it is no table of tokens"
+    )
     engine: Literal["own", "peft"] = Field("own", description="who computes it; peft with the extra lora")
 
 

@@ -78,7 +78,9 @@ def targets_of(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
     if wanted == ALL:
         found = [name for name in linear if name not in head]
         if not found:
-            raise RecipeError(f"{FIELD}: the net {type(model).__name__} has no linear layer beside its head; leave model.lora out")
+            raise RecipeError(
+                f"{FIELD}: the net {type(model).__name__} has no linear layer beside its head; leave model.lora out"
+            )
         return found
     chosen = {name for pattern in wanted for name in _meant(pattern, linear)}
     return [name for name in linear if name in chosen]
@@ -87,11 +89,11 @@ def targets_of(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
 def _meant(pattern: str, linear: Sequence[str]) -> list[str]:
     if pattern.startswith(EXPRESSION):
         return matching(pattern, linear, FIELD)
-    found = [
-        name for name in linear if name == pattern or name.endswith(f".{pattern}") or fnmatchcase(name, pattern)
-    ]
+    found = [name for name in linear if name == pattern or name.endswith(f".{pattern}") or fnmatchcase(name, pattern)]
     if not found:
-        raise RecipeError(f"{FIELD}: {pattern!r} is no linear layer of this net{did_you_mean(pattern, _endings(linear))}")
+        raise RecipeError(
+            f"{FIELD}: {pattern!r} is no linear layer of this net{did_you_mean(pattern, _endings(linear))}"
+        )
     return found
 
 

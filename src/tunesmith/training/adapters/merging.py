@@ -1,6 +1,7 @@
 """Adapters added to the weights they stand beside: W + (α / r) B A, arXiv:2106.09685, section 4.1."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,10 @@ from tunesmith.training.adapters.inserting import BASE, MARK
 DOWN, UP = f".lora_A.{NAME}.weight", f".lora_B.{NAME}.weight"
 
 
-def merge(model: nn.Module, scale: float | None = None) -> nn.Module:
-    """The net without adapters and with their effect, in place; every parameter trains again. Gives the net, or the layer it is.
+def merge(model: nn.Module) -> nn.Module:
+    """The net without adapters and with their effect, in place; every parameter trains again. Gives the net.
 
-    `scale` is needed for adapters that PEFT computes with and is α / r. Raises `ModelError` for a net without an adapter.
+    Raises `ModelError` for a net without an adapter.
     """
     adapted = [(name, layer) for name, layer in model.named_modules() if hasattr(layer, "base_layer")]
     if not adapted:
@@ -24,7 +25,7 @@ def merge(model: nn.Module, scale: float | None = None) -> nn.Module:
         base = layer.base_layer
         assert isinstance(base, nn.Linear)
         with torch.no_grad():
-            base.weight.add_(_product(layer, scale))
+            base.weight.add_(_product(layer))
         model.set_submodule(name, base)
     return model.requires_grad_(True)
 
@@ -35,14 +36,14 @@ def merged_weights(weights: Mapping[str, Tensor], scale: float) -> dict[str, Ten
     for name, down in weights.items():
         if name.endswith(DOWN):
             layer = name.removesuffix(DOWN)
-            merged[f"{layer}.weight"] = merged[f"{layer}.weight"] + (scale * weights[layer + UP].double() @ down.double()).to(down.dtype)
+            merged[f"{layer}.weight"] = merged[f"{layer}.weight"] + (
+                scale * weights[layer + UP].double() @ down.double()
+            ).to(down.dtype)
     return merged
 
 
-def _product(layer: nn.Module, scale: float | None) -> Tensor:
+def _product(layer: Any) -> Tensor:
     down, up = (getattr(layer, part)[NAME].weight for part in ("lora_A", "lora_B"))
-    factor = layer.scale if isinstance(layer, LoraLinear) else scale
-    if factor is None:
-        factor = layer.scaling[NAME]  # PEFT's name for it
+    factor = layer.scale if isinstance(layer, LoraLinear) else layer.scaling[NAME]  # PEFT's name for it
     product: Tensor = (factor * up.double() @ down.double()).to(up.dtype)
     return product

@@ -49,7 +49,9 @@ def save(model: nn.Module, folder: str | Path, lora: LoraTable, *, base: str = "
     place = Path(folder).expanduser()
     place.mkdir(parents=True, exist_ok=True)
     (place / CONFIG).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    tensors = {PREFIX + name.replace(f".{NAME}.", "."): value.detach().cpu().contiguous() for name, value in held.items()}
+    tensors = {
+        PREFIX + name.replace(f".{NAME}.", "."): value.detach().cpu().contiguous() for name, value in held.items()
+    }
     save_file(tensors, place / WEIGHTS, metadata={"format": "pt", DIGEST: digest(model, set(held))})
     return place
 
@@ -137,10 +139,10 @@ def _refuse_strangers(model: nn.Module, named: dict[str, Tensor], place: Path) -
             ) from error
         if MARK in name:
             side, size = (1, "in_features") if "lora_A" in name else (0, "out_features")
-            expected, got = getattr(found, size, None), value.shape[side]
+            expected, got = str(getattr(found, size, None)), str(value.shape[side])
         else:
             own = getattr(found, name.rpartition(".")[2], None)
-            expected, got = (None if own is None else tuple(own.shape)), tuple(value.shape)
+            expected, got = str(None if own is None else tuple(own.shape)), str(tuple(value.shape))
         if expected != got:
             raise ModelError(
                 f"the adapter in {place} belongs to another net: {name} is made for {got}, and {layer} of this {type(model).__name__} has {expected}"

@@ -39,7 +39,9 @@ class Beside:
 def beside(model: nn.Module, recipe: Recipe, fresh: Collection[str], kind: str, name: str) -> Beside:
     """Adapters in the net, by the recipe; what is `fresh` trains as a whole. Raises `RecipeError` for what cannot go together."""
     if freezes_parts(recipe):
-        raise RecipeError("model.lora keeps the whole net as it begins, so model.freeze and model.unfreeze_every have no place beside it; leave them out")
+        raise RecipeError(
+            "model.lora keeps the whole net as it begins, so model.freeze and model.unfreeze_every have no place beside it; leave them out"
+        )
     if name and not models.is_foreign(name) and recipe.model.pretrained is None:
         raise RecipeError(
             f"model.lora adapts a trained net, and the {name} would be drawn anew; name its weights in model.pretrained, or leave model.lora out"

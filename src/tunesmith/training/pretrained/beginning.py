@@ -52,7 +52,8 @@ def begun(model: nn.Module, recipe: Recipe, prepared: Prepared, name: str) -> Be
         taken = take(model, weights, chosen.pretrained, [name for names in strangers.values() for name in names])
         fresh = taken.fresh
         notices += taken.lines(chosen.pretrained)
-        notices += [f"{why} there, so these begin fresh: {few(names)}" for why, names in strangers.items()]
+        where = "there" if run_of(recipe) is None else "in that run"
+        notices += [f"{why} {where}, so these begin fresh: {few(names)}" for why, names in strangers.items()]
         if chosen.output_bias == "data" and not optim.last_layer(model) & set(fresh):
             raise RecipeError(
                 "model.output_bias = 'data' would overwrite the last layer, which model.pretrained brings; leave one of them out"

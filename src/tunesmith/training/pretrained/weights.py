@@ -40,7 +40,7 @@ def weights_of(place: str, net: str = "") -> Weights:
     if not file.is_file():
         beside = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
         raise RecipeError(
-            f"model.pretrained = {place!r}: there is no such file or folder{did_you_mean(file.name, beside)}; give a file of weights "
+            f"model.pretrained = {place!r}: there is no such file or run folder{did_you_mean(file.name, beside)}; give a file of weights "
             f"({', '.join(ENDINGS)}), a run folder, the folder of a language model, or {CACHED!r} with a net of timm"
         )
     if file.suffix not in ENDINGS:
