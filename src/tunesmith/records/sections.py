@@ -443,4 +443,5 @@ SECTIONS: dict[str, type[Section]] = {
     "eval": EvalSection,
     "run": RunSection,
 }
+TABLES: dict[str, type[Section]] = {"model.lora": LoraTable}  # fields that hold a table with names of its own
 PATHS = tuple(f"{section}.{name}" for section, kind in SECTIONS.items() for name in kind.model_fields)
