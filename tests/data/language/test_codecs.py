@@ -18,7 +18,13 @@ from tunesmith.data.tokenizers import END, RESERVED
 from tunesmith.records import DataError
 
 CHAT = Path(__file__).parents[2] / "golden" / "chat"
-TURNS = (Turn("system", "Be kind."), Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "Bye"), Turn("assistant", "好"))
+TURNS = (
+    Turn("system", "Be kind."),
+    Turn("user", "Hi"),
+    Turn("assistant", "Hello"),
+    Turn("user", "Bye"),
+    Turn("assistant", "好"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +178,7 @@ def test_a_tokenizer_without_an_end_token_is_refused_until_one_is_named(tmp_path
 
     with pytest.raises(DataError, match=r"names no end token.*data.end_token"):
         FolderCodec.read(place, end_of_text=False)
-    with pytest.raises(DataError, match="'<|im_ende|>' is not in the vocabulary"):
+    with pytest.raises(DataError, match=r"'<.im_ende.>' is not in the vocabulary"):
         FolderCodec.read(place, end_token="<|im_ende|>", end_of_text=False)
 
     assert FolderCodec.read(place, end_token="<|im_end|>", end_of_text=False).tokens["eos_token"] == "<|im_end|>"

@@ -159,7 +159,9 @@ def test_chats_are_known_by_their_first_row_where_nothing_is_said(tmp_path):
     assert form_of({"x": 1}) is None
 
 
-@pytest.mark.parametrize("name", ["glaive_toolcall_en_demo", "dpo_zh_demo", "kto_en_demo", "v1_sft_demo", "alpaca_zh_demo"])
+@pytest.mark.parametrize(
+    "name", ["glaive_toolcall_en_demo", "dpo_zh_demo", "kto_en_demo", "v1_sft_demo", "alpaca_zh_demo"]
+)
 def test_real_files_are_read_whole(name, shared: Path):
     found = read_samples(shared / "data" / "sft" / f"{name}.jsonl.gz")
 

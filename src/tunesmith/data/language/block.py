@@ -28,6 +28,10 @@ CODECS: Mapping[str, type[FittedCodec] | type[FolderCodec]] = {"fitted": FittedC
 AUTO = "byte"  # nothing to fit, nothing unknown, whatever the language
 
 
+class NothingTrains(DataError):
+    """Samples without a single label."""
+
+
 class LanguageBlock:
     """Text to learn from as tokens. `fit` takes the training samples, `part` makes the arrays of any others."""
 
@@ -171,7 +175,7 @@ class LanguageBlock:
         coded, samples = [coded[place] for place in kept], [samples[place] for place in kept]
         made, report = fitted(coded, samples, self.length, self.policy, self._made.ends)
         if not made:
-            raise DataError(
+            raise NothingTrains(
                 f"none of {report.samples} samples has a label within max_seq_len = {self.length} tokens (data.too_long = "
                 f"{self.policy!r}, the median sample has {report.median:.0f}); raise data.max_seq_len"
             )
@@ -197,7 +201,7 @@ class LanguageBlock:
         if len(silent) == len(coded):
             spoken = sorted({turn.role for sample in samples for turn in sample.turns})
             what = f"the turns are of {', '.join(spoken)}" if spoken else "the texts have one token each"
-            raise DataError(
+            raise NothingTrains(
                 f"none of {len(samples)} samples has a token that trains: data.train_roles = {self.settings.train_roles} and {what}; name "
                 "other roles, or look whether the data switch all turns off"
             )

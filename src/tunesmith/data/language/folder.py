@@ -85,7 +85,8 @@ class FolderCodec:
 
     @property
     def vocabulary(self) -> int:
-        return 1 + max(self._engine.get_vocab(with_added_tokens=True).values())
+        largest: int = max(self._engine.get_vocab(with_added_tokens=True).values())
+        return 1 + largest
 
     def encode(self, samples: Sequence[Sample], trains: Collection[str]) -> list[Encoded]:
         made = [self._chat(sample, frozenset(trains)) if sample.turns else self._text(sample) for sample in samples]

@@ -9,13 +9,15 @@ import numpy as np
 
 from tunesmith.data import splits
 from tunesmith.data.fingerprint import fingerprint
-from tunesmith.data.language.block import LanguageBlock
+from tunesmith.data.language.block import LanguageBlock, NothingTrains
 from tunesmith.data.language.reading import Reading, read_samples
 from tunesmith.data.language.samples import Sample
 from tunesmith.data.pipeline import Pipeline
 from tunesmith.data.spec import NO_ROWS, Array, Column, Part, Prepared, Split
 from tunesmith.records import DataError, Recipe, RecipeError, Task
 from tunesmith.records.messages import render
+
+PARTS = {"val": "validation", "test": "final judgement"}
 
 
 def prepare_language(task: Task, recipe: Recipe) -> Prepared:
@@ -35,7 +37,13 @@ def prepare_language(task: Task, recipe: Recipe) -> Prepared:
     for part in ("val", "test"):
         others[part] = None
         if samples[part]:
-            others[part], told = block.part(samples[part])
+            try:
+                others[part], told = block.part(samples[part])
+            except NothingTrains as error:
+                if part in readings:
+                    raise
+                notices.append(f"nothing is kept for the {PARTS[part]}: {error}")
+                continue
             notices += told if part in readings else ()
     columns = (Column("text", readings["train"].form, 0, None, f"{len(samples['train'])} samples", block.told("text")),)
     assert block.codec is not None

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 OPENS, SHUTS = "\ufdd0", "\ufdd1"  # Unicode gives them to nobody: they mark what stands between the tags, and go again
 IM = (
-    "{% if tools %}{% if messages[0].role == 'system' %}{% set lead = messages[0].content + '\n\n' %}{% set rest = messages[1:] %}"
+    "{% if tools and messages[0].role == 'system' %}{% set lead = messages[0].content + '\n\n' %}{% set rest = messages[1:] %}"
     "{% else %}{% set lead = '' %}{% set rest = messages %}{% endif %}"
-    "<|im_start|>system\n{{ lead }}Tools that can be called, as JSON:\n{{ tools if tools is string else tools | tojson }}<|im_end|>\n{% else %}{% set rest = messages %}"
-    "{% endif %}{% for message in rest %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if tools %}<|im_start|>system\n{{ lead }}Tools that can be called, as JSON:\n"
+    "{{ tools if tools is string else tools | tojson }}<|im_end|>\n{% endif %}"
+    "{% for message in rest %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )  # our own layout (`fitted.py`), for a tokenizer that has no template
 
