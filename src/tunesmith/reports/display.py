@@ -1,11 +1,12 @@
 """What the loop tells a person while it runs, and the two plain ways of telling."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from typing import Any, Protocol, TextIO
 
 from tunesmith.records import Finding
+from tunesmith.reports.preview import spelt
 from tunesmith.reports.wording import count, described, duration, equation, interval, number, score, setting, visible
 from tunesmith.reports.worst_groups import worst_groups
 
@@ -20,6 +21,7 @@ class Display(Protocol):
     def evaluation(self, row: Mapping[str, Any]) -> None: ...
     def finding(self, finding: Finding, step: int) -> None: ...
     def notice(self, text: str) -> None: ...
+    def lines(self, told: Sequence[str]) -> None: ...
     def finish(self, closing: Mapping[str, Any]) -> None: ...
     def close(self) -> None: ...
 
@@ -32,6 +34,7 @@ class QuietDisplay:
     def evaluation(self, row: Mapping[str, Any]) -> None: ...
     def finding(self, finding: Finding, step: int) -> None: ...
     def notice(self, text: str) -> None: ...
+    def lines(self, told: Sequence[str]) -> None: ...
     def finish(self, closing: Mapping[str, Any]) -> None: ...
     def close(self) -> None: ...
 
@@ -73,6 +76,10 @@ class PlainDisplay:
 
     def notice(self, text: str) -> None:
         self._say(f"note: {text}")
+
+    def lines(self, told: Sequence[str]) -> None:
+        for line in told:
+            print(visible(spelt(line, getattr(self.stream, "encoding", None))), file=self.stream, flush=True)
 
     def finish(self, closing: Mapping[str, Any]) -> None:
         for finding in closing.get("findings", ()):

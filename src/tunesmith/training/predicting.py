@@ -13,7 +13,9 @@ from tunesmith.blocks import models
 from tunesmith.data import Pipeline
 from tunesmith.data.spec import Part, spec_from_json
 from tunesmith.records import CheckpointError, DataError, ModelError, Recipe, RunError
+from tunesmith.records.sections import LoraTable
 from tunesmith.runs import MemoryWriter, Run
+from tunesmith.training.adapters import insert
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of
 from tunesmith.training.checkpoint import kept_weights
 from tunesmith.training.evaluate import judging, probabilities
@@ -87,11 +89,31 @@ class Predictor:
         Raises `DataError` for columns that are missing; columns too many and levels not seen before are told in `notices`.
         """
         part, notices = self._part(data)
+        if self.kind == "language" and isinstance(part, Part):
+            return self._surprise(part, tuple(notices))
         outputs = self._outputs(part)
         rows = part.rows if isinstance(part, Part) else None
         return self.decided(outputs, rows, tuple(notices))
 
     __call__ = predict
+
+    def _surprise(self, part: Part, notices: tuple[str, ...]) -> Predictions:
+        """-log p of a token of each text, its mean over the labels; rows in pieces are put together."""
+        from tunesmith.training.token_judgement import classes_last, foretold
+
+        found = []
+        with judging(self.model):
+            for batch in self._batches(part):
+                logits = classes_last(outputs_of(self.model(batch.inputs)), batch.target)
+                if logits is None:
+                    raise ModelError(
+                        "the model gives no scores of the next token, (N, L, tokens); its texts cannot be judged"
+                    )
+                nll, _ = foretold(logits, batch.target)
+                found.append(torch.stack([nll.sum(1), (batch.target >= 0).sum(1).double()]).cpu().numpy())
+        rows, place = np.unique(part.rows, return_inverse=True)
+        sums, counts = (np.bincount(place, values) for values in np.concatenate(found, axis=1))
+        return Predictions(classes=None, values=sums / counts, rows=rows, notices=notices)
 
     def decided(self, outputs: Array, rows: Array | None = None, notices: tuple[str, ...] = ()) -> Predictions:
         """From a model's outputs to labels and calibrated probabilities, or values in the target's unit."""
@@ -211,6 +233,8 @@ def load(
         model = models.build(
             described["name"], recipe, spec_from_json(described["spec"]), described["outputs"], described["kind"]
         )
+    if recipe.model.lora:
+        insert(model, LoraTable.model_validate(recipe.model.lora), kind=described["kind"])
     try:
         model.load_state_dict(kept_weights(run.folder, step))
     except RuntimeError as error:

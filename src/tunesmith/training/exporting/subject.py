@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks.layers import bake_weight_norm
-from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Plain, Tokens
+from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Places, Plain, Tokens
 from tunesmith.records import DataError, ModelError
+from tunesmith.training.adapters import has_adapter, merge
 from tunesmith.training.batch import outputs_of
 from tunesmith.training.predicting import Predictor, plain
 
@@ -59,7 +60,8 @@ def given(sample: Sample) -> Any:
 
 def subject_of(predictor: Predictor, example: Any = None) -> Subject:
     """The model of a predictor, ready for export. `example` is a batch, where random numbers would not be valid inputs."""
-    model = bake_weight_norm(copy.deepcopy(predictor.model)).cpu().eval().requires_grad_(False)  # w in place of g and v
+    model = bake_weight_norm(copy.deepcopy(predictor.model))  # w in place of g and v
+    model = (merge(model) if has_adapter(model) else model).cpu().eval().requires_grad_(False)
     preprocessing = None if predictor.pipeline is None else predictor.pipeline.to_json()
     samples = _of_example(example) if example is not None else _tried(model, predictor)
     facts = {
@@ -141,6 +143,9 @@ def _values(
         case Tokens():
             usual = min(max(spec.length, 4), LONGEST_TRIED)
             return torch.from_numpy(_texts(spec, rows, tokens if tokens in (1, 2) else usual + tokens, random))
+        case Places():
+            length = tokens if tokens in (1, 2) else min(max(spec.length, 4), LONGEST_TRIED) + tokens
+            return torch.ones((rows, length), dtype=torch.int64)
         case Pictures():
             return torch.from_numpy(random.standard_normal((rows, spec.channels, spec.height, spec.width))).to(dtype)
         case Plain():
