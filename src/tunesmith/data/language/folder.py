@@ -17,7 +17,6 @@ import numpy as np
 from tunesmith.data.language.codec import Encoded
 from tunesmith.data.language.samples import ROLES, Sample
 from tunesmith.data.language.template import IM, ChatTemplate, Rendered
-from tunesmith.data.tokenizers.pieces import MARKS, Pieces, engine_of, holds_pieces
 from tunesmith.records import DataError, MissingExtra, did_you_mean
 
 FILE, CONFIG, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
@@ -62,7 +61,6 @@ class FolderCodec:
         place = Path(folder).expanduser()
         engine = opened(place)
         settings = _json(place / CONFIG) | _ids_as_tokens(place / "config.json", engine)
-        settings |= MARKS if holds_pieces(place) else {}
         tokens = {key: text for key in NAMED if (text := _word(settings.get(key))) is not None}
         if end_token is not None:
             tokens["eos_token"] = end_token
@@ -174,8 +172,6 @@ def opened(folder: Path) -> Any:
     if not folder.is_dir():
         raise DataError(f"data.tokenizer_folder = {str(folder)!r} is no folder; expected one with a {FILE}")
     file = folder / FILE
-    if holds_pieces(folder):
-        return engine_of(Pieces.from_folder(folder))
     if file.is_file():
         try:
             return _engine(file.read_text(encoding="utf-8"))
