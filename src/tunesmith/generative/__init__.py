@@ -1,16 +1,23 @@
-"""Generators and embeddings: what they lack, measured; and what keeps a generator from lacking it."""
+"""Generators and embeddings: what they lack, measured; and what keeps them from lacking it."""
 
 from tunesmith.generative.cures import CURES
+from tunesmith.generative.cures.alignment_uniformity import alignment_uniformity
+from tunesmith.generative.cures.barlow_twins import barlow_twins
+from tunesmith.generative.cures.byol import MomentumTarget, byol, target_momentum
 from tunesmith.generative.cures.encoders import mode_regulariser, noise_reconstruction, paired
 from tunesmith.generative.cures.gradient_penalty import gradient_penalty, r1
+from tunesmith.generative.cures.heads import predictor, projector
 from tunesmith.generative.cures.hinge import Hinge
+from tunesmith.generative.cures.info_nce import info_nce
 from tunesmith.generative.cures.least_squares import LeastSquares
 from tunesmith.generative.cures.matching import cycle_loss, identity_loss, pixel_loss
 from tunesmith.generative.cures.minibatch_discrimination import MinibatchDiscrimination
 from tunesmith.generative.cures.nonsaturating import Minimax, NonSaturating
 from tunesmith.generative.cures.packing import Packed, pack
+from tunesmith.generative.cures.simsiam import simsiam
 from tunesmith.generative.cures.spectral_norm import spectral_norm
 from tunesmith.generative.cures.unrolled import unrolled
+from tunesmith.generative.cures.vicreg import covariance_term, variance_term, vicreg
 from tunesmith.generative.cures.wasserstein import Wasserstein, clip_weights
 from tunesmith.generative.inception import inception_features
 from tunesmith.generative.measures import MEASURES
@@ -54,17 +61,22 @@ __all__ = [
     "Minimax",
     "Missing",
     "Modes",
+    "MomentumTarget",
     "NonSaturating",
     "Packed",
     "Perceptual",
     "Prdc",
     "Wasserstein",
     "alignment",
+    "alignment_uniformity",
+    "barlow_twins",
     "birthday",
+    "byol",
     "class_correlation",
     "class_divergence",
     "clip_weights",
     "closest_pairs",
+    "covariance_term",
     "cycle_loss",
     "effective_rank",
     "embedding_health",
@@ -79,6 +91,7 @@ __all__ = [
     "inception_score",
     "inference",
     "inference_gap",
+    "info_nce",
     "kernel_distance",
     "label_counts",
     "lost_mass",
@@ -98,11 +111,17 @@ __all__ = [
     "perceptual_distance",
     "pixel_loss",
     "prdc",
+    "predictor",
+    "projector",
     "quality_ceiling",
     "r1",
     "raw_spread",
     "ring",
+    "simsiam",
     "spectral_norm",
+    "target_momentum",
     "uniformity",
     "unrolled",
+    "variance_term",
+    "vicreg",
 ]

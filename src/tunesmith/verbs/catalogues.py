@@ -54,6 +54,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = {  # of the families whose arguments a us
     "cure": (
         *("critic", "discriminator", "encoder", "reconstructor", "there", "back", "optimizer"),
         *("real", "made", "noise", "wanted", "x", "y", "loss"),
+        *("one", "other", "embeddings", "predicted", "projected", "targets", "net", "inputs", "outputs", "width", "step"),
     ),
     "init": ("weight", "activation", "generator"),
     "loss": ("kind", "class_weights", "label_smoothing"),
