@@ -29,6 +29,7 @@ from tunesmith.generative.measures.class_histogram import (
     label_counts,
 )
 from tunesmith.generative.measures.class_scores import inception_score, mode_score
+from tunesmith.generative.measures.common_direction import common_direction
 from tunesmith.generative.measures.effective_rank import effective_rank
 from tunesmith.generative.measures.embedding_health import EmbeddingHealth, embedding_health
 from tunesmith.generative.measures.fid import Frechet, frechet_at_infinity, frechet_distance, frechet_of_moments
@@ -40,6 +41,7 @@ from tunesmith.generative.measures.missing_modes import Missing, missing_modes
 from tunesmith.generative.measures.modes import Modes, grid, mixture, modes, quality_ceiling, ring
 from tunesmith.generative.measures.pairwise import Apart, pairwise_distance, pairwise_ratio
 from tunesmith.generative.measures.prdc import Prdc, expected_coverage, prdc
+from tunesmith.generative.measures.shared_rank import shared_rank
 from tunesmith.generative.measures.sphere import alignment, uniformity
 from tunesmith.generative.measures.spread import normalised_spread, raw_spread
 
@@ -76,6 +78,7 @@ __all__ = [
     "class_divergence",
     "clip_weights",
     "closest_pairs",
+    "common_direction",
     "covariance_term",
     "cycle_loss",
     "effective_rank",
@@ -117,6 +120,7 @@ __all__ = [
     "r1",
     "raw_spread",
     "ring",
+    "shared_rank",
     "simsiam",
     "spectral_norm",
     "target_momentum",
