@@ -9,7 +9,8 @@ mirrored, shifted, turned, cut out. Each 5 updates two views of 512 held picture
 A linear classifier on the frozen encoder is fitted to 5,000 of the training pictures with their labels and scored on 5,000 test
 pictures: beside the pixels themselves and the same encoder untrained. The standard error of one accuracy is .005. A probe standardises its
 columns, so it shows what a collapse has cost, not that it happened. Weights are those after the last update, not the best.
-The pictures are read from the folder that TUNESMITH_SHARED names. Seconds are of updates and looks, on a machine that others used too; `looks` is their share.
+The pictures are read from the folder that TUNESMITH_SHARED names. Seconds are of updates and looks, on a machine that others used too;
+`looks` is their share.
 """
 
 import os
