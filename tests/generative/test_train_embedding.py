@@ -36,10 +36,9 @@ def test_one_update_is_that_of_the_rule_written_out() -> None:
     """Adam on simsiam, with the same random numbers."""
     recipe = revise(Recipe(), {"train.steps": 3, "train.batch_size": 32, "schedule.name": "constant", "optim.lr": 1e-2})
     with seeded(0):
-        plan = planned(embedding_target.task(rule="simsiam", view=lambda rows: rows + torch.randn_like(rows)), recipe)
-        learner, other = plan.state.model, None
-        with seeded(0):
-            other = planned(embedding_target.task(rule="simsiam"), recipe).state.model
+        plain: dict[str, Any] = {"rule": "simsiam", "norm": "none", "encoder": lambda: nn.Linear(6, 16)}
+        plan = planned(embedding_target.task(view=lambda rows: rows + torch.randn_like(rows), **plain), recipe)
+        learner, other = plan.state.model, planned(embedding_target.task(**plain), recipe).state.model
         other.load_state_dict(learner.state_dict())
         optimizer = torch.optim.Adam(other.parameters(), lr=1e-2)
         rows, before = plan.feed.rows, torch.get_rng_state()
@@ -68,20 +67,20 @@ def test_a_collapse_is_told_within_the_first_tenth_and_the_same_with_a_stop_grad
             encoder=lambda: nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 32)),
             data=rows,
             view=lambda given: given + 0.3 * torch.randn_like(given),
-            width=32,
+            width=0,
             norm="none",
             stop_gradient=stop,
         )
-        recipe = {"train.steps": 600, "train.batch_size": 128, "optim.lr": 3e-3}
+        recipe = {"train.steps": 600, "optim.name": "sgd", "optim.momentum": 0.9, "optim.lr": 0.05}
         return ts.train_embedding(task, recipe, display=QuietDisplay())
 
     free, stopped = trained(False), trained(True)
 
     assert {finding.fault for finding in free.findings} == {"collapse.representation"}
-    assert [step for step, _ in free.found_at][0] <= 60
+    assert next(step for step, _ in free.found_at) <= 60
     assert stopped.findings == []
     assert stopped.evaluations[-1]["score"] < free.evaluations[-1]["score"]
-    assert [row["step"] for row in free.evaluations[:3]] == [10, 20, 30]  # 60 looks, six of them in the first tenth
+    assert [row["step"] for row in free.evaluations[:3]] == [5, 10, 15]  # 120 looks
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -106,7 +105,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"held": embedding_target.rows(100, seed=5)}),
     ({"rule": "simsiam"}, {"stop_gradient": False}),
     ({"rule": "info_nce"}, {"settings": {"temperature": 0.5}}),
-    ({"rule": "vicreg"}, {"settings": {"variance": 1.0}}),
+    ({"rule": "vicreg"}, {"settings": {"covariance": 25.0}}),
     ({}, {"rule": lambda one, other: (one - other).square().mean()}),
 ]
 
@@ -204,7 +203,7 @@ def test_views_by_name_are_random_and_are_those_of_the_global_generator() -> Non
 
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
-    assert (first - rows).std() == pytest.approx(0.2 * rows.std(), rel=0.1)
+    assert (first - rows).std().item() == pytest.approx(0.2 * rows.std().item(), rel=0.1)
 
 
 @pytest.mark.parametrize(
