@@ -17,7 +17,7 @@ KINDS = {
     "multi_regression": "several numbers",
     "language": "the next token",
 }
-MAKES = {"gan": "makes samples"}  # kinds of run that predict nothing
+MAKES = {"gan": "makes samples", "embedding": "embeds rows"}  # kinds of run that predict nothing
 # errors; every other score is better when larger
 SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss", "perplexity"}
 
@@ -109,6 +109,12 @@ def by_role(judged: Mapping[str, Any]) -> Html:
 
 
 def explained(facts: Facts) -> str:
+    if facts.kind == "embedding":
+        return (
+            "Of two views of held rows: alignment + uniformity is 0 where all embeddings are one, and the lower the better; tunesmith "
+            "explain measure.alignment, measure.uniformity and measure.embedding_health say more. What they are of use for a linear "
+            "probe tells (tunesmith.generative.linear_probe)."
+        )
     if facts.kind in MAKES:
         return (
             "Of samples beside held rows: a kernel distance of 0 and a lost mass of 0 are those of the data themselves; "
