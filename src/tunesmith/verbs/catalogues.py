@@ -24,6 +24,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "norm": ("tunesmith.blocks.layers.norm", "NORMS"),
     "optimizer": ("tunesmith.blocks.optim", "OPTIMIZERS"),
     "pooling": ("tunesmith.blocks.layers.poolings", "POOLINGS"),
+    "remedy": ("tunesmith.generative.mending.remedies", "REMEDIES"),
     "sampler": ("tunesmith.data.samplers", "SAMPLERS"),
     "scaler": ("tunesmith.data.scalers", "SCALERS"),
     "schedule": ("tunesmith.blocks.schedules", "SCHEDULES"),
@@ -64,6 +65,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = {  # of the families whose arguments a us
     "norm": ("features", "dims", "layer"),
     "optimizer": ("params", "lr", "weight_decay", "momentum", "betas", "foreach", "fused", "base"),
     "pooling": ("features",),
+    "remedy": ("board",),
     "schedule": ("steps",),
     "warmup": ("steps", "start"),
 }
