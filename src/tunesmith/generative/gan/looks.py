@@ -110,7 +110,7 @@ class Sight:
     def __call__(self, generator: nn.Module, discriminator: nn.Module | None, step: int) -> Look:
         """Looks now. Raises `NotFinite` where a sample is not finite."""
         with unchanged(generator, *([] if discriminator is None else [discriminator])):
-            made = self.made = generator(self.noise)
+            made = self.made = generator(self.noise).detach()
             if not torch.isfinite(made).all():
                 raise NotFinite(made[~torch.isfinite(made)][0].item(), step)
             scores = {} if discriminator is None else self._scores(discriminator, made)

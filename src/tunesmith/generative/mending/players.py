@@ -14,7 +14,7 @@ from tunesmith.generative.cures.packing import pack
 from tunesmith.generative.gan.findings import found_in, stands_at
 from tunesmith.generative.gan.judging import LOOKS, METRIC
 from tunesmith.generative.gan.looks import NotFinite, Sight, look_of, seeded
-from tunesmith.generative.gan.plan import parts, planned, settled
+from tunesmith.generative.gan.plan import made, parts, planned, settled
 from tunesmith.generative.gan.rows import RealRows
 from tunesmith.generative.gan.task import Gan
 from tunesmith.generative.gan.turns import Players
@@ -104,7 +104,10 @@ class Games:
         return told | {"passes": _passes(plan, plan.state.step), "seconds": seconds}
 
     def played(self, told: Mapping[str, Any]) -> Played:
-        """What a twin came to: the mass it left out over its last looks, and its precision."""
+        """What a twin came to: the mass it left out over its last looks, and its precision.
+
+        Samples of one cell are one draw for their precision: that of a generator with one mode is the luck of one place.
+        """
         looks = [look_of(one) for one in told["looks"]]
         counted = {"passes": told["passes"], "seconds": told["seconds"]}
         if told["broke"] or not looks:
@@ -112,6 +115,7 @@ class Games:
         events, last = stands_at(looks), looks[-LAST:]
         lost, near = [one.lost for one in last], [one.precision for one in last]
         cells = last[-1].cells
+        places = max(1, cells - max(one.cells_lost for one in last))
         marks = (
             Mark(
                 name="lost_mass",
@@ -123,7 +127,7 @@ class Games:
             Mark(
                 name="made_precision",
                 value=mean(near),
-                error=max(share_error(mean(near), last[-1].samples), swing(near)),
+                error=max(share_error(mean(near), places), swing(near)),
                 higher=True,
                 goal=False,
             ),
@@ -160,14 +164,11 @@ def _passes(plan: Plan, updates: int) -> float:
 def _board(match: Match) -> Board:
     with seeded(0):
         plan = _plan(match)
-    players, feed = plan.state.model, plan.feed
-    assert isinstance(players, Players)
+        judge = made(match.task.discriminator)  # before spectral norm, which is put into what a change has made
+    feed = plan.feed
     assert isinstance(feed, RealRows)
-    judge = players.discriminator.discriminator if match.task.pack > 1 else players.discriminator
-    assert isinstance(judge, torch.nn.Module)
-    return Board(
-        match.task, plan.recipe, judge, pack(feed.rows[: 4 * match.task.pack], match.task.pack), len(feed.rows)
-    )
+    some = feed.rows[: 4 * match.task.pack].cpu()
+    return Board(match.task, plan.recipe, judge, pack(some, match.task.pack), len(feed.rows))
 
 
 def _train(plan: Plan, until: Until) -> None:
