@@ -139,7 +139,7 @@ def test_fit_tells_it_too(sick: bool) -> None:
 
     run = ts.fit(
         task,
-        {"train.epochs": 6, "train.batch_size": 32, "optim.lr": 1e-2, "eval.every": None},
+        {"train.epochs": 6, "train.batch_size": 32, "optim.lr": 1e-2, "run.overhead": 0.9},
         display=QuietDisplay(),
     )
 

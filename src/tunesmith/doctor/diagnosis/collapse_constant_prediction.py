@@ -10,10 +10,25 @@ Limits    a symptom. The first part of a sound run looks the same: only the last
 Source    vocabulary of collapse.constant_prediction: 99 % of the answers; the rest: assumption.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tunesmith.doctor.diagnosis.catalogue import rule
-from tunesmith.doctor.diagnosis.live import EPOCHS, SOME, Progress, advice, fact, number, part, progress, told
+from tunesmith.doctor.diagnosis.live import (
+    EPOCHS,
+    NEAR_CHANCE,
+    SOME,
+    Progress,
+    advice,
+    fact,
+    late,
+    length,
+    number,
+    part,
+    progress,
+    told,
+)
 from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
@@ -26,7 +41,8 @@ ROWS = 8  # of a batch: fewer have one label by chance too often; assumption
 
 @rule("collapse.constant_prediction", needs=("loss",))
 def collapse_constant_prediction(history: History) -> Iterator[Finding]:
-    ran, answers = progress(history), part(history, "answers")
+    ran = progress(history)
+    answers = _answers(history, ran)
     if ran is None or ran.updates < UPDATES or _early(history, ran):
         return
     said, given = answers.get("answered") or {}, answers.get("label_shares") or {}
@@ -73,6 +89,32 @@ def collapse_constant_prediction(history: History) -> Iterator[Finding]:
             )
 
 
+def _answers(history: History, ran: Progress | None) -> Mapping[str, Any]:
+    """What was answered late: as a watch over a loop of one's own counted it, or as `fit` wrote it down as signals.
+
+    A short run of `fit` may have been looked at in its first half alone: that counts where the loss stands at the entropy of the labels.
+    """
+    told = part(history, "answers")
+    if told or ran is None:
+        return told
+    shares = {one.where: float(one.values[-1]) for one in history.all("label_share") if len(one)}
+    seen = [one for one in history.all("predicted_share") if len(one)]
+    last = max((float(one.steps[-1]) for one in seen), default=0.0)
+    entropy = -sum(share * math.log(share) for share in shares.values() if share > 0)
+    if last < UPDATES or (2 * last < length(history) and ran.end < (1 - NEAR_CHANCE) * entropy):
+        return {}  # looked at too early, and since then it has learnt
+    answered = {one.where: late(one) or 0.0 for one in seen}
+    found: dict[str, Any] = {"answered": answered, "label_shares": shares}
+    batch = history.facts.get("batch_size")
+    found |= {"rows": batch} if isinstance(batch, int) else {}
+    for name, quantity in (("alike", "answers_alike"), ("labels_alike", "labels_alike")):
+        level = late(history.get(quantity))
+        found |= {} if level is None else {name: level}
+    return found
+
+
 def _early(history: History, ran: Progress) -> bool:
     """Whether a run that goes on may yet leave the answer that is learnt first; of a loop that tells no epochs, updates count alone."""
-    return ran.going and (ran.updates < SOME or 0 < fact(history, "epochs_seen") < EPOCHS)
+    judged = history.get("loss", "val")
+    epochs = max(fact(history, "epochs_seen"), 0 if judged is None else len(judged))
+    return ran.going and (ran.updates < SOME or 0 < epochs < EPOCHS)
