@@ -103,9 +103,11 @@ def test_what_wins_on_every_seed_is_kept_and_what_does_not_is_listed_with_its_fi
     assert "lost mass 0.850 instead of 0.900" in told.tried[0].because
     assert [one.value for one in told.changes[0].evidence if one.name == "lost_mass"] == [0.05] * 3
     assert told.notices == ["not tried, since what was kept went the whole way: c"]
-    assert told.findings and not told.left
+    assert told.findings
+    assert not told.left
     assert told.unfit == {"packing": "it is written on paper"}
-    assert told.change == {"optim.lr": 0.1} and "recipe['optim.lr'] = 0.1" in told.lines
+    assert told.change == {"optim.lr": 0.1}
+    assert "recipe['optim.lr'] = 0.1" in told.lines
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,8 @@ def test_what_wins_on_every_seed_is_kept_and_what_does_not_is_listed_with_its_fi
 def test_what_is_not_proved_is_not_kept(figures: Any, why: str) -> None:
     told = mended(Paper(), Written(PLAIN | {("a",): figures}))
 
-    assert told.task == () and not told.changed
+    assert told.task == ()
+    assert not told.changed
     assert [one.why for one in told.tried] == [why]
     assert told.after == told.before == 0.9
 
@@ -141,8 +144,11 @@ def test_a_sound_training_and_one_that_broke_are_left_alone() -> None:
     sound = mended(Paper(), Written({(): [(0.0, 0.5)], ("a",): [(0.0, 0.5)]}))
     broken = mended(Paper(), Written({(): "no number"}))
 
-    assert not sound.changed and not sound.tried and "no collapse.mode stood" in sound.notices[0]
-    assert not broken.changed and "no number" in broken.notices[0]
+    assert not sound.changed
+    assert not sound.tried
+    assert "no collapse.mode stood" in sound.notices[0]
+    assert not broken.changed
+    assert "no number" in broken.notices[0]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,8 @@ def test_a_change_without_a_second_seed_is_no_remedy(epochs: float, why: str | N
 def test_two_seeds_are_enough_where_the_budget_ends() -> None:
     told = mended(Paper(), Written(PLAIN | {("a",): [(0.05, 0.5)] * 3}), epochs=4.0)
 
-    assert told.task == ("a",) and told.seeds == 2
+    assert told.task == ("a",)
+    assert told.seeds == 2
 
 
 def test_seconds_that_are_spent_end_it() -> None:
@@ -203,7 +210,8 @@ def test_noise_is_that_of_the_marks_or_of_the_seeds_whichever_is_larger() -> Non
 
     assert alike.noise("lost_mass") == pytest.approx((4 * 0.05**2) ** 0.5 / 2)
     assert apart.noise("lost_mass") == pytest.approx(0.4)  # gains .1 and .9
-    assert alike.won() == ["lost_mass"] and apart.won() == []
+    assert alike.won() == ["lost_mass"]
+    assert apart.won() == []
 
 
 # True twins
@@ -283,7 +291,8 @@ def test_the_widened_layer_keeps_the_scale_of_its_units_and_the_player_that_was_
     wide = offer.fields["discriminator"]()
 
     x = torch.randn(4000, 4)
-    assert wide[0].in_features == 4 and torch.equal(judge[0].weight, before)
+    assert wide[0].in_features == 4
+    assert torch.equal(judge[0].weight, before)
     assert (x @ wide[0].weight.T).std().item() == pytest.approx((x[:, :2] @ before.T).std().item(), rel=0.05)
     assert not torch.equal(wide[0].weight[:, :2], wide[0].weight[:, 2:])  # else pairs could not be told apart
     assert "nn.Linear(4, 64, …)  # was nn.Linear(2, 64, …)" in offer.lines[0]
@@ -305,7 +314,8 @@ def test_pictures_are_packed_as_channels() -> None:
     twin = games.twin(asked.changed(offer), 0, Clock())
 
     assert offer.fields["discriminator"]()[0].in_channels == 2
-    assert twin is not None and not twin["broke"]
+    assert twin is not None
+    assert not twin["broke"]
 
 
 def test_repair_takes_a_gan_and_a_run_that_told_it(tmp_path: Path) -> None:
@@ -327,8 +337,10 @@ def test_repair_takes_a_gan_and_a_run_that_told_it(tmp_path: Path) -> None:
     again = ts.repair(task, run=run, epochs=2.0, folder=tmp_path / "kept", resume=True)
 
     assert [one.fault for one in told.findings] == ["collapse.mode"]
-    assert told.tried and all(one.updates == 12 for one in told.tried)
-    assert not told.changed and told.task is task
+    assert told.tried
+    assert all(one.updates == 12 for one in told.tried)
+    assert not told.changed
+    assert told.task is task
     assert told.findings.unreached  # two passes are soon spent
     assert {**again.as_dict(), "seconds": 0} == {**told.as_dict(), "seconds": 0}
 
@@ -344,7 +356,8 @@ def test_a_gan_that_breaks_is_told(tmp_path: Path) -> None:
 
     told = ts.repair(gan_target.gan(generator=Breaks), SMALL, updates=12)
 
-    assert not told.changed and "broke before it could collapse" in told.notices[0]
+    assert not told.changed
+    assert "broke before it could collapse" in told.notices[0]
 
 
 @pytest.mark.parametrize(
@@ -397,8 +410,11 @@ def test_the_plain_game_on_the_ring_is_mended_by_packing() -> None:
 
     assert [one.fault for one in told.findings] == ["collapse.mode"]
     assert [one.remedy for one in told.changes] == ["packing"]
-    assert told.seeds == 3 and told.before > 0.5 and told.after < 0.2
-    assert told.task.pack == 2 and told.change == {"train.batch_size": 256}
+    assert told.seeds == 3
+    assert told.before > 0.5
+    assert told.after < 0.2
+    assert told.task.pack == 2
+    assert told.change == {"train.batch_size": 256}
     run = ts.train_gan(told.task, {**RING, **told.change, "train.steps": 396, "eval.every": 33}, display=QuietDisplay())
     assert run.evaluations[-1]["lost_mass"] < 0.2
 
@@ -409,7 +425,9 @@ def test_a_sound_game_on_the_ring_is_left_alone() -> None:
 
     told = ts.repair(ring_gan(discriminator=lambda: net(4, 1), pack=2), RING | {"train.batch_size": 256}, updates=396)
 
-    assert not told.changed and not told.tried and not told.findings
+    assert not told.changed
+    assert not told.tried
+    assert not told.findings
 
 
 KILLED = """

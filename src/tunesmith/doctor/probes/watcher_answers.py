@@ -301,8 +301,8 @@ class Answers:
             return
         known = target.flatten()[target.flatten() != IGNORED] if classes else target.flatten()
         if len(given) and len(known):
-            shares = (float(each.unique(return_counts=True)[1].max()) / len(each) for each in (given, known))
-            self._alike = [*self._alike[-LAST:], (self._calls, *shares)]
+            one, other = (float(torch.unique(each, return_counts=True)[1].max()) / len(each) for each in (given, known))
+            self._alike = [*self._alike[-LAST:], (self._calls, one, other)]
         labels, counts = torch.unique(given, return_counts=True)
         self._answered = [
             *self._answered[-LAST:],

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunesmith.generative.gan.looks import unchanged
 from tunesmith.generative.gan.plan import made
+from tunesmith.generative.looking import unchanged
 from tunesmith.records.check import Inapplicable
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -13,11 +13,12 @@ from tunesmith.blocks.optim.averaging import Average
 from tunesmith.generative.cures.packing import pack
 from tunesmith.generative.gan.findings import found_in, stands_at
 from tunesmith.generative.gan.judging import LOOKS, METRIC
-from tunesmith.generative.gan.looks import NotFinite, Sight, look_of, seeded
+from tunesmith.generative.gan.looks import NotFinite, Sight, look_of
 from tunesmith.generative.gan.plan import made, parts, planned, settled
 from tunesmith.generative.gan.rows import RealRows
 from tunesmith.generative.gan.task import Gan
 from tunesmith.generative.gan.turns import Players
+from tunesmith.generative.looking import seeded
 from tunesmith.generative.mending.proof import Mark, Played, share_error, swing
 from tunesmith.generative.mending.remedies import REMEDIES, Board, Offer
 from tunesmith.records import Clock, ModelError, Recipe, RecipeError, TrainingFailed, revise
