@@ -170,8 +170,28 @@ def test_of_a_game_what_was_tried_is_listed_and_a_folder_is_gone_on_with(capsys,
     assert len((tmp_path / "kept" / "twins.jsonl").read_text(encoding="utf-8").splitlines()) == 1 + len(told["tried"])
 
 
+def test_of_embeddings_the_run_that_told_it_brings_the_recipe(capsys, monkeypatch, tmp_path):
+    import tunesmith as ts
+    from tests.generative.test_mending_embeddings import RECIPE, SICK, task
+    from tunesmith.reports import QuietDisplay
+
+    ts.train_embedding(
+        task(**SICK), RECIPE | {"train.steps": 160, "eval.every": 20}, folder=tmp_path / "run", display=QuietDisplay()
+    )
+
+    code = run(
+        ["repair", "--task", "tests.generative.test_mending_embeddings:sick", "--run", str(tmp_path / "run")]
+        + ["--epochs", "0.1", "--json"]
+    )
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert "budget was spent" in told["notices"][-1]
+    assert told["measure"] == "embedding_spread_normalised"
+
+
 def test_words_for_a_game_need_one(said):
     code, _, err = said(of_task(), "rows.csv", "--target", "b", "--updates", "12")
 
     assert code == 2
-    assert "--updates came without a Gan" in err
+    assert "--updates came without a Gan or an Embedding" in err

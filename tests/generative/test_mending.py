@@ -17,9 +17,9 @@ import tunesmith as ts
 from tests.generative import gan_target
 from tunesmith.generative import mixture, ring
 from tunesmith.generative.mending.mending import mended
+from tunesmith.generative.mending.offer import Offer
 from tunesmith.generative.mending.players import Games, Match
 from tunesmith.generative.mending.proof import Mark, Pairs, Played
-from tunesmith.generative.mending.remedies import Offer
 from tunesmith.records import Clock, DataError, Finding, Recipe, RecipeError, RunError, revise
 from tunesmith.reports import QuietDisplay
 
@@ -62,6 +62,7 @@ class Written:
     """`figures` gives (lost, precision) by seed for each path of changes."""
 
     fault, measure, updates = "collapse.mode", "lost_mass", 10
+    notices: tuple[str, ...] = ()
 
     def __init__(self, figures: Mapping[tuple[str, ...], Any]) -> None:
         self.figures, self.trained = dict(figures), list[tuple[tuple[str, ...], int]]()
@@ -382,7 +383,7 @@ def test_a_run_that_tells_no_collapse_and_one_too_short_are_refused() -> None:
 
     with pytest.raises(DataError, match=r"tells no collapse\.mode that stands"):
         ts.repair(gan_target.gan(), run=run)
-    with pytest.raises(RecipeError, match="12 or more were expected"):
+    with pytest.raises(RecipeError, match="12 updates or more were expected"):
         ts.repair(gan_target.gan(), SMALL | {"train.steps": 5})
 
 

@@ -14,6 +14,7 @@ CATALOGUES: Mapping[str, tuple[str, str]] = {  # family: the module and the name
     "augment": ("tunesmith.training.augment", "AUGMENTATIONS"),
     "budget": ("tunesmith.search.budgets", "BUDGETS"),
     "cure": ("tunesmith.generative.cures", "CURES"),
+    "embedding_remedy": ("tunesmith.generative.mending.embedding_remedies", "EMBEDDING_REMEDIES"),
     "executor": ("tunesmith.search.executors", "EXECUTORS"),
     "exporter": ("tunesmith.integrations", "EXPORTERS"),
     "init": ("tunesmith.blocks.layers.init", "INITS"),
@@ -79,6 +80,7 @@ GIVEN: Mapping[str, tuple[str, ...]] = {  # of the families whose arguments a us
     "optimizer": ("params", "lr", "weight_decay", "momentum", "betas", "foreach", "fused", "base"),
     "pooling": ("features",),
     "remedy": ("board",),
+    "embedding_remedy": ("desk",),
     "schedule": ("steps",),
     "warmup": ("steps", "start"),
 }

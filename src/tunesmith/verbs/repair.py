@@ -1,4 +1,4 @@
-"""`repair`: a program, a recipe or a game of two players is diagnosed and mended, and each change is proved on twins."""
+"""`repair`: a program, a recipe, a game of two players or a training of embeddings is mended, and each change is proved on twins."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from tunesmith.runs import Run
 if TYPE_CHECKING:
     from tunesmith.doctor.preflight import Bench
     from tunesmith.doctor.repair import Patient, Repair
+    from tunesmith.generative.embedding.task import Embedding
     from tunesmith.generative.gan.task import Gan
     from tunesmith.generative.mending.outcome import Mended
 
@@ -20,7 +21,7 @@ PART = 0.4  # of the seconds asked for, that one look may take; assumption: a re
 
 @overload
 def repair(
-    task_or_program: "Gan",
+    task_or_program: "Gan | Embedding",
     recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
     *,
     epochs: float | None = None,
@@ -28,6 +29,7 @@ def repair(
     step: Callable[[str], None] = ...,
     updates: int | None = None,
     run: Any = None,
+    labelled: tuple[Any, Any] | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
 ) -> "Mended": ...
@@ -61,12 +63,13 @@ def repair(
     all together. What was brought is left as it was; calling this is consent to changes that alter the result. A sound program comes
     back without changes, and one that is worse on a fresh seed never.
 
-    A `Gan` comes back as `Mended` where a short training of it tells `collapse.mode` and twins prove a remedy. Each twin trains `updates` of
-    the generator (a fifth of the training, 400 at least, where nothing is said); `epochs` and `seconds` bound all together. `run`, a run of
-    `train_gan` or its folder, brings the recipe, and the update at which the collapse was told as the length. `folder` keeps
-    every twin, and `resume` goes on there.
+    A `Gan` or an `Embedding` comes back as `Mended`: changed where a short training of it tells `collapse.mode` or `collapse.representation`
+    and twins prove a remedy. Each twin trains `updates` (a fifth of the training, 400 at least, where nothing is said); `epochs` and
+    `seconds` bound all together. `run`, a run of `train_gan` or `train_embedding` or its folder, brings the recipe, and the update at
+    which the collapse was told as the length. `labelled`, rows with labels, lets a linear probe on embeddings watch that no remedy makes
+    them less useful. `folder` keeps every twin, and `resume` goes on there.
 
-    Raises `DataError` for budgets that are no positive numbers, and what `preflight` (of a `Gan`, `train_gan`) raises.
+    Raises `DataError` for budgets that are no positive numbers, and what `preflight` (else the training itself) raises.
     """
     from tunesmith.doctor.repair import mended
     from tunesmith.verbs.fit import as_recipe, as_task
@@ -74,11 +77,8 @@ def repair(
     for name, value in (("epochs", epochs), ("seconds", seconds)):
         if value is not None and not value > 0:
             raise DataError(f"{name} is {value!r}; expected a positive number, or nothing for the usual budget")
-    if "tunesmith.generative.gan.task" in sys.modules:
-        from tunesmith.generative.gan.task import Gan
-
-        if isinstance(task_or_program, Gan):
-            return _game(task_or_program, recipe, epochs=epochs, seconds=seconds, step=step, **about)
+    if collapses(task_or_program):
+        return _collapse(task_or_program, recipe, epochs=epochs, seconds=seconds, step=step, **about)
     if isinstance(task_or_program, Program):
         if recipe is not None or about:
             came = "a recipe" if recipe is not None else ", ".join(sorted(about))
@@ -88,40 +88,52 @@ def repair(
     return mended(task, as_recipe(recipe), _look(seconds, step), epochs=epochs, seconds=seconds, step=step)
 
 
-def _game(
-    gan: "Gan",
+def collapses(task: Any) -> bool:
+    """Whether something is a game of two players or a training of embeddings; asked without torch."""
+    kinds = [(f"tunesmith.generative.{room}.task", name) for room, name in (("gan", "Gan"), ("embedding", "Embedding"))]
+    return any(module in sys.modules and isinstance(task, getattr(sys.modules[module], name)) for module, name in kinds)
+
+
+def _collapse(
+    task: "Gan | Embedding",
     recipe: Recipe | Mapping[str, Any] | str | Path | None,
     *,
     updates: int | None = None,
     run: Any = None,
+    labelled: tuple[Any, Any] | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     **budget: Any,
 ) -> "Mended":
-    """The repair of two players."""
+    """The repair of two players, or of embeddings."""
+    from tunesmith.generative.embedding.task import Embedding
+    from tunesmith.generative.mending.encoders import Encoders, Sitting
     from tunesmith.generative.mending.mending import mended
     from tunesmith.generative.mending.players import Games, Match
     from tunesmith.verbs.fit import as_recipe
 
     if updates is not None and not updates > 0:
         raise DataError(f"updates is {updates!r}; expected a positive number, or nothing for a fifth of the training")
+    fault = Encoders.fault if isinstance(task, Embedding) else Games.fault
     told = None if run is None else Run(run) if isinstance(run, str | Path) else run
     if told is not None:
         recipe = told.recipe if recipe is None else recipe
-        updates = _told_at(told) if updates is None else updates
-    match = Match(gan, as_recipe(recipe))
-    return mended(
-        match, Games(match, updates), folder=None if folder is None else Path(folder), resume=resume, **budget
-    )
+        updates = _told_at(told, fault) if updates is None else updates
+    kept: dict[str, Any] = {"folder": None if folder is None else Path(folder), "resume": resume} | budget
+    if isinstance(task, Embedding):
+        sitting = Sitting(task, as_recipe(recipe))
+        return mended(sitting, Encoders(sitting, updates, labelled), **kept)
+    if labelled is not None:
+        raise DataError("labelled rows came with a Gan; they are for an Embedding, whose linear probe they tell")
+    match = Match(task, as_recipe(recipe))
+    return mended(match, Games(match, updates), **kept)
 
 
-def _told_at(run: Any) -> int:
+def _told_at(run: Any, fault: str) -> int:
     """The update at which a run told the collapse that stands. Raises `DataError` where none does."""
-    told = [one for one in run.findings if one.fault == "collapse.mode"]
+    told = [one for one in run.findings if one.fault == fault]
     if not told or told[-1].status == "refuted":
-        raise DataError(
-            "the run tells no collapse.mode that stands; repair the Gan itself, or give a run that collapsed"
-        )
+        raise DataError(f"the run tells no {fault} that stands; repair the task itself, or give a run that collapsed")
     return int(told[-1].subject["steps"][-1])
 
 

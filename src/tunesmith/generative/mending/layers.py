@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunesmith.generative.gan.plan import made
 from tunesmith.generative.looking import unchanged
+from tunesmith.generative.preparing import made
 from tunesmith.records.check import Inapplicable
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -25,7 +25,7 @@ class Changed:
         self.__qualname__ = f"{getattr(player, '__qualname__', type(player).__name__)}, {told}"
 
     def __call__(self) -> nn.Module:
-        return self.change(made(self.player))
+        return self.change(made(self.player, "a player"))
 
 
 def ran(net: nn.Module, samples: Tensor) -> tuple[Seen, Tensor]:

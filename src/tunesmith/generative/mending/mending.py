@@ -13,9 +13,9 @@ from statistics import mean
 from typing import Any, Protocol
 
 from tunesmith.generative.mending.keeping import Twins
+from tunesmith.generative.mending.offer import Offer
 from tunesmith.generative.mending.outcome import Attempt, Mended
 from tunesmith.generative.mending.proof import Pairs, Played
-from tunesmith.generative.mending.remedies import Offer
 from tunesmith.records import Clock, Findings, Recipe, RecipeError
 
 ROUNDS = 2  # changes one after the other; assumption
@@ -39,6 +39,7 @@ class Subject(Protocol):
     fault: str
     measure: str
     updates: int
+    notices: tuple[str, ...]
 
     def settings(self, patient: Any) -> dict[str, Any]: ...
     def passes(self, patient: Any) -> float: ...
@@ -116,7 +117,8 @@ class Mending:
         self.seed = patient.recipe.train.seed
         self.path: tuple[str, ...] = ()  # changes that were kept
         self.played: dict[tuple[str, int], Played] = {}  # what twins of this mending came to
-        self.told = Mended(task=patient.task, recipe=patient.recipe, measure=subject.measure)
+        notices = list(subject.notices)
+        self.told = Mended(task=patient.task, recipe=patient.recipe, measure=subject.measure, notices=notices)
 
     def carried_out(self) -> Mended:
         told = self.told

@@ -3,8 +3,8 @@
 Each is only an offer. Whether it helps here, a twin has to show.
 """
 
-from tunesmith.generative.mending.remedies.catalogue import REMEDIES, Board, Offer, Remedy, remedy
+from tunesmith.generative.mending.remedies.catalogue import REMEDIES, Board, remedy
 
-__all__ = ["REMEDIES", "Board", "Offer", "Remedy", "remedy"]
+__all__ = ["REMEDIES", "Board", "remedy"]
 
 REMEDIES.load(__path__, __name__)

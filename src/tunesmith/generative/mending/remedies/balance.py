@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tunesmith.generative.mending.remedies.catalogue import Board, Offer, remedy
+from tunesmith.generative.mending.offer import Offer
+from tunesmith.generative.mending.remedies.catalogue import Board, remedy
 
 TIMES = 4.0  # arXiv:1706.08500 and 1805.08318 take factors of 1 to 4 between the players
 

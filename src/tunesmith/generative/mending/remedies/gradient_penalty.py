@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from tunesmith.generative.mending.remedies.catalogue import Board, Offer, remedy
+from tunesmith.generative.mending.offer import Offer
+from tunesmith.generative.mending.remedies.catalogue import Board, remedy
 from tunesmith.records.check import Inapplicable
 
 STEPS = 5  # of the critic; arXiv:1704.00028, algorithm 1

@@ -8,7 +8,8 @@ from torch import nn
 
 from tunesmith.generative.cures.minibatch_discrimination import MinibatchDiscrimination
 from tunesmith.generative.mending.layers import Changed, described, last_layer, replaced
-from tunesmith.generative.mending.remedies.catalogue import Board, Offer, remedy
+from tunesmith.generative.mending.offer import Offer
+from tunesmith.generative.mending.remedies.catalogue import Board, remedy
 from tunesmith.records.check import Inapplicable
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from tunesmith.generative.mending.layers import Changed, described, first_layer, widen
-from tunesmith.generative.mending.remedies.catalogue import Board, Offer, remedy
+from tunesmith.generative.mending.offer import Offer
+from tunesmith.generative.mending.remedies.catalogue import Board, remedy
 
 TIMES = 2  # arXiv:1712.04086: two together bring most of it
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tunesmith.generative.cures.spectral_norm import LAYERS
-from tunesmith.generative.mending.remedies.catalogue import Board, Offer, remedy
+from tunesmith.generative.mending.offer import Offer
+from tunesmith.generative.mending.remedies.catalogue import Board, remedy
 from tunesmith.records.check import Inapplicable
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tunesmith.generative.mending.remedies.catalogue import Board, Offer, remedy
+from tunesmith.generative.mending.offer import Offer
+from tunesmith.generative.mending.remedies.catalogue import Board, remedy
 from tunesmith.records.check import Inapplicable
 
 STEPS = 5  # arXiv:1611.02163: 5 or 10
