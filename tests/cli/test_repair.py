@@ -179,10 +179,8 @@ def test_of_embeddings_the_run_that_told_it_brings_the_recipe(capsys, monkeypatc
         task(**SICK), RECIPE | {"train.steps": 160, "eval.every": 20}, folder=tmp_path / "run", display=QuietDisplay()
     )
 
-    code = run(
-        ["repair", "--task", "tests.generative.test_mending_embeddings:sick", "--run", str(tmp_path / "run")]
-        + ["--epochs", "0.1", "--json"]
-    )
+    words = ["repair", "--task", "tests.generative.test_mending_embeddings:sick", "--run", str(tmp_path / "run")]
+    code = run([*words, "--epochs", "0.1", "--json"])
 
     told = json.loads(capsys.readouterr().out)
     assert code == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tunesmith.generative.embedding.findings import RANK, Case, evenness, found_in, stands_at
 from tunesmith.generative.embedding.judging import LOOKS, LOSSES, EmbeddingJudge
@@ -58,13 +59,13 @@ class Encoders:
         self.updates = twins.TIMES * self.every
         unproved = "without labelled rows it is not checked that a linear probe gets no worse"
         self.notices: tuple[str, ...] = (unproved,) if labelled is None else ()
-        self.rows, self.labels = (
-            (None, None) if labelled is None else (tensor(labelled[0], "rows"), np.asarray(labelled[1]))
-        )
-        if self.rows is not None and self.labels is not None and len(self.rows) != len(self.labels):
-            raise DataError(
-                f"{len(self.rows)} labelled rows came with {len(self.labels)} labels; one for each was expected"
-            )
+        self.labelled: tuple[Tensor, np.ndarray[Any, Any]] | None = None
+        if labelled is None:
+            return
+        rows, labels = tensor(labelled[0], "rows"), np.asarray(labelled[1])
+        if len(rows) != len(labels):
+            raise DataError(f"{len(rows)} labelled rows came with {len(labels)} labels; one for each was expected")
+        self.labelled = rows, labels
 
     def settings(self, sitting: Sitting) -> dict[str, Any]:
         """What a resumed repair must have alike: rules, recipe, rows, labels, and the weights at the start."""
@@ -72,9 +73,10 @@ class Encoders:
             plan = _plan(sitting)
         assert isinstance(plan.feed, RealRows)
         start = twins.digest_of((plan.feed.rows, *plan.state.model.state_dict().values()))
-        probed = (
-            None if self.rows is None else [twins.digest_of((self.rows,)), [str(one) for one in np.unique(self.labels)]]
-        )
+        probed = None
+        if self.labelled is not None:
+            rows, labels = self.labelled
+            probed = twins.digest_of((rows, torch.as_tensor(np.unique(labels, return_inverse=True)[1])))
         told = {"rules": sitting.task.told(), "updates": self.updates, "start": start, "labelled": probed}
         return told | {"recipe": sitting.recipe.flat()}
 
@@ -103,12 +105,13 @@ class Encoders:
 
     def _probed(self, learner: Learner) -> dict[str, float] | None:
         """What a linear classifier makes of the encoder's outputs."""
-        if self.rows is None or self.labels is None:
+        if self.labelled is None:
             return None
-        z = embed(learner.encoder, self.rows)
+        rows, labels = self.labelled
+        z = embed(learner.encoder, rows)
         order = torch.randperm(len(z), generator=torch.Generator().manual_seed(0))
         first, second = order[: len(z) // 2], order[len(z) // 2 :]
-        found = linear_probe(z[first], self.labels[first], z[second], self.labels[second])
+        found = linear_probe(z[first], labels[first], z[second], labels[second])
         return {"accuracy": found.accuracy, "error": found.error}
 
     def played(self, told: Mapping[str, Any]) -> Played:
