@@ -70,4 +70,4 @@ class TellsEmbeddings(Guard):
 def _score(one: Tensor, other: Tensor) -> float:
     if not bool((one != 0).any(dim=1).all() and (other != 0).any(dim=1).all()):
         return COLLAPSED
-    return alignment(one, other) + uniformity(one)
+    return float(alignment(one, other) + uniformity(one))

@@ -32,7 +32,7 @@ class Learner(nn.Module):
         encoder = preparing.made(task.encoder, "the encoder").to(like.device)
         with torch.no_grad(), unchanged(encoder):
             inputs = embedded(encoder, like).shape[1]
-        head = nn.Identity() if not task.width else projector(inputs, task.width, hidden=task.hidden, norm=task.norm)  # type: ignore[arg-type]
+        head = nn.Identity() if not task.width else projector(inputs, task.width, hidden=task.hidden, norm=task.norm)
         self.online = Online(encoder, head)
         wide = task.width or inputs
         ahead = task.sided() and task.predictor

@@ -41,7 +41,7 @@ USED = (  # the fields that a training of embeddings listens to
     *("optim.name", "optim.lr", "optim.weight_decay", "optim.momentum", "optim.beta1", "optim.beta2", "optim.eps"),
     *("optim.clip_norm", "optim.clip_value", "optim.implementation", "optim.extra", "optim.decay_kind"),
 )
-TENTH = 10 * LOOKS  # looks of a run, so that a collapse can be told within its first tenth
+OFTEN = 20 * LOOKS  # looks of a run, so that within its first tenth there is time to collapse and to be told of it
 SEED = 1  # added to that of the run, for the views of the looks
 
 
@@ -67,8 +67,8 @@ def planned(task: Embedding, recipe: Recipe, guards: Sequence[Guard] = (), probe
     feed = RealRows(rows, batch, 1)
     steps, epochs = horizon(recipe, feed.updates())
     if recipe.eval.every is None:
-        told = {"eval.every": Source("derived", f"{TENTH} looks, {LOOKS} of them in the first tenth")}
-        recipe = revise(recipe, {"eval.every": max(1, steps // TENTH)}, told)
+        told = {"eval.every": Source("derived", f"{OFTEN} looks, {2 * LOOKS} of them in the first tenth")}
+        recipe = revise(recipe, {"eval.every": max(1, steps // OFTEN)}, told)
     with optim.without_compiler():
         optimizer = optim.build(recipe, learner, float(recipe.optim.lr))
     if optim.needs_closure(optimizer) or optim.switches(optimizer):

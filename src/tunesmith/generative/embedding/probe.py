@@ -109,7 +109,7 @@ def _least(rows: Tensor, target: Tensor, classes: int, penalty: float) -> Tensor
         return loss
 
     with torch.enable_grad():
-        solver.step(closure)  # type: ignore[arg-type]  # torch's own optimizers take a tensor
+        solver.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return weights.detach()
 
 
