@@ -127,3 +127,69 @@ def test_what_is_sound_is_left_alone(said):
 
     assert code == 0
     assert "left alone: validation score 0.900" in out
+
+
+GAME = """
+from torch import nn
+import tunesmith as ts
+from tunesmith.generative import mixture, ring
+
+def narrow():
+    layer = nn.Linear(4, 2)
+    nn.init.constant_(layer.weight, 1e-3)
+    return layer
+
+game = ts.Gan(
+    generator=narrow,
+    discriminator=lambda: nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)),
+    data=mixture(ring(8, 2.0), 0.05, 800),
+    latent=4,
+)
+"""
+
+
+def test_of_a_game_what_was_tried_is_listed_and_a_folder_is_gone_on_with(capsys, monkeypatch, tmp_path):
+    """All samples near one point, and two passes over the rows: a collapse, and hardly anything that may be tried."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_game.py").write_text(GAME, encoding="utf-8")
+    words = ["repair", "--task", "my_game:game", "--set", "train.steps=24", "--set", "train.batch_size=32"]
+    words += ["--epochs", "2", "--updates", "12", "--folder", "kept"]
+
+    code = run(words)
+    out = capsys.readouterr().out
+    again = run([*words, "--resume", "--json"])
+    told = json.loads(capsys.readouterr().out)
+
+    assert (code, again) == (0, 0)
+    assert "not mended: lost mass" in out
+    assert "the budget did not reach: " in out
+    assert "✗ packing (2 samples judged together)" in out
+    assert [one["fault"] for one in told["findings"]] == ["collapse.mode"]
+    assert told["changes"] == []
+    assert told["tried"][0]["remedy"] == "packing"
+    assert len((tmp_path / "kept" / "twins.jsonl").read_text(encoding="utf-8").splitlines()) == 1 + len(told["tried"])
+
+
+def test_of_embeddings_the_run_that_told_it_brings_the_recipe(capsys, monkeypatch, tmp_path):
+    import tunesmith as ts
+    from tests.generative.test_mending_embeddings import RECIPE, SICK, task
+    from tunesmith.reports import QuietDisplay
+
+    ts.train_embedding(
+        task(**SICK), RECIPE | {"train.steps": 160, "eval.every": 20}, folder=tmp_path / "run", display=QuietDisplay()
+    )
+
+    words = ["repair", "--task", "tests.generative.test_mending_embeddings:sick", "--run", str(tmp_path / "run")]
+    code = run([*words, "--epochs", "0.1", "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert "budget was spent" in told["notices"][-1]
+    assert told["measure"] == "embedding_spread_normalised"
+
+
+def test_words_for_a_game_need_one(said):
+    code, _, err = said(of_task(), "rows.csv", "--target", "b", "--updates", "12")
+
+    assert code == 2
+    assert "--updates came without a Gan or an Embedding" in err

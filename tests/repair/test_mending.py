@@ -96,6 +96,16 @@ def tensors(part):
     return tuple(torch.as_tensor(each) for each in part)
 
 
+@pytest.mark.slow
+def test_a_larger_batch_is_weighed_on_a_twin_where_small_ones_collapsed_the_answers():
+    told = mended(program(lr=0.25, batch_size=9), None, look("collapse.constant_prediction"))
+
+    larger = next(one for one in (*told.changes, *told.tried) if one.change == "batch × 8")
+    assert larger.fault in ("collapse.constant_prediction", "batch.too_small")
+    assert larger.after[0] - larger.before[0] > 2 * larger.noise
+    assert told.learns
+
+
 def test_evidence_is_paired_and_beyond_noise_in_two_orders():
     told = mended(program(lr=30.0), None, look("lr.too_high"))
 

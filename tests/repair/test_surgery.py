@@ -182,6 +182,15 @@ def test_batch():
     assert made.batch_size == 75
 
 
+def test_a_larger_batch_is_tried_where_the_answer_is_one_for_all():
+    few, many = program(batch_size=32), program(batch_size=300)
+
+    assert [one.name for one in proposed("batch", few)] == []
+    assert [one.name for one in proposed("batch", few, "collapse.constant_prediction")] == ["batch × 8"]
+    assert "batch × 8" not in [one.name for one in proposed("batch", many, "collapse.constant_prediction")]
+    assert carried_out("batch", few, "collapse.constant_prediction").batch_size == 256
+
+
 def test_epochs():
     made = carried_out("epochs", program(epochs=2))
 

@@ -1,4 +1,4 @@
-"""`tunesmith repair`: a recipe or program is mended, and each change proved on twins."""
+"""`tunesmith repair`: a recipe, a program, a game of two players or embeddings are mended, and each change proved on twins."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,9 +31,16 @@ from tunesmith.cli.options import (
 
 if TYPE_CHECKING:
     from tunesmith.doctor.repair import Repair
+    from tunesmith.generative.embedding.task import Embedding
+    from tunesmith.generative.gan.task import Gan
+    from tunesmith.generative.mending.outcome import Mended
+    from tunesmith.records import Program
 
 Subject = Annotated[
-    Text, typer.Option("--task", metavar="MODULE:OBJECT", help="Your own Task or Program, or a function of one.")
+    Text,
+    typer.Option(
+        "--task", metavar="MODULE:OBJECT", help="Your own Task, Program, Gan or Embedding, or a function of one."
+    ),
 ]
 Apply = Annotated[bool, typer.Option("--apply", help="Write the new recipe: over --recipe, else into recipe.toml.")]
 
@@ -60,19 +67,50 @@ def repair(
         float | None, typer.Option(metavar="NUMBER", help="Epochs that trials may train; three times those of the run.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(metavar="NUMBER", help="Budget for all together.")] = None,
+    updates: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Of a Gan or an Embedding: updates of a twin; a fifth of the training."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Of a Gan or an Embedding: the run that told the collapse, with its recipe."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of a Gan or an Embedding: keeps every twin, for --resume.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the twins in --folder.")] = False,
     apply: Apply = False,
     language: Language = None,
     json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Mend a training that goes wrong, and prove that it helped."""
-    from tunesmith.cli.check import program_of
     from tunesmith.cli.findings import Progress
     from tunesmith.cli.fit import share_of, task_of
     from tunesmith.cli.recipes import asked_recipe
+    from tunesmith.records import RecipeError
     from tunesmith.verbs.repair import repair as mend
 
-    program = program_of(task)
+    own = {"updates": updates, "run": run, "folder": folder, "resume": resume or None}
+    asked_of_own = {name: value for name, value in own.items() if value is not None}
+    program, collapsing = brought(task)
+    if collapsing is not None:
+        from tunesmith.generative.mending.outcome import Mended
+
+        given = recipe is not None or bool(settings) or run is None  # else the recipe is that of the run
+        wanted = asked_recipe(recipe, settings, {"run.language": language}) if given else None
+        progress = Progress()
+        try:
+            mended = mend(collapsing, wanted, epochs=epochs, seconds=seconds, step=progress, **asked_of_own)
+        finally:
+            progress.close()
+        assert isinstance(mended, Mended)
+        return mended_answer(mended, language or "en", written_to(mended, recipe, apply))
+    if asked_of_own:
+        names = ", ".join(f"--{name}" for name in asked_of_own)
+        raise RecipeError(f"{names} came without a Gan or an Embedding; they are for --task MODULE:OBJECT of one")
     short: dict[str, Any] = {"data.split": split, "model.name": model, "run.language": language}
     short |= {"data.test": share_of(test), "data.val": share_of(val)}
     asked = None if program is not None else asked_recipe(recipe, settings, short)
@@ -102,7 +140,42 @@ def repair(
     return answer_of(told, language or "en", written)
 
 
-def written_to(told: "Repair", file: Path | None, apply: bool) -> Path | None:
+def brought(task: Text) -> "tuple[Program | None, Gan | Embedding | None]":
+    """The program, or the game or training of embeddings, behind `--task`; neither where that is a task, or nothing."""
+    if task is None:
+        return None, None
+    from tunesmith.cli.fit import called
+    from tunesmith.generative.embedding.task import Embedding
+    from tunesmith.generative.gan.task import Gan
+    from tunesmith.records import Program, Task
+
+    made = called(task, Program, Task, Gan, Embedding)
+    return made if isinstance(made, Program) else None, made if isinstance(made, Gan | Embedding) else None
+
+
+def mended_answer(told: "Mended", language: str, written: Path | None) -> Answer:
+    """What was changed of a training that collapsed, with evidence, and how to carry it over."""
+    from tunesmith.records.messages import render
+
+    measure = render(f"word.{told.measure}", {}, language)
+    values = {"measure": measure, "before": told.before, "after": told.after, "seeds": told.seeds}
+    ending = "mended" if told.changed else "not_mended" if told.tried else "sound"
+    said = [render(f"mending.{ending}", values | {"tried": len(told.tried)}, language)]
+    said += [f"· {notice}" for notice in told.notices]
+    said += [f"✓ {each.text(language)}" for each in told.changes]
+    said += [f"✗ {each.text(language)}" for each in told.tried]
+    said += [render("mending.unfit", {"name": name, "why": why}, language) for name, why in told.unfit.items()]
+    if told.findings.unreached:
+        said.append(render("mending.unreached", {"names": ", ".join(told.findings.unreached)}, language))
+    if told.changed:
+        said += [render("mending.lines", {}, language), *(f"    {line}" for line in told.lines)]
+    if written is not None:
+        said.append(render("repair.written", {"file": written}, language))
+    data = told.as_dict(language) | {"file": None if written is None else str(written)}
+    return Answer(data, "".join(f"{line}\n" for line in said))
+
+
+def written_to(told: "Repair | Mended", file: Path | None, apply: bool) -> Path | None:
     """Where the new recipe was written; None where it was not. Raises `RecipeError` where there is no recipe to write."""
     from tunesmith.records import RecipeError
     from tunesmith.records.recipe_text import recipe_to_toml

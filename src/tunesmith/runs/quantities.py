@@ -44,6 +44,8 @@ QUANTITIES: Mapping[str, str] = {
     "output_entropy": "mean entropy of the answers in nats",
     "predicted_share": "share of a class among the answers; `where` the class",
     "label_share": "share of a class among the labels; `where` the class",
+    "answers_alike": "share of a batch that has its commonest answer",
+    "labels_alike": "share of a batch that has its commonest label",
     "label_repeat": "share of neighbours in a batch with equal labels over what chance gives",
     "label_entropy": "entropy of the labels of a batch in nats",
     "batch_accuracy": "share of right answers on a training batch, in training mode",

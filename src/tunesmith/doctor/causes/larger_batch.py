@@ -21,7 +21,12 @@ SMALL = 8  # rows; assumption
 def larger_batch(case: Case) -> Iterator[Change]:
     program = case.bench.program
     suspicion = case.suspected("batch.too_small", "batch.coupled_loss")
-    if (program.batch_size > SMALL and not suspicion) or 8 * program.batch_size > len(case.bench.train):
+    collapsed = (
+        case.suspected("collapse.constant_prediction") > 0
+    )  # of which small batches are the first of the usual causes
+    if (program.batch_size > SMALL and not suspicion and not collapsed) or 8 * program.batch_size > len(
+        case.bench.train
+    ):
         return
     name = "batch × 8"
     yield Change(

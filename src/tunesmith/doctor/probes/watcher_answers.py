@@ -11,7 +11,8 @@ says what the loss is, whether it is a sum, whether it was divided, and whether 
 * `right`, `right_of`: share of the rows answered rightly, and rows, of the last third of the run.
 * `reckoned`: the targets were reckoned from the differences that a loss written out by hand keeps, so up to rounding.
 * `from_graph`: the targets are those that the graph of the loss holds, which need not be those that the loss was given.
-* `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags).
+* `answered`: shares of the classes answered, of the last batches ("1" is yes, for flags). `alike`, `labels_alike`: the share of a batch that
+  has its commonest answer, and its commonest label, in the middle of these batches.
 * `whole`: all numbers that are targets are whole. `output_first`: mean of the outputs of the first batch.
 * `reached`: spread of the outputs over that of the targets, of the last batches.
 * `output_low`, `output_high`, `values`: ends of the outputs, and how many numbers they are of.
@@ -31,6 +32,7 @@ import math
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import torch
@@ -78,6 +80,7 @@ class Answers:
         self._moments = [0.0, 0.0, 0.0]  # count, sum, sum of squares of the targets
         self._forms: dict[tuple[str, str], list[tuple[float, int, int]]] = {}
         self._answered: list[tuple[int, dict[int, int]]] = []  # rows by class answered, of the last batches
+        self._alike: list[tuple[int, float, float]] = []  # calls, share of the commonest answer, of the commonest label
         self._right: list[tuple[int, int, int]] = []  # calls, rows answered rightly, rows
         self._roots: list[float] = []  # what was run backwards over the loss
         self._halves: list[float] = []
@@ -102,6 +105,8 @@ class Answers:
             if graph is not None and not isinstance(target, Tensor):
                 target, loss = graph
                 self._told["from_graph"] = True
+                if output is not None and target.dim() == output.dim() == 3 and target.shape[1] == 1:
+                    target = target.squeeze(1)  # torch gives sequences a height of 1
             if output is None or not isinstance(target, Tensor):
                 return
             if target.dim() == 1 and output.dim() > 2 and output.numel() == target.numel() * output.shape[-1]:
@@ -155,6 +160,7 @@ class Answers:
         told |= self._rightly()
         if late:
             told["answered"] = {str(label): each / sum(late.values()) for label, each in late.most_common(SHARES)}
+        told |= self._likeness()
         told |= self._form()
         told |= self._chance(told)
         if self._roots:
@@ -293,6 +299,10 @@ class Answers:
             given = (flat[:, 0] > (0.5 if self._low >= 0 and self._high <= 1 else 0.0)).long()
         else:
             return
+        known = target.flatten()[target.flatten() != IGNORED] if classes else target.flatten()
+        if len(given) and len(known):
+            one, other = (float(torch.unique(each, return_counts=True)[1].max()) / len(each) for each in (given, known))
+            self._alike = [*self._alike[-LAST:], (self._calls, one, other)]
         labels, counts = torch.unique(given, return_counts=True)
         self._answered = [
             *self._answered[-LAST:],
@@ -304,6 +314,11 @@ class Answers:
         late = [(right, rows) for call, right, rows in self._right if call > 2 * self._calls / 3]
         rows = sum(count for _, count in late)
         return {"right": sum(right for right, _ in late) / rows, "right_of": rows} if rows else {}
+
+    def _likeness(self) -> dict[str, Any]:
+        """Of the last half of the run."""
+        late = [(answers, labels) for call, answers, labels in self._alike if call > self._calls / 2]
+        return {"alike": median(one for one, _ in late), "labels_alike": median(one for _, one in late)} if late else {}
 
     def _ask(self, outputs: Tensor, target: Tensor) -> float | None:
         """The loss anew, on the batch, its halves and with targets moved; random generators and the loss itself stay as they are."""

@@ -110,6 +110,9 @@ class Outputs:
         kept[:, 0] = rows[:, 0]
         if columns > 3:
             kept[:, 1:] = rows[:, 3:]
+        for name, column in (("answers_alike", kept[:, 0]), ("labels_alike", kept[kept[:, 1] >= 0, 1])):
+            if len(column) and np.isfinite(column).all():
+                yield name, "", float(np.unique(column, return_counts=True)[1].max() / len(column))
         yield from self._by_class(kept, width)
         yield from self._of_labels(numbers[cut:], width)
 

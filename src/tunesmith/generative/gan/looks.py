@@ -72,7 +72,10 @@ class NotFinite(DataError):
 class Sight:
     """Looks at a generator beside a fixed sample of real rows, without a trace: modes, gradients and random numbers stay.
 
-    `features` maps samples to what they are compared by. Raises `DataError` for too few rows, or noise of the wrong form.
+    `features` maps samples to what they are compared by. `batch` is how many samples the discriminator is given at once, all where
+    nothing is said: one that compares the samples of a batch must see as many as in its training.
+
+    Raises `DataError` for too few rows, or noise of the wrong form.
     """
 
     def __init__(
@@ -84,10 +87,11 @@ class Sight:
         features: Callable[[Tensor], Tensor] | None = None,
         samples: int = SAMPLES,
         together: int = 1,
+        batch: int | None = None,
         seed: int = 0,
     ) -> None:
         self.features = features
-        self.together = together
+        self.together, self.batch = together, batch
         self.real, self.held = drawn(real, samples, seed), None if held is None else drawn(held, samples, seed)
         compared = (
             self.real if self.held is None else self.held
@@ -105,7 +109,7 @@ class Sight:
     def __call__(self, generator: nn.Module, discriminator: nn.Module | None, step: int) -> Look:
         """Looks now. Raises `NotFinite` where a sample is not finite."""
         with unchanged(generator, *([] if discriminator is None else [discriminator])):
-            made = self.made = generator(self.noise)
+            made = self.made = generator(self.noise).detach()
             if not torch.isfinite(made).all():
                 raise NotFinite(made[~torch.isfinite(made)][0].item(), step)
             scores = {} if discriminator is None else self._scores(discriminator, made)
@@ -146,9 +150,10 @@ class Sight:
         }
 
     def _judged(self, discriminator: nn.Module, samples: Tensor) -> Tensor:
-        whole = samples[: len(samples) // self.together * self.together]
-        scores: Tensor = discriminator(whole)
-        return scores.flatten().double()
+        batch = len(samples) if self.batch is None else min(self.batch, len(samples))
+        batch = batch // self.together * self.together
+        whole = samples[: len(samples) // batch * batch]
+        return torch.cat([discriminator(part).flatten() for part in torch.split(whole, batch)]).double()
 
 
 def look_of(told: Mapping[str, Any]) -> Look:

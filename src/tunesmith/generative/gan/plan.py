@@ -54,8 +54,17 @@ def settled(recipe: Recipe) -> Recipe:
     return found
 
 
-def planned(gan: Gan, recipe: Recipe, guards: Sequence[Guard] = (), probes: Sequence[Probe] = ()) -> Plan:
+def planned(
+    gan: Gan,
+    recipe: Recipe,
+    guards: Sequence[Guard] = (),
+    probes: Sequence[Probe] = (),
+    *,
+    samples: int = SAMPLES,
+) -> Plan:
     """The plan of a training; the caller has seeded the global generators, from which the nets draw their weights.
+
+    `samples` are made at a look.
 
     Raises `DataError`, `ModelError` and `RecipeError` for what cannot train.
     """
@@ -80,7 +89,14 @@ def planned(gan: Gan, recipe: Recipe, guards: Sequence[Guard] = (), probes: Sequ
     turns.clip_norm, turns.clip_value = recipe.optim.clip_norm, recipe.optim.clip_value
     average = None if recipe.train.ema is None else WeightAverage(players, recipe.train.ema)
     sight = Sight(
-        rows, noise, held=held, features=gan.features, samples=SAMPLES, together=gan.pack, seed=recipe.train.seed + SEED
+        rows,
+        noise,
+        held=held,
+        features=gan.features,
+        samples=samples,
+        together=gan.pack,
+        batch=batch,
+        seed=recipe.train.seed + SEED,
     )
     return Plan(
         recipe=recipe,
