@@ -29,6 +29,8 @@ TAKEN = {
     "bag": ("tokens", "mixed"),
     "lstm": ("tokens", "mixed"),
     "transformer": ("tokens", "mixed"),
+    "encoder": ("tokens", "mixed"),
+    "decoder": ("tokens", "mixed"),
 }
 CASES = [(name, inputs) for name in models.MODELS for inputs in TAKEN[name]]
 READS_TOKENS = [name for name in models.MODELS if "tokens" in TAKEN[name]]

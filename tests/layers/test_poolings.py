@@ -62,7 +62,16 @@ def test_a_row_without_real_positions_gives_zeros_and_finite_gradients(name):
     assert x.grad[0].abs().max() == 0
 
 
-@pytest.mark.parametrize("name", POOLINGS)
+def test_first_and_last_are_those_of_the_real_positions():
+    x, mask = batch()
+
+    first, last = pooling("first", 4)(x, mask), pooling("last", 4)(x, mask)
+
+    assert torch.equal(first, x[:, 0])
+    assert torch.equal(last, x[torch.arange(3), torch.tensor([5, 2, 0])])
+
+
+@pytest.mark.parametrize("name", sorted(set(POOLINGS) - {"first", "last"}))
 def test_the_order_of_the_positions_does_not_matter(name):
     x, _ = batch()
     pool = pooling(name, 4).double()

@@ -29,9 +29,9 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
         models.build("transfomer", Recipe(), TOKENS, 2, "binary")
 
 
-def test_a_language_task_is_refused():
-    with pytest.raises(ModelError, match="no built-in net predicts the next token"):
-        models.build("auto", Recipe(), TOKENS, 30, "language")
+def test_a_net_that_predicts_no_token_is_refused_for_language():
+    with pytest.raises(ModelError, match=r"the lstm does not predict the next token; set model\.name = 'decoder'"):
+        models.build("lstm", Recipe(), TOKENS, 30, "language")
 
 
 def test_what_a_person_has_set_stays():

@@ -104,6 +104,8 @@ class Pipeline:
         missing and values that cannot be used.
         """
         told: list[str] = []
+        if self.form == "language":
+            return self._samples(raw)
         if self.form == "table":
             sheet = sheet_of(_named_columns(raw, self.readings))
             table, target = self._table(sheet, told), self._target_of(sheet) if with_target else None
@@ -111,6 +113,17 @@ class Pipeline:
             table, target = self._arrays(raw, told, with_target)
         part = self.part(table, target, np.arange(len(next(iter(table.values())))), told)
         self.told = tuple(told)
+        return part
+
+    def _samples(self, raw: Any) -> Part:
+        from tunesmith.data.language.block import LanguageBlock
+        from tunesmith.data.language.reading import read_samples
+
+        (block,) = self.blocks
+        assert isinstance(block, LanguageBlock)
+        reading = read_samples(raw, bad_rows=block.settings.bad_rows)
+        part, told = block.part(reading.samples, alone=True)
+        self.told = (*reading.notices, *told)
         return part
 
     def part(
@@ -143,6 +156,8 @@ class Pipeline:
 
     def spec(self) -> dict[str, InputSpec]:
         """What the inputs are, by name."""
+        if self.form == "language":
+            return self.blocks[0].specs()  # type: ignore[attr-defined, no-any-return]  # a LanguageBlock, alone
         return {block.kind: block.spec() for block in self.blocks}
 
     def decode(self, prediction: Array) -> Array:
@@ -278,11 +293,12 @@ def read_columns(sheet: Sheet, readings: Sequence[Reading], told: list[str]) -> 
 
 
 def _block_types() -> Mapping[str, Any]:
+    from tunesmith.data.language.block import LanguageBlock
     from tunesmith.data.pictures import PicturesBlock
     from tunesmith.data.text import TextBlock
     from tunesmith.data.token_rows import TokenBlock
 
-    kinds = (NumberBlock, MatrixBlock, CategoryBlock, PlainBlock, TextBlock, TokenBlock, PicturesBlock)
+    kinds = (NumberBlock, MatrixBlock, CategoryBlock, PlainBlock, TextBlock, TokenBlock, LanguageBlock, PicturesBlock)
     return {kind.__name__: kind for kind in kinds}
 
 

@@ -13,6 +13,7 @@ from tunesmith.data import asked, odd, splits
 from tunesmith.data.arrays import as_sheet, from_arrays, from_pictures, pair_of
 from tunesmith.data.columns import missing_in
 from tunesmith.data.fingerprint import equal_rows, fingerprint, shared_rows
+from tunesmith.data.language.reading import is_text
 from tunesmith.data.npz import archive_parts
 from tunesmith.data.pipeline import Pipeline
 from tunesmith.data.rows import Gathered, Rows
@@ -31,6 +32,10 @@ def prepare(task: Task, recipe: Recipe) -> Prepared:
     Kinds of columns and of the task are inferred and told; blocks are fitted on the training part only. Raises
     `DataError` where the data cannot be used; what is odd but usable is in `findings`.
     """
+    if is_text(task):
+        from tunesmith.data.language.prepare import prepare_language
+
+        return prepare_language(task, recipe)
     if is_live(task.train):
         from tunesmith.data.live import prepare_live
 
@@ -257,7 +262,10 @@ def _target(gathered: Gathered, task: Task) -> tuple[Target, str]:
         values = gathered.train.target
         assert values is not None
     if task.kind == "language":
-        raise DataError("a language task takes arrays of tokens (X, y) or a Dataset, and a model of your own")
+        raise DataError(
+            "a language task takes text (a .txt file, chats as .jsonl, a list of either), or arrays of tokens (X, y) or a Dataset with a "
+            "model of your own"
+        )
     if values.ndim == 2 and task.kind == "auto" and gathered.form != "table" and _one_hot(values):
         for part in PARTS:
             rows = getattr(gathered, part)

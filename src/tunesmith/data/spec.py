@@ -30,6 +30,9 @@ class Part:
     human: Array | None = (
         None  # a second annotation: class indices int64 (N,), -1 where there is none; else as the target came
     )
+    beside: Mapping[str, Array] = field(
+        default_factory=dict
+    )  # further arrays of N rows that no model sees: `lengths` …
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,6 +45,7 @@ class Part:
             None if self.weight is None else self.weight[places],
             self.rows[places],
             None if self.human is None else self.human[places],
+            {name: values[places] for name, values in self.beside.items()},
         )
 
 
@@ -63,11 +67,22 @@ class Categories:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """`inputs["tokens"]`: int32 (N, length), padded at the end with `padding`."""
+    """`inputs["tokens"]`: int32 (N, length), padded at the end with `padding`.
+
+    Where several samples share a row, `inputs["segments"]` numbers them from 1 on, 0 is padding, and `inputs["positions"]` counts
+    from 0 in each: both int32 (N, length), and both `Places`.
+    """
 
     vocabulary: int
     length: int
     padding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`inputs["segments"]` and `inputs["positions"]`: int32 (N, length), whole numbers beside the tokens."""
+
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +103,12 @@ class Plain:
     shape: tuple[int, ...]
 
 
-InputSpec: TypeAlias = Numbers | Categories | Tokens | Pictures | Plain
-SPECS: tuple[type[Numbers] | type[Categories] | type[Tokens] | type[Pictures] | type[Plain], ...] = (
+InputSpec: TypeAlias = Numbers | Categories | Tokens | Places | Pictures | Plain
+SPECS: tuple[type[InputSpec], ...] = (
     Numbers,
     Categories,
     Tokens,
+    Places,
     Pictures,
     Plain,
 )

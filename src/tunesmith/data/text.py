@@ -11,7 +11,7 @@ import numpy as np
 
 from tunesmith.data.spec import Array, Table, Tokens
 from tunesmith.data.tokenizers import END, TOKENIZERS, UNKNOWN, Tokenizer, choose, from_json
-from tunesmith.records import DataError, Evidence, Finding, Remedy, Safety
+from tunesmith.records import DataError, Evidence, Finding, RecipeError, Remedy, Safety
 from tunesmith.records.messages import render
 from tunesmith.records.sections import DataSection
 
@@ -160,6 +160,11 @@ class TextBlock:
 
     def _fitted_length(self, lengths: Array) -> int:
         asked = self.settings.max_seq_len
+        if self.settings.too_long in ("drop", "split"):
+            raise RecipeError(
+                f"data.too_long = {self.settings.too_long!r} is for language models: a row of {self._named} keeps its place beside its "
+                "target; choose cut_end, cut_start, cut_middle or error"
+            )
         if asked == "auto":
             length = auto_length(lengths, 1.0 if self.settings.too_long == "error" else QUANTILE)
             self.derived["data.max_seq_len"] = (length, EQUATION)
@@ -249,7 +254,7 @@ def padded(values: Array, offsets: Array, length: int, policy: str, *, end: bool
     room = length - end
     row = np.repeat(np.arange(len(lengths)), lengths)
     place = np.arange(len(values)) - offsets[row]
-    head = {"cut_end": room, "error": room, "cut_start": 0, "cut_middle": (room + 1) // 2}[policy]
+    head = {"cut_end": room, "truncate": room, "error": room, "cut_start": 0, "cut_middle": (room + 1) // 2}[policy]
     stays = (place < head) | (place >= lengths[row] - (room - head))
     kept = np.minimum(lengths, room)
     tokens = np.zeros((len(lengths), length), np.int32)

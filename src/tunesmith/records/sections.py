@@ -80,19 +80,44 @@ class DataSection(Section):
     )
     max_categories: Count = Field(1000, description="most levels a category column keeps; rarer ones share one index")
     min_count: Count = Field(2, description="rows a level needs in the training part to keep an index of its own")
-    sampler: Literal["shuffle", "sequential", "balanced", "oversample", "sqrt"] = Field(
-        "shuffle", description="order of the rows in an epoch"
+    sampler: Literal["shuffle", "sequential", "balanced", "oversample", "sqrt", "length"] = Field(
+        "shuffle",
+        description="order of the rows in an epoch; length: batches of texts of like length, usual for language models",
     )
     per_class: Count | Auto = Field("auto", description="rows of each class in each batch, for the balanced sampler")
     tokenizer: Literal["auto", "byte", "char", "word", "bpe"] = Field(
-        "auto", description="how text becomes tokens, fitted on the training part"
+        "auto", description="how text becomes tokens, fitted on the training part; for language models auto is byte"
     )
     vocab_size: Count = Field(20000, description="most tokens of a fitted vocabulary")
-    max_seq_len: Count | Auto = Field("auto", description="most tokens of a sample")
-    too_long: Literal["cut_end", "cut_start", "cut_middle", "error"] = Field(
-        "cut_end", description="what happens to a longer sample; always reported"
+    tokenizer_folder: str | None = Field(
+        None,
+        description="a local folder with a tokenizer of Transformers, in the place of a fitted one; language models",
     )
-    end_of_text: bool = Field(False, description="append the end-of-text token")
+    chat_template: str = Field(
+        "auto",
+        description="how a conversation becomes text: the tokenizer's own template, im (our im_start and im_end), or a .jinja file",
+    )
+    end_token: str | None = Field(
+        None, description="the end token, where the tokenizer in tokenizer_folder names none or another is meant"
+    )
+    train_roles: list[Literal["system", "user", "assistant", "tool"]] = Field(
+        ["assistant"], description="whose turns of a conversation a language model learns to write"
+    )
+    pack: bool = Field(
+        False,
+        description="several samples in a row of max_seq_len tokens, attention kept within each; the model takes segments and positions",
+    )
+    bad_rows: Literal["error", "drop"] = Field(
+        "error", description="what happens to a row of text that cannot be used: refused, or left out and counted"
+    )
+    max_seq_len: Count | Auto = Field("auto", description="most tokens of a sample")
+    too_long: Literal["cut_end", "cut_start", "cut_middle", "truncate", "drop", "split", "error"] = Field(
+        "cut_end",
+        description="what happens to a longer sample; always reported. Language models truncate chats and split plain text, or drop",
+    )
+    end_of_text: bool = Field(
+        False, description="append the end-of-text token; language models do unless it is set to false"
+    )
     ngrams: Annotated[int, Field(ge=0, le=6)] | Auto = Field(
         "auto", description="hashed n-grams up to this length beside the tokens (embedding bag)"
     )
@@ -114,12 +139,14 @@ class ModelSection(Section):
     """The built-in network and its parts, by name."""
 
     name: str = Field(
-        "auto", description="a built-in model: mlp, cnn, bag, lstm, transformer; or timm/NAME, with the extra vision"
+        "auto",
+        description="a built-in model: mlp, cnn, bag, lstm, transformer, encoder, decoder; timm/NAME, with the extra vision; or "
+        "transformers/FOLDER, with the extra text",
     )
     pretrained: str | None = Field(
         None,
-        description="where the weights begin: a file of weights (.safetensors, .pt, .pth, .bin, .ckpt), a run folder, or "
-        '"cached" for those that timm has of the net',
+        description="where the weights begin: a file of weights (.safetensors, .pt, .pth, .bin, .ckpt), a run folder, the folder of a "
+        'language model (config.json), or "cached" for those that timm has of the net',
     )
     freeze: Literal["none", "body"] | list[str] = Field(
         "none",
@@ -155,13 +182,34 @@ class ModelSection(Section):
         description="where the last layer's bias starts; data: log odds, log priors or mean of the training targets, with "
         "the layer's weights at 0",
     )
-    pooling: Literal["auto", "mean", "max", "attention"] = Field(
+    pooling: Literal["auto", "mean", "max", "attention", "first", "last"] = Field(
         "auto", description="how a sequence or a feature map becomes one vector"
     )
     embedding_dim: Count | Auto = Field(
         "auto", description="size of token embeddings; category columns go by their number of levels"
     )
     heads: Count | Auto = Field("auto", description="attention heads")
+    kv_heads: Count | Auto = Field(
+        "auto", description="heads of keys and values, each shared by heads / kv_heads queries; auto: as many as heads"
+    )
+    feed_forward: Count | Auto = Field(
+        "auto", description="hidden units of a transformer block; auto: 4 times the width, gated 8/3 times"
+    )
+    gated: bool | Auto = Field(
+        "auto", description="a gate on the hidden units of a block; with the activation silu: SwiGLU"
+    )
+    positions: Literal["auto", "rotary", "learnt"] = Field(
+        "auto", description="how a decoder knows the places of tokens: queries and keys turned, or a table of vectors"
+    )
+    rotary_base: Positive | Auto = Field("auto", description="base of the angles of rotary positions")
+    context: Count | Auto = Field(
+        "auto", description="places that learnt positions have; auto: the longest sample, 512 at least"
+    )
+    norm_eps: Positive | Auto = Field("auto", description="added under the root in the norms of a decoder or encoder")
+    tied: bool | Auto = Field("auto", description="the head of a language model is its table of tokens")
+    recompute: bool = Field(
+        False, description="blocks of a decoder or encoder keep no activations and compute them again going backward"
+    )
 
 
 class LossSection(Section):

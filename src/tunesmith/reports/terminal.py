@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tunesmith.records import Finding
 from tunesmith.reports.display import chosen, closing_lines, forgiving
+from tunesmith.reports.preview import OPENS, SHUTS
 from tunesmith.reports.wording import (
     ABSENT,
     count,
@@ -116,6 +117,13 @@ class TerminalDisplay:
 
     def notice(self, text: str) -> None:
         self._print(marked(self.marks["dot"], Text(visible(text), style="dim"), "dim"))
+
+    def lines(self, told: Sequence[str]) -> None:
+        """Lines as they are, what stands between the marks of a preview in colour."""
+        for line in told:
+            text = Text(visible(line), no_wrap=True, overflow="fold")
+            text.highlight_regex(f"{OPENS}[^{SHUTS}]*{SHUTS}", "green")
+            self._print(text)
 
     def finish(self, closing: Mapping[str, Any]) -> None:
         self._print(Text())

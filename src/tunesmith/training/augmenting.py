@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.losses.cross_entropy import CrossEntropy
 from tunesmith.blocks.losses.member import Member
-from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Plain, Prepared, Tokens
+from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Places, Plain, Prepared, Tokens
 from tunesmith.data.text import TextBlock
 from tunesmith.data.tokenizers import RESERVED, UNKNOWN
 from tunesmith.records import Recipe, RecipeError, Task
@@ -81,7 +81,7 @@ def roles_of(spec: InputSpec) -> tuple[str, ...]:
     match spec:
         case Pictures():
             return ("pictures",)
-        case Tokens():
+        case Tokens() | Places():
             return ("tokens",)
         case Categories():
             return ("categories",)

@@ -23,6 +23,7 @@ from tunesmith.training.recovery.room import Room
 
 Array = np.ndarray[Any, Any]
 LOG_RATES = ("poisson_nll",)  # losses whose outputs are logarithms of the prediction
+IGNORED = -100  # no loss is taken there
 GROUPS = 32  # of rows in the jackknife; assumption: enough for a standard error within an eighth
 
 
@@ -34,6 +35,7 @@ class Evaluated:
     outputs: Array  # as the model gives them, float32 or float64
     target: Array
     weight: Array | None
+    parts: Array | None = None  # sum and weight of the loss of each batch, (B, 2)
 
 
 @contextmanager
@@ -70,6 +72,7 @@ def evaluate(
     outputs: list[Tensor] = []
     targets: list[Tensor] = []
     weights: list[Tensor] = []
+    parts: list[tuple[float, float]] = []
     with judging(model, average):
 
         def passed(batch: Batch) -> tuple[float, float, Tensor]:
@@ -83,6 +86,7 @@ def evaluate(
         for batch, (part_sum, part_weight, output) in fitting(passed, batches, room, precision.device):
             total += part_sum
             weight += part_weight
+            parts.append((part_sum, part_weight))
             if keep:
                 outputs.append(output)
                 targets.append(batch.target.cpu())
@@ -92,10 +96,22 @@ def evaluate(
         raise DataError("there is nothing to evaluate: the part has no rows, or all their weights are 0")
     return Evaluated(
         loss=total if loss.additive else total / weight,
-        outputs=torch.cat(outputs).numpy() if outputs else np.empty(0, np.float32),
-        target=torch.cat(targets).numpy() if targets else np.empty(0, np.float32),
+        outputs=joined(outputs).numpy() if outputs else np.empty(0, np.float32),
+        target=joined(targets, IGNORED).numpy() if targets else np.empty(0, np.float32),
         weight=torch.cat(weights).numpy() if weights else None,
+        parts=np.array(parts, np.float64),
     )
+
+
+def joined(batches: list[Tensor], filling: float = 0.0) -> Tensor:
+    """The rows of all batches; those of texts, padded to a length of their own, are filled up to the longest."""
+    longest = max((one.shape[1] for one in batches if one.dim() > 1), default=0)
+    if all(one.dim() < 2 or one.shape[1] == longest for one in batches):
+        return torch.cat(batches)
+    filled = [one.new_full((len(one), longest, *one.shape[2:]), filling) for one in batches]
+    for whole, one in zip(filled, batches, strict=True):
+        whole[:, : one.shape[1]] = one
+    return torch.cat(filled)
 
 
 def batches_of(part: Any, batch_size: int, device: torch.device, dtype: torch.dtype) -> Iterator[Batch]:
@@ -119,6 +135,8 @@ def loss_noise(loss: Loss, seen: Evaluated) -> float:
     NaN where there are fewer than two rows. A loss that compares samples is taken group by group.
     """
     rows = len(seen.target)
+    if not rows and seen.parts is not None and len(seen.parts) > 1:  # outputs too large to keep: batches are the groups
+        return jackknife(loss, *seen.parts.T)
     groups = min(GROUPS, rows)
     if groups < 2:
         return math.nan
@@ -131,7 +149,12 @@ def loss_noise(loss: Loss, seen: Evaluated) -> float:
             for chosen in (place == group for group in range(groups))
         ]
     sums = np.array([float(part.sum) for part in parts])
-    weights = np.array([float(part.weight) for part in parts])
+    return jackknife(loss, sums, np.array([float(part.weight) for part in parts]))
+
+
+def jackknife(loss: Loss, sums: Array, weights: Array) -> float:
+    """The standard error of Σ sum / Σ weight (of Σ sum where the loss is one) from those of groups."""
+    groups = len(sums)
     if loss.additive:
         return float(math.sqrt(groups / (groups - 1) * np.sum((sums - sums.mean()) ** 2)))
     left_out = (sums.sum() - sums) / (weights.sum() - weights)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.samplers import SAMPLERS
-from tunesmith.data.spec import InputSpec, Part, Pictures
+from tunesmith.data.spec import InputSpec, Part, Pictures, Places, Tokens
 from tunesmith.records import DataError
 from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.augment.change import Change
@@ -54,7 +54,12 @@ class Rows:
             torch.zeros(self.count, device=device) if part.target is None else _tensor(part.target, device, dtype)
         )
         self.weight = None if part.weight is None else _tensor(part.weight, device, dtype)
-        self.lengths = {name: _lengths(part.inputs[name]) for name in self.inputs if name == "tokens"}
+        self.sizes: np.ndarray[Any, Any] | None = part.beside.get("lengths")  # tokens of each row, a label beside each
+        if self.sizes is None:
+            self.lengths = {name: _lengths(part.inputs[name]) for name in self.inputs if name == "tokens"}
+        else:
+            by_token = (name for name in self.inputs if isinstance(spec.get(name), Tokens | Places))
+            self.lengths = dict.fromkeys(by_token, self.sizes)
         pictures = spec.get("pictures")
         self._picture_scale = _picture_scale(pictures, device, dtype) if isinstance(pictures, Pictures) else None
         self._single = next(iter(self.inputs)) if len(self.inputs) == 1 else None
@@ -65,7 +70,7 @@ class Rows:
     def take(self, index: Tensor, change: Change | None = None, generator: torch.Generator | None = None) -> Batch:
         """The rows at `index`, for training changed at random as `change` says."""
         inputs: Any = {name: self._input(name, index) for name in self.inputs}
-        target = self.target.index_select(0, index)
+        target = self._cut(self.target, index).index_select(0, index)
         weight = None if self.weight is None else self.weight.index_select(0, index)
         if change is not None and generator is not None:
             inputs, target, weight = change(inputs, target, weight, generator)
@@ -73,6 +78,12 @@ class Rows:
             factor, offset = self._picture_scale
             inputs["pictures"] = torch.addcmul(offset, inputs["pictures"].to(self.dtype), factor)
         return Batch(inputs if self._single is None else inputs[self._single], target, weight, len(index))
+
+    def _cut(self, target: Tensor, index: Tensor) -> Tensor:
+        """Targets as long as the longest row of the batch, where there is one a token."""
+        if self.sizes is None:
+            return target
+        return target[:, : max(1, int(self.sizes[index.cpu().numpy()].max()))]
 
     def _input(self, name: str, index: Tensor) -> Tensor:
         values = self.inputs[name]
@@ -107,7 +118,9 @@ class MemoryFeed:
         self.per_class = per_class
         self.change = change
         self.alone = alone  # a last batch of one row is legal; batch norm needs two
-        self._labels = rows.target.cpu().numpy() if sampler not in ("shuffle", "sequential") else None
+        self._labels = None if sampler in ("shuffle", "sequential") else rows.target.cpu().numpy()
+        if sampler == "length":
+            self._labels = rows.sizes
         self._generator = torch.Generator()
         self._order = torch.empty(0, dtype=torch.int64)
         self.length = len(self._ordered(0))

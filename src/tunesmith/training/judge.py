@@ -57,7 +57,8 @@ class ValidationJudge:
             return {"val_loss": None, "metric": self.name, "score": None, "noise": 0.0, **told}
         average = state.average if isinstance(state.average, Average) else None
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
-        seen = evaluate(state.model, self.loss, batches, self.precision, average, room=self.room)
+        keep = self.prepared.kind != "language" or self.own is not None  # the logits of every token are many
+        seen = evaluate(state.model, self.loss, batches, self.precision, average, keep=keep, room=self.room)
         score, noise = self.scored(seen)
         row = {
             "val_loss": seen.loss,

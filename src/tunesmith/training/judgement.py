@@ -50,7 +50,14 @@ def judge_run(plan: Plan, prepared: Prepared, task: Task, writer: Writer, *, qui
 
     `quiet` leaves out intervals and samples: a search wants the score alone.
     """
-    if prepared.kind == "language" or not getattr(plan.update.loss, "scored", True):
+    if not getattr(plan.update.loss, "scored", True):
+        return
+    if prepared.kind == "language":
+        from tunesmith.training.token_judgement import token_judgement
+
+        found = token_judgement(plan, prepared, quiet=quiet)
+        if found is not None:
+            writer.write_json("scores.json", found)
         return
     seen = {
         name: _seen(plan, prepared, part)

@@ -33,7 +33,7 @@ def loader_for(part: Any, recipe: Recipe | None, *, training: bool) -> Any:
     if isinstance(part, IterableDataset):
         return DataLoader(part, **settings)
     generator = torch.Generator().manual_seed(recipe.train.seed if recipe is not None else 0)
-    shuffle = training and recipe is not None and recipe.data.sampler == "shuffle"
+    shuffle = training and recipe is not None and recipe.data.sampler in ("shuffle", "length")
     return DataLoader(part, shuffle=shuffle, generator=generator, **settings)
 
 

@@ -13,7 +13,7 @@ from tunesmith.blocks import experience, losses, models, optim
 from tunesmith.blocks.losses import Loss
 from tunesmith.data.samplers.balanced import balanced_batch
 from tunesmith.data.sources import as_array
-from tunesmith.data.spec import Part, Prepared
+from tunesmith.data.spec import Part, Prepared, Tokens
 from tunesmith.records import DataError, Evidence, Finding, ModelError, Recipe, Remedy, Safety, Task
 from tunesmith.records.state import State
 from tunesmith.training.augment.change import Change
@@ -39,6 +39,8 @@ from tunesmith.training.scheduling import chosen_rates
 from tunesmith.training.starting import started
 from tunesmith.training.update import Update
 from tunesmith.training.widths import carried_widths
+
+LANGUAGE_MODEL = "decoder"  # what a language task is given where it names no model
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ def make(
         )
     train = train_rows(prepared.train, prepared, recipe, device, precision)
     trial = tried(model, train, prepared, precision)
+    refuse_small_tables(prepared, trial)
     loss = chosen_loss(task, recipe, prepared, trial, device, precision)
     weights = class_weights(recipe, prepared, device, precision) if not callable(task.loss) else None
     notices += started(model, recipe, prepared, train, trial, loss, weights, own is None)
@@ -158,6 +161,24 @@ def remarks(recipe: Recipe, known: Mapping[str, Any]) -> list[str]:
     return [str(note) for note in experience.lint(recipe, **known) if note.path != "train.accumulate"]
 
 
+def refuse_small_tables(prepared: Prepared, trial: Trial) -> None:
+    """Raises `ModelError` where a tokenizer has more tokens than the model has outputs or rows of its embedding.
+
+    The rows tried may hold only tokens that there is room for; the others come when nobody looks.
+    """
+    if prepared.kind != "language" or not isinstance(prepared.spec.get("tokens"), Tokens):
+        return
+    names = ("tokens", "the input")
+    rows = min((trial.tables[name] for name in names if name in trial.tables), default=prepared.outputs)
+    for what, size in (("embedding", rows), ("outputs", trial.width)):
+        if size < prepared.outputs:
+            raise ModelError(
+                f"the vocabulary has {prepared.outputs} tokens and the model's {what} {'are' if what == 'outputs' else 'has'} {size}"
+                f"{'' if what == 'outputs' else ' rows'}; give the model {prepared.outputs} of them, or choose the tokenizer that it was "
+                "made with"
+            )
+
+
 def row_count(part: Any) -> int:
     """Rows of a part; of a loader, batches × batch size."""
     if isinstance(part, Part):
@@ -183,6 +204,9 @@ def model_name(task: Task, recipe: Recipe, prepared: Prepared) -> str:
         raise ModelError(
             "a data loader needs a model of your own: pass model=your_module; the built-in ones are made from data files and arrays"
         )
+    if prepared.kind == "language":
+        models.MODELS[LANGUAGE_MODEL]
+        return LANGUAGE_MODEL
     return models.choose(prepared.spec)
 
 

@@ -87,11 +87,31 @@ class Predictor:
         Raises `DataError` for columns that are missing; columns too many and levels not seen before are told in `notices`.
         """
         part, notices = self._part(data)
+        if self.kind == "language" and isinstance(part, Part):
+            return self._surprise(part, tuple(notices))
         outputs = self._outputs(part)
         rows = part.rows if isinstance(part, Part) else None
         return self.decided(outputs, rows, tuple(notices))
 
     __call__ = predict
+
+    def _surprise(self, part: Part, notices: tuple[str, ...]) -> Predictions:
+        """-log p of a token of each text, its mean over the labels; rows in pieces are put together."""
+        from tunesmith.training.token_judgement import classes_last, foretold
+
+        found = []
+        with judging(self.model):
+            for batch in self._batches(part):
+                logits = classes_last(outputs_of(self.model(batch.inputs)), batch.target)
+                if logits is None:
+                    raise ModelError(
+                        "the model gives no scores of the next token, (N, L, tokens); its texts cannot be judged"
+                    )
+                nll, _ = foretold(logits, batch.target)
+                found.append(torch.stack([nll.sum(1), (batch.target >= 0).sum(1).double()]).cpu().numpy())
+        rows, place = np.unique(part.rows, return_inverse=True)
+        sums, counts = (np.bincount(place, values) for values in np.concatenate(found, axis=1))
+        return Predictions(classes=None, values=sums / counts, rows=rows, notices=notices)
 
     def decided(self, outputs: Array, rows: Array | None = None, notices: tuple[str, ...] = ()) -> Predictions:
         """From a model's outputs to labels and calibrated probabilities, or values in the target's unit."""

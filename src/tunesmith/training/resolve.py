@@ -71,8 +71,12 @@ def resolve(
     chosen.settle("train.device", device_name(recipe.train.device), "the first accelerator, else the processor")
     chosen.settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
     batch = chosen.get("train.batch_size")
+    if kind == "language":
+        chosen.settle("eval.batch_size", batch, "the training batch, for the scores of every token are many")
+        if chosen.is_open("data.sampler") and not recipe.data.pack:
+            chosen.put("data.sampler", "length", "texts of like length need less padding")
     chosen.settle("eval.batch_size", max(int(batch), 512), "max(training batch, 512)")
-    if isinstance(batch, int) and batch > rows > 0 and recipe.data.sampler in ("shuffle", "sequential"):
+    if isinstance(batch, int) and batch > rows > 0 and recipe.data.sampler in ("shuffle", "sequential", "length"):
         chosen.put("train.batch_size", rows, f"{batch} is more than the {rows} training rows")
     resolved = revise(recipe, chosen.values, chosen.sources)
     _check_names(resolved)

@@ -25,6 +25,7 @@ from tunesmith.records.until import Until, until_of
 from tunesmith.reports import Display, QuietDisplay, choose
 from tunesmith.runs import MemoryWriter, Run, RunWriter, Status
 from tunesmith.runs.stopping import HOWS
+from tunesmith.verbs.batch_preview import preview_batch
 from tunesmith.verbs.exporters import Fanned, trackers
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def _carried_out(
     if folder is not None:
         writer.set_status(obeys=list(HOWS))
     with written_where_it_breaks(writer, record):
+        if snapshot is None:
+            preview_batch(made, prepared, screen, writer)
         try:
             ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until, folder=folder)
         except BaseException:

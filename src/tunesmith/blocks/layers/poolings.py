@@ -89,3 +89,40 @@ class AttentionPooling(nn.Module):
         ).min  # finite, so that a row without real positions has no NaN, in gradients too
         share = torch.where(real, score.masked_fill(~real, lowest).softmax(1), 0)
         return (share * torch.where(real, x, 0)).sum(1)
+
+
+@POOLINGS.add("first")
+class FirstPooling(nn.Module):
+    """y = x at the first position.
+
+    Shape: (N, L, C), mask (N, L) -> (N, C).
+    Use: encoders that were trained to gather the whole text in a token of its own at the front.
+    Source: Devlin et al., BERT, arXiv:1810.04805, section 3, C.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        first = x[:, 0]
+        return first if mask is None else torch.where(mask.any(1, keepdim=True), first, 0)
+
+
+@POOLINGS.add("last")
+class LastPooling(nn.Module):
+    """y = x at the last position with mask.
+
+    Shape: (N, L, C), mask (N, L) -> (N, C).
+    Use: causal nets, where the last position alone has seen the whole text.
+    Source: Radford et al., GPT, 2018, section 3.2.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return x[:, -1]
+        place = torch.arange(x.shape[1], device=x.device)
+        is_last = mask & (place == torch.where(mask, place, -1).amax(1, keepdim=True))
+        return torch.where(is_last.unsqueeze(-1), x, 0).sum(1)

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 FOREIGN = ("timm/",)  # how the names of nets of other libraries begin
+PREDICT_TOKENS = ("decoder",)  # the built-in nets for kind "language"
 
 Spec = Mapping[str, Any]  # what each input looks like: numbers, categories, tokens, pictures or x
 
@@ -59,8 +60,10 @@ MODELS.load(__path__, __name__)
 DEFAULTS.load(__path__, __name__)
 
 
-def choose(spec: Spec) -> str:
-    """The net that `model.name = "auto"` means for such inputs."""
+def choose(spec: Spec, kind: str = "") -> str:
+    """The net that `model.name = "auto"` means for such inputs and this kind of task."""
+    if kind == "language":
+        return "decoder"
     if "tokens" in spec:
         return "bag"
     return "cnn" if "pictures" in spec else "mlp"
@@ -124,15 +127,19 @@ def settle(recipe: Recipe, name: str, spec: Spec, rows: int = TYPICAL_ROWS) -> R
 
 def build(name: str, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.Module:
     """The net called `name` ("auto" goes by the inputs), initialised from torch's global generator."""
-    if kind == "language":
-        raise ModelError("no built-in net predicts the next token; bring a model of your own as the task's model")
+    if name == "auto":
+        name = choose(spec, kind)
+    if kind == "language" and name in MODELS and name not in PREDICT_TOKENS:
+        raise ModelError(
+            f"the {name} does not predict the next token; set model.name = {PREDICT_TOKENS[0]!r}, or bring a model of your own"
+        )
     if recipe.model.init == "lsuv":  # its second half needs rows, and is the training's
         recipe = revise(recipe, {"model.init": "orthogonal"})
     if is_foreign(name):
         from tunesmith.blocks.models.from_timm import from_timm
 
         return from_timm(name, recipe, spec, outputs, kind)
-    return MODELS[choose(spec) if name == "auto" else name](recipe, spec, outputs, kind)
+    return MODELS[name](recipe, spec, outputs, kind)
 
 
 def start(net: nn.Module, rule: str, activation: str) -> None:

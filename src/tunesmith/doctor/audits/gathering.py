@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.columns import Reading, missing_in, understand
+from tunesmith.data.language.reading import is_text
 from tunesmith.data.pipeline import TargetReading
 from tunesmith.data.prepare import gather, planned_split
 from tunesmith.data.rows import Gathered, annotation
@@ -36,6 +37,8 @@ def material_of(task: Task, recipe: Recipe | None = None, *, clock: Clock | None
 
 
 def _read(task: Task, recipe: Recipe) -> Material:
+    if is_text(task):
+        return _samples(task, recipe)
     if is_live(task.train):
         return _live(task)
     if is_path(task.train) and not is_table(task.train) and Path(task.train).suffix.lower() != ".npz":
@@ -43,6 +46,25 @@ def _read(task: Task, recipe: Recipe) -> Material:
     if is_table(task.train):
         return _table(task, recipe, {part: sheet_of(data) for part, data in _given(task).items()})
     return _arrays(task, recipe)
+
+
+def _samples(task: Task, recipe: Recipe) -> Material:
+    """Text to learn from: each sample is one text, divided as a training would divide it."""
+    from tunesmith.data.language.prepare import as_texts, divided
+    from tunesmith.data.language.reading import read_samples
+
+    readings = {part: read_samples(data, bad_rows=recipe.data.bad_rows) for part, data in _given(task).items()}
+    notices = [notice for reading in readings.values() for notice in reading.notices]
+    samples, _ = divided(readings, recipe, notices)
+    views = {}
+    for part, held in samples.items():
+        if held:
+            name = readings.get(part, readings["train"]).name
+            rows = np.array([sample.row for sample in held], np.int64)
+            views[part] = View(part, name, {"text": as_texts(held)}, None, None, rows)
+            views[part].planned = part not in readings
+    columns = {"text": Column("text", "text")}
+    return Material(readings["train"].name, "table", "language", views, (), (), columns, notices=notices)
 
 
 def _given(task: Task) -> dict[str, Any]:

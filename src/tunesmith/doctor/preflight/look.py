@@ -28,6 +28,7 @@ TILES = 32  # filters or channels of a layer that are shown; assumption
 LAYERS = 4  # convolutions whose activations are shown; assumption
 VALUES = 24  # numbers of a table row that are shown, the largest first; assumption
 TOKENS = 400  # tokens of a text that are shown; assumption
+BESIDE = ("categories", "segments", "positions")  # whole numbers that are no tokens
 IGNORED = -100  # torch's ignore_index: no loss is taken there
 
 
@@ -163,7 +164,7 @@ def sample(
         one = values[place]
         if one.dim() == 3 and one.shape[0] <= 4 and values.is_floating_point():
             about["picture"], size = picture_of(one, window), int(one.shape[-1] * one.shape[-2])
-        elif not values.is_floating_point() and one.dim() == 1 and name != "categories":
+        elif not values.is_floating_point() and one.dim() == 1 and name not in BESIDE:
             about["tokens"] = tuple(spell(one, target if target.shape == one.shape else None))
             size = int((one != 0).sum())
         elif one.dim() <= 1 or one.numel() <= 4096:
@@ -259,8 +260,12 @@ def speller(bench: Bench) -> Any:
     )
     tokenizer = next((one.tokenizer for one in blocks if getattr(one, "tokenizer", None) is not None), None)
 
+    shifted = bench.prepared is not None and getattr(bench.prepared.pipeline, "form", "") == "language"
+
     def spell(tokens: Tensor, target: Tensor | None) -> Iterable[tuple[str, bool]]:
         ids = tokens.tolist()
+        if shifted and target is not None:  # the label of a token stands at the place before it
+            target = torch.cat([target.new_full((1,), IGNORED), target[:-1]])
         last = max((i for i, token in enumerate(ids) if token != 0), default=-1)
         for i, token in enumerate(ids[: min(last + 1, TOKENS)]):
             piece = str(token) if tokenizer is None else tokenizer.decode([token])

@@ -13,6 +13,7 @@ from tunesmith.data.sources import as_array
 from tunesmith.records import DataError
 from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved
+from tunesmith.training.evaluate import IGNORED, joined
 from tunesmith.training.feeds import Rows
 from tunesmith.training.generators import generator_states, set_generator_states
 
@@ -127,7 +128,7 @@ class Source:
         count = min(len(self), most)
         parts = [self.take(range(start, min(start + 512, count))) for start in range(0, count, 512)]
         inputs = _joined([part.inputs for part in parts])
-        target = torch.cat([part.target for part in parts])
+        target = joined([part.target for part in parts], IGNORED)
         named = {key: as_array(value) for key, value in inputs.items()} if isinstance(inputs, Mapping) else None
         if isinstance(inputs, tuple | list):
             named = {f"x{place}": as_array(value) for place, value in enumerate(inputs)}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Plain, Tokens
+from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Places, Plain, Tokens
 from tunesmith.training.evaluate import LOG_RATES
 from tunesmith.training.exporting.subject import Subject
 
@@ -72,6 +72,8 @@ def _told(spec: InputSpec | None) -> str:
         case Tokens():
             cut = f"texts of any length L (at most {spec.length} in training), padded at the end with {spec.padding}"
             return f"indices of tokens below {spec.vocabulary}, {cut}"
+        case Places():
+            return f"numbers of samples in a row or places within each, beside the tokens (at most {spec.length})"
         case Pictures():
             return f"(pixel / 255 - mean) / std by channel, mean {_numbers(spec.mean)}, std {_numbers(spec.std)}"
         case Plain() | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.blocks.layers import bake_weight_norm
-from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Plain, Tokens
+from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Places, Plain, Tokens
 from tunesmith.records import DataError, ModelError
 from tunesmith.training.batch import outputs_of
 from tunesmith.training.predicting import Predictor, plain
@@ -141,6 +141,9 @@ def _values(
         case Tokens():
             usual = min(max(spec.length, 4), LONGEST_TRIED)
             return torch.from_numpy(_texts(spec, rows, tokens if tokens in (1, 2) else usual + tokens, random))
+        case Places():
+            length = tokens if tokens in (1, 2) else min(max(spec.length, 4), LONGEST_TRIED) + tokens
+            return torch.ones((rows, length), dtype=torch.int64)
         case Pictures():
             return torch.from_numpy(random.standard_normal((rows, spec.channels, spec.height, spec.width))).to(dtype)
         case Plain():
