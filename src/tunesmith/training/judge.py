@@ -70,7 +70,9 @@ class ValidationJudge:
         average = state.average if isinstance(state.average, Average) else None
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
         keep = self.prepared.kind != "language" or self.own is not None  # the logits of every token are many
-        seen = evaluate(state.model, self.loss, batches, self.precision, average, keep=keep, room=self.room, ranks=self.ranks)
+        seen = evaluate(
+            state.model, self.loss, batches, self.precision, average, keep=keep, room=self.room, ranks=self.ranks
+        )
         score, noise = self.scored(seen)
         row = {
             "val_loss": seen.loss,

@@ -152,6 +152,8 @@ class Update(Clipped):
             parameter.grad = None
         if self.cutting is not None and self.together is None:
             window = self.cutting(window)
+        loss: Tensor
+        weight: Tensor | float
         if self.together is not None:
             loss, weight = self.together(window)
         elif len(window) == 1:

@@ -113,10 +113,8 @@ def _trained(
     from tunesmith.training.ranks.joining import check_same, joined
     from tunesmith.training.session import seeded
 
-    with (
-        joined(recipe, where) as ranks,
-        seeded(recipe.train.seed, deterministic=recipe.train.deterministic),
-    ):
+    ranks = joined(recipe, where)
+    with seeded(recipe.train.seed, deterministic=recipe.train.deterministic):
         prepared = ready if ready is not None else prepare(task, recipe)
         if run is not None:
             _check_same_data(run, prepared)

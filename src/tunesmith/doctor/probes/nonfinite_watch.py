@@ -618,7 +618,9 @@ def sharded(model: nn.Module) -> bool:
     if not _many():
         return False
     kinds = [type(one).__name__ for one in model.modules()]
-    return any("FullySharded" in kind or kind == "SyncBatchNorm" for kind in kinds) or any(hasattr(one, "device_mesh") for one in model.parameters())
+    return any("FullySharded" in kind or kind == "SyncBatchNorm" for kind in kinds) or any(
+        hasattr(one, "device_mesh") for one in model.parameters()
+    )
 
 
 def _many() -> bool:

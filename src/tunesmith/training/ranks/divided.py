@@ -33,7 +33,9 @@ def divided_notices(recipe: Recipe, model: nn.Module, loss: Loss, ranks: Ranks) 
     batch = int(recipe.train.batch_size)
     lines = [f"{ranks.world} ranks divide each micro-batch of {batch} rows: {batch // ranks.world} or one more on each"]
     if batch < ranks.world:
-        lines = [f"a micro-batch has {batch} rows for {ranks.world} ranks: some have nothing to do; raise train.batch_size"]
+        lines = [
+            f"a micro-batch has {batch} rows for {ranks.world} ranks: some have nothing to do; raise train.batch_size"
+        ]
     if loss.couples:
         lines.append(
             f"the loss {loss.name} compares the samples of a batch, and each rank has its own part of it: the updates are not those of one "

@@ -1,8 +1,8 @@
 """Joining the other ranks, and noticing at once where they do not train the same thing."""
 
+import atexit
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,26 +14,20 @@ from tunesmith.training.ranks.ranks import PATIENCE, Ranks
 from tunesmith.training.resolve import device_name
 
 
-@contextmanager
-def joined(recipe: Recipe, where: Place) -> Iterator[Ranks | None]:
-    """The ranks of this training, None for one process; a group that somebody else has opened is used, and left open.
+def joined(recipe: Recipe, where: Place) -> Ranks | None:
+    """The ranks of this training, None for one process. A group that is open already is used; ours stays open for the next.
 
     Raises `RecipeError` where `run.world_size` is another number, `DeviceError` where the ranks cannot have a device each, and
     `RunError` where they do not find each other.
     """
     check_world(recipe, where)
     if where.world == 1:
-        yield None
-        return
+        return None
     device = device_of(recipe, where)
-    if distributed.is_initialized():
-        yield Ranks(where, device)
-        return
-    opened(where, device)
-    try:
-        yield Ranks(where, device)
-    finally:
-        distributed.destroy_process_group()
+    if not distributed.is_initialized():
+        opened(where, device)
+        atexit.register(distributed.destroy_process_group)
+    return Ranks(where, device)
 
 
 def check_world(recipe: Recipe, where: Place) -> None:
@@ -103,7 +97,9 @@ def check_same(ranks: Ranks, recipe: Recipe, fingerprint: str) -> None:
                 "all the same rows in the same order: they divide them by themselves"
             )
         if one["torch"] != first["torch"]:
-            raise RunError(f"rank {rank} runs torch {one['torch']}, rank 0 {first['torch']}; install one version everywhere")
+            raise RunError(
+                f"rank {rank} runs torch {one['torch']}, rank 0 {first['torch']}; install one version everywhere"
+            )
 
 
 def check_loader(part: Any) -> None:

@@ -26,7 +26,9 @@ def launched(words: Sequence[str], world: int, *, grace: float = GRACE) -> int:
     does not know.
     """
     if "WORLD_SIZE" in os.environ:
-        raise RecipeError(f"WORLD_SIZE is set, so this process is a rank already and starts no {world} of its own; leave --nproc out")
+        raise RecipeError(
+            f"WORLD_SIZE is set, so this process is a rank already and starts no {world} of its own; leave --nproc out"
+        )
     with tempfile.TemporaryDirectory(prefix="tunesmith-ranks-") as name:
         folder = Path(name)
         ranks: list[subprocess.Popen[bytes]] = []
@@ -50,7 +52,12 @@ def _started(words: Sequence[str], rank: int, world: int, folder: Path) -> "subp
         return subprocess.Popen(command, env=variables, start_new_session=True)
     with (folder / f"{rank}.txt").open("wb") as said:
         return subprocess.Popen(
-            command, env=variables, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            command,
+            env=variables,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
         )
 
 
@@ -111,10 +118,14 @@ def _told(codes: Sequence[int], dead: int | None, folder: Path) -> int:
     for rank, code in enumerate(codes):
         if code not in (0, LOST):
             lines = (folder / f"{rank}.txt").read_text(encoding="utf-8", errors="replace").splitlines() if rank else []
-            said = next((line for line in reversed(lines) if line.startswith("error: ")), f"error: it ended with code {code}")
+            said = next(
+                (line for line in reversed(lines) if line.startswith("error: ")), f"error: it ended with code {code}"
+            )
             raise _kind(code)(f"rank {rank} of {world}: {said.removeprefix('error: ')}")
     if LOST in codes:
-        raise TrainingFailed(f"the {world} ranks lost each other, so all were stopped; go on with the same command and --resume --folder RUN")
+        raise TrainingFailed(
+            f"the {world} ranks lost each other, so all were stopped; go on with the same command and --resume --folder RUN"
+        )
     return 0
 
 

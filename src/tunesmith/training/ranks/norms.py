@@ -43,7 +43,9 @@ def told(recipe: Recipe, model: nn.Module, world: int) -> list[str]:
     left = batch_norms(model)
     if left and recipe.run.sync_batch_norm:
         kind = type(model.get_submodule(left[0])).__name__
-        return [f"run.sync_batch_norm does not reach {len(left)} norms, {left[0]} first ({kind}): each sees the rows of its own rank"]
+        return [
+            f"run.sync_batch_norm does not reach {len(left)} norms, {left[0]} first ({kind}): each sees the rows of its own rank"
+        ]
     if left:
         return [
             f"{len(left)} batch norms see the rows of their own rank alone, one in {world} of each micro-batch, so the updates are not "

@@ -84,7 +84,7 @@ class Ranks:
             for bucket in buckets(tensors):
                 flat = torch.cat([one.reshape(-1) for one in bucket])
                 distributed.all_reduce(flat)
-                parts = flat.split([one.numel() for one in bucket])
+                parts = torch.split(flat, [one.numel() for one in bucket])
                 for one, part in zip(bucket, parts, strict=True):
                     one.copy_(part.view_as(one))
 
