@@ -87,8 +87,8 @@ def fit(
     short |= {"data.test": share_of(test), "data.val": share_of(val)}
     short |= {"run.world_size": nproc}
     asked = asked_recipe(recipe, settings, short)
-    if (code := as_ranks(asked)) is not None:
-        raise typer.Exit(code)
+    if (answer := as_ranks(asked, json)) is not None:
+        return answer
     given = task_of(
         task,
         data,
@@ -108,17 +108,20 @@ def fit(
     return trained(given, asked, place_of(folder, data, task, resume), resume, until, quiet, json)
 
 
-def as_ranks(recipe: "Recipe | None") -> int | None:
-    """Starts this command line as several ranks, where the recipe asks for them and this is none of them; its exit code."""
+def as_ranks(recipe: "Recipe | None", json: bool) -> Answer | None:
+    """Starts this command line as several ranks, where the recipe asks for them and this is none of them; what the first answers."""
     import os
     import sys
 
     world = recipe.run.world_size if recipe is not None else "auto"
     if world == "auto" or int(world) == 1 or "WORLD_SIZE" in os.environ or "SLURM_STEP_NUM_TASKS" in os.environ:
         return None
+    from json import loads
+
     from tunesmith.training.ranks.launching import launched
 
-    return launched(sys.argv[1:], int(world))
+    code, output = launched(sys.argv[1:], int(world), listen=json)
+    return Answer(loads(output) if output else {}, code=code)
 
 
 def flag(name: str, given: bool) -> list[str]:

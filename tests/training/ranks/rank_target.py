@@ -77,8 +77,8 @@ def task(case: str) -> ts.Task:
         case "loader" | "shared":
             return ts.Task(lambda: net(), train=loader(shared=case == "shared"), val=val, kind="binary")
         case "nan":
-            rows[7, 0] = 1e30  # its square overflows
-            return ts.Task(lambda: net(before=Squared()), train=(rows, labels), val=val, kind="binary")
+            rows[7, 0] = 1e30  # its exponential overflows
+            return ts.Task(lambda: net(before=Grown()), train=(rows, labels), val=val, kind="binary")
         case "memory":
             return ts.Task(lambda: net(dropout=0.3, before=Breaks("memory", 3)), train=(rows, labels))
         case "breaks":
@@ -86,13 +86,14 @@ def task(case: str) -> ts.Task:
         case "other data":
             return ts.Task(lambda: net(), train=table(float(RANK))[:2])
         case "sparse":
-            return ts.Task(lambda: nn.Sequential(nn.Embedding(9, 4, sparse=True)), train=(rows, labels))
+            layers = nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(4, 2)
+            return ts.Task(lambda: nn.Sequential(*layers), train=(labels[:, None], labels), kind="binary")
     return ts.Task(lambda: net(), train=(rows, labels))
 
 
-class Squared(nn.Module):
+class Grown(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
-        return inputs * inputs * inputs.sign()
+        return inputs.exp()
 
 
 def carried_out(job: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +108,9 @@ def carried_out(job: dict[str, Any]) -> dict[str, Any]:
         display=QuietDisplay(),
     )
     torch.save({"weights": run.model.state_dict()}, Path(sys.argv[1]) / f"{job['name']}.{RANK}.pt")
-    rows = [{name: row[name] for name in ("step", "train_loss", "val_loss", "score", "best")} for row in run.evaluations]
+    rows = [
+        {name: row[name] for name in ("step", "train_loss", "val_loss", "score", "best")} for row in run.evaluations
+    ]
     said = [decision.get("because", "") for decision in run.decisions]
     return {"rows": rows, "scores": run.scores, "said": said, "status": run.status, "ending": run.info.get("ending")}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from tests.training.ranks import rank_target
 from tunesmith.training.checkpoint import Checkpoints
 
@@ -27,7 +28,10 @@ SAME = {  # trained by one process and by two ranks
     "single": ("plain", {"train.epochs": 2, "train.batch_size": 15, "optim.name": "sgd", "optim.lr": 0.1}),
     "closure": ("plain", BASE | {"optim.name": "sam", "optim.lr": 0.05, "train.epochs": 1}),
     "norm": ("norm", BASE | {"run.sync_batch_norm": True, "train.batch_size": 25, "train.ema": 0.5}),
-    "tokens": ("tokens", BASE | {"train.epochs": 1, "train.accumulate": 2, "model.width": 16, "model.depth": 1, "model.heads": 2}),
+    "tokens": (
+        "tokens",
+        BASE | {"train.epochs": 1, "train.accumulate": 2, "model.width": 16, "model.depth": 1, "model.heads": 2},
+    ),
     "loader": ("loader", BASE),
     "mixed": ("plain", BASE | {"data.augment": "mixup+noise"}),
     "few": ("plain", BASE | {"train.batch_size": 4, "train.epochs": 1, "train.patience": 1, "eval.every": 2}),
@@ -41,7 +45,7 @@ ALONE = {  # by two ranks alone
     "other data": ("other data", BASE),
     "other recipe": ("plain", BASE),
     "shared": ("shared", BASE),
-    "sparse": ("sparse", BASE),
+    "sparse": ("sparse", BASE | {"optim.name": "sgd"}),
     "three": ("plain", BASE | {"run.world_size": 3}),
 }
 
@@ -63,7 +67,8 @@ def started(folder: Path, jobs: list[dict[str, Any]], world: int) -> None:
 
 def jobs_of(named: dict[str, tuple[str, dict[str, Any]]], folder: Path) -> list[dict[str, Any]]:
     return [
-        {"name": name, "case": case, "recipe": recipe, "folder": str(folder / name)} for name, (case, recipe) in named.items()
+        {"name": name, "case": case, "recipe": recipe, "folder": str(folder / name)}
+        for name, (case, recipe) in named.items()
     ]
 
 
@@ -77,7 +82,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
             job["until"] = "0.6 seconds"
         if job["name"] == "other recipe":
             job["recipe of rank 1"] = {"optim.lr": 0.02}
-    jobs.append({"name": "moving", "case": "all", "recipe": ALL, "folder": str(folder / "moving"), "until": "3 steps"})
+    jobs.append({"name": "moving", "case": "all", "recipe": ALL, "folder": str(folder / "moving"), "until": "2 steps"})
     started(folder, jobs, 2)
     return folder
 
@@ -106,7 +111,11 @@ def apart(ours: Any, theirs: Any) -> float:
     if isinstance(ours, torch.Tensor):
         return (ours.double() - theirs.double()).abs().max().item() if ours.numel() else 0.0
     if isinstance(ours, dict):
-        return max((apart(ours[key], theirs[key]) for key in ours), default=0.0) if ours.keys() == theirs.keys() else math.inf
+        return (
+            max((apart(ours[key], theirs[key]) for key in ours), default=0.0)
+            if ours.keys() == theirs.keys()
+            else math.inf
+        )
     if isinstance(ours, (list, tuple)):
         return max(map(apart, ours, theirs), default=0.0) if len(ours) == len(theirs) else math.inf
     if isinstance(ours, float):
@@ -118,7 +127,7 @@ def apart(ours: Any, theirs: Any) -> float:
 def test_two_ranks_make_the_updates_of_one_process(one: Path, two: Path, name: str) -> None:
     """Uneven parts, accumulation, weights of rows, classes and tokens, averages, clipping, dropout: to rounding."""
     ours, theirs = last(two, name), last(one, name)
-    bound = 1e-6 if name in ("single", "nan") else 1e-11
+    bound = 1e-6 if name == "single" else 1e-9
 
     for part in ("model", "optimizer", "average"):
         assert apart(ours[part], theirs[part]) < bound, part
@@ -144,13 +153,13 @@ def test_a_run_goes_from_two_ranks_to_one_and_back(one: Path, two: Path) -> None
     for part in ("model", "optimizer", "average"):
         assert apart(ours[part], theirs[part]) < 1e-11, part
     assert told(one, "moving")["ending"] == "paused"
-    assert ours["step"] == theirs["step"] == 15
+    assert ours["step"] == theirs["step"] == 9
 
 
 def test_the_cases_do_what_they_are_there_for(one: Path, two: Path) -> None:
     """Else the comparisons would compare nothing."""
     assert told(two, "few")["ending"] == "early"
-    assert any("left out" in line or "skipped" in line for line in told(two, "nan")["said"])
+    assert any("left out" in line for line in told(two, "nan")["said"]), told(two, "nan")["said"]
     assert any("memory ran out" in line for line in told(two, "memory")["said"])
     assert not any("memory ran out" in line for line in told(one, "memory")["said"])
     assert any("2 ranks divide each micro-batch of 16 rows" in line for line in told(two, "all")["said"])
@@ -175,7 +184,7 @@ def test_batch_norm_that_is_not_synchronised_is_told(two: Path) -> None:
         ("other recipe", "RecipeError", "optim.lr = 0.02 on rank 1, 0.01 on rank 0"),
         ("shared", "DataError", "DistributedSampler hands out the rows of one rank"),
         ("sparse", "RecipeError", "sparse gradients, which 2 ranks cannot add up"),
-        ("three", "RecipeError", "run.world_size = 3 (given), but 2 were started"),
+        ("three", "RecipeError", "run.world_size = 3 (revised), but 2 were started"),
     ],
 )
 def test_what_does_not_fit_is_said_on_every_rank(two: Path, name: str, error: str, words: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from tunesmith.records import DataError, RecipeError, TrainingFailed, TunesmithError
 from tunesmith.training.ranks.place import LAUNCHER, MEETING
@@ -19,8 +20,10 @@ GRACE = 20.0  # seconds that the others have to end by themselves: they notice w
 LOOK = 0.05  # seconds between two looks
 
 
-def launched(words: Sequence[str], world: int, *, grace: float = GRACE) -> int:
+def launched(words: Sequence[str], world: int, *, listen: bool = False, grace: float = GRACE) -> tuple[int, str]:
     """Runs the command line `words` of ours as `world` ranks and gives its exit code; the first rank writes to the terminal.
+
+    With `listen` its standard output is given too, and is not shown.
 
     The ranks meet in a file, so no port is needed. Raises a `TunesmithError` where a rank died, or said what the first
     does not know.
@@ -34,7 +37,7 @@ def launched(words: Sequence[str], world: int, *, grace: float = GRACE) -> int:
         ranks: list[subprocess.Popen[bytes]] = []
         try:
             for rank in range(world):
-                ranks.append(_started(words, rank, world, folder))
+                ranks.append(_started(words, rank, world, folder, listen))
             with _passed_on(ranks[0]):
                 dead = _watched(ranks, grace)
         finally:
@@ -42,23 +45,18 @@ def launched(words: Sequence[str], world: int, *, grace: float = GRACE) -> int:
                 if one.poll() is None:
                     one.kill()
                 one.wait()
-        return _told([one.returncode for one in ranks], dead, folder)
+        code = _told([one.returncode for one in ranks], dead, folder)
+        return code, (folder / "0.txt").read_text(encoding="utf-8") if listen else ""
 
 
-def _started(words: Sequence[str], rank: int, world: int, folder: Path) -> "subprocess.Popen[bytes]":
+def _started(words: Sequence[str], rank: int, world: int, folder: Path, listen: bool) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "tunesmith.cli", *words]
     variables = {**os.environ, **variables_of(rank, world, folder)}
-    if rank == 0:
+    if rank == 0 and not listen:
         return subprocess.Popen(command, env=variables, start_new_session=True)
     with (folder / f"{rank}.txt").open("wb") as said:
-        return subprocess.Popen(
-            command,
-            env=variables,
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-        )
+        streams: dict[str, Any] = {"stdout": said} if rank == 0 else {"stdout": subprocess.DEVNULL, "stderr": said}
+        return subprocess.Popen(command, env=variables, start_new_session=True, stdin=subprocess.DEVNULL, **streams)
 
 
 def variables_of(rank: int, world: int, folder: Path) -> Mapping[str, str]:
