@@ -403,6 +403,10 @@ class RunSection(Section):
         "auto",
         description="processes that train together and divide the rows of each update; auto: as many as were started, see --nproc",
     )
+    zero_stage: Literal[0, 2, 3] = Field(
+        0,
+        description="what lies in parts on the ranks: 2 gradients and optimizer states, 3 the weights too (torch's FSDP2)",
+    )
     sync_batch_norm: bool = Field(
         False, description="batch norm takes its statistics over the rows of all ranks, as one process would"
     )

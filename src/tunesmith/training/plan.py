@@ -33,7 +33,7 @@ from tunesmith.training.optimizing import chosen_average, chosen_limit, chosen_s
 from tunesmith.training.precision import Precision
 from tunesmith.training.pretrained.architecture import shaped_as_there
 from tunesmith.training.pretrained.beginning import Beginning, begun, faster_body, freezing_of, is_pretrained
-from tunesmith.training.ranks.divided import divided, divided_notices
+from tunesmith.training.ranks.divided import chosen_parts, divided, divided_notices
 from tunesmith.training.ranks.norms import synchronised
 from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.recovery.chosen import chosen_recovery
@@ -121,6 +121,7 @@ def make(
     change = chosen_change(task, recipe, prepared, train, model, loss, trial, precision)
     feed = chosen_feed(train, recipe, prepared, model, notices, change)
     steps, epochs = horizon(recipe, feed.updates())
+    sharding = chosen_parts(task, recipe, model, loss, ranks, notices)
     with optim.without_compiler():
         optimizer, recipe = made_optimizer(task, recipe, model, feed, notices, beginning.fresh, widths)
         notices += joined(optimizer, loss)
@@ -138,12 +139,13 @@ def make(
     state = State(
         model=model, optimizer=optimizer, average=average, scaler=precision.scaler, loss=stateful(task.loss, loss)
     )
+    state.parted = sharding
     judge = ValidationJudge(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
     )
     judge.norms = chosen_norms(recipe, state, feed, precision, notices)
-    recovery = chosen_recovery(recipe, update, trial, prepared.kind, feed, ranks)
-    judge.ranks = ranks
+    judge.ranks, judge.divides = ranks, sharding is None
+    recovery = None if sharding is not None else chosen_recovery(recipe, update, trial, prepared.kind, feed, ranks)
     if recovery is not None:
         judge.room = recovery.room
     freezing, told = freezing_of(recipe, model, beginning, optimizer, own_optimizer=own_optimizer, epochs=epochs)
@@ -151,7 +153,7 @@ def make(
     plan = Plan(
         recipe=recipe,
         state=state,
-        feed=feed if ranks is None else divided(feed, update, ranks),
+        feed=feed if ranks is None else divided(feed, update, ranks, sharding),
         update=update,
         rates=chosen_rates(task, recipe, optimizer, feed, judge, steps, notices),
         judge=judge,

@@ -164,6 +164,8 @@ class Update(Clipped):
             return Gradient(loss, loss, weight)
         found = self._found()
         norm = global_norm(found)
+        if self.together is not None:
+            norm = self.together.norm(norm)
         self.clipping(state, found, norm)
         return Gradient(loss, norm, weight)
 

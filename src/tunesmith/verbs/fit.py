@@ -159,7 +159,7 @@ def _carried_out(
         write_down(writer, made, prepared)
     _tell(screen, made, prepared)
     observing = None
-    if first:
+    if first and made.plan.state.parted is None:
         observing = _observing(run, writer, record, screen, made, 0 if snapshot is None else snapshot["step"])
     folder = run.folder if isinstance(run, Run) else None
     if folder is not None:

@@ -35,17 +35,19 @@ def launched(words: Sequence[str], world: int, *, listen: bool = False, grace: f
     with tempfile.TemporaryDirectory(prefix="tunesmith-ranks-") as name:
         folder = Path(name)
         ranks: list[subprocess.Popen[bytes]] = []
+        stopped: set[int] = set()
         try:
             for rank in range(world):
                 ranks.append(_started(words, rank, world, folder, listen))
             with _passed_on(ranks[0]):
                 dead = _watched(ranks, grace)
         finally:
-            for one in ranks:
-                if one.poll() is None:
+            for rank, one in enumerate(ranks):
+                if one.poll() is None:  # it waits for one that is gone
                     one.kill()
+                    stopped.add(rank)
                 one.wait()
-        code = _told([one.returncode for one in ranks], dead, folder)
+        code = _told([LOST if rank in stopped else one.returncode for rank, one in enumerate(ranks)], dead, folder)
         return code, (folder / "0.txt").read_text(encoding="utf-8") if listen else ""
 
 

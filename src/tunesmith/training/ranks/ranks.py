@@ -110,6 +110,21 @@ def buckets(tensors: Sequence[Tensor], most: int = BUCKET) -> Iterator[list[Tens
         yield bucket
 
 
+SAID_BY_GLOO = ("gloo", "Connection closed by peer", "Connection reset by peer", "NCCL")
+
+
+@contextmanager
+def among_ranks() -> Iterator[None]:
+    """The same around a pass whose layers talk to each other; another error is the pass's own."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in SAID_BY_GLOO):
+            raise
+        with told():
+            raise
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """What breaks between ranks is a rank that is gone: the others end with one sentence."""

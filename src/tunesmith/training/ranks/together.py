@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from tunesmith.records import TrainingFailed
 from tunesmith.training.batch import Window
+from tunesmith.training.clipping import gradients
 from tunesmith.training.ranks.dividing import Divided
-from tunesmith.training.ranks.ranks import Ranks
+from tunesmith.training.ranks.ranks import Ranks, among_ranks
 from tunesmith.training.recovery.exhausted import out_of_memory
 
 if TYPE_CHECKING:
+    from tunesmith.training.ranks.sharding import Sharding
     from tunesmith.training.update import Update
 
 FINE, MEMORY, OTHER = 0.0, 1.0, 2.0**20  # told by each rank; sums of any number of ranks tell them apart
@@ -24,9 +26,14 @@ FINE, MEMORY, OTHER = 0.0, 1.0, 2.0**20  # told by each rank; sums of any number
 class Together:
     """Backward over a window on all ranks."""
 
-    def __init__(self, ranks: Ranks, update: "Update") -> None:
+    def __init__(self, ranks: Ranks, update: "Update", sharding: "Sharding | None" = None) -> None:
         self.ranks = ranks
         self.update = update
+        self.sharding = sharding
+
+    def norm(self, own: Tensor) -> Tensor:
+        """The norm of the whole gradient, from that of the gradients of this rank."""
+        return own if self.sharding is None else self.sharding.norm(own)
 
     def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
         """Puts (Σ sum) / (Σ weight) of all ranks' gradients into the parameters; gives the loss and the weight."""
@@ -35,16 +42,14 @@ class Together:
         expected = 1.0 if additive else float(max(window.rows, 1))  # the same on all ranks: norms may talk across them
         told = torch.zeros(2, dtype=torch.float32 if self.ranks.device.type == "mps" else torch.float64)
         told = told.to(self.ranks.device)
-        broken: Exception | None = None
-        try:
-            self._backward(window, expected, told)
-        except Exception as error:
-            broken = error
-        weights = update.stepped()
-        self._agree(broken, weights)
+        if self.sharding is None:
+            self._add_up(window, expected, told)
+        else:
+            with among_ranks():  # each layer adds up its gradients as it goes backward
+                self._backward(window, expected, told)
+            self.ranks.speak([])
         self.ranks.add([told])
-        found = [weight.grad for weight in weights if weight.grad is not None]
-        self.ranks.add(found)
+        found = gradients(update.stepped())
         if not window.even:
             self._draw_alike()
         if additive:
@@ -53,6 +58,16 @@ class Together:
         torch._foreach_mul_(found, expected)
         torch._foreach_div_(found, weight)
         return told[0] / weight, weight
+
+    def _add_up(self, window: Window, expected: float, told: Tensor) -> None:
+        broken: Exception | None = None
+        try:
+            self._backward(window, expected, told)
+        except Exception as error:
+            broken = error
+        weights = self.update.stepped()
+        self._agree(broken, weights)
+        self.ranks.add([weight.grad for weight in weights if weight.grad is not None])
 
     def _backward(self, window: Window, expected: float, told: Tensor) -> None:
         update = self.update
