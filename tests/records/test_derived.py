@@ -13,7 +13,7 @@ def test_every_number_comes_with_its_equation():
     found = derived(recipe, rows=1000)
 
     assert found == [
-        Derived("effective batch", 128, "train.batch_size x train.accumulate x ranks = 32 x 4 x 1 = 128"),
+        Derived("effective batch", 128, "train.batch_size x train.accumulate = 32 x 4 = 128"),
         Derived(
             "updates per epoch",
             8,
@@ -22,15 +22,6 @@ def test_every_number_comes_with_its_equation():
         Derived("total updates", 80, "train.epochs x updates per epoch = 10 x 8 = 80"),
         Derived("warm-up updates", 4, "ceil(share x total updates) = ceil(0.05 x 80) = 4"),
     ]
-
-
-def test_ranks_share_the_rows():
-    recipe = Recipe(train={"batch_size": 8, "epochs": 1})
-
-    found = {one.name: one.value for one in derived(recipe, rows=33, world=4)}
-
-    assert found["effective batch"] == 32
-    assert found["updates per epoch"] == 2  # ceil(33 / 4) = 9 rows a rank, 2 batches
 
 
 def test_what_is_still_open_is_left_out():

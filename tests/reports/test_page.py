@@ -95,7 +95,7 @@ def test_settings_are_told_with_their_source_and_equation(make_run: MakeRun) -> 
     assert "command line" in words
     assert "derived: 2 ** round(log2(34189 / 250))" in words
     assert "file: my.toml:3" in words
-    assert "derived: train.batch_size x train.accumulate x ranks = 128 x 1 x 1" in words
+    assert "derived: train.batch_size x train.accumulate = 128 x 1" in words
 
 
 def test_what_the_user_brought_is_escaped_everywhere(make_run: MakeRun) -> None:

@@ -3,6 +3,7 @@
 import sys
 from typing import Any, TextIO
 
+LAUNCHER, LOST = "TUNESMITH_LAUNCHER", 76  # as in training/ranks: it stays unloaded where nothing went wrong there
 FULL = (28, 122)  # errno of a full disk and of a spent quota
 
 
@@ -10,6 +11,8 @@ def tell(error: BaseException, output: TextIO, *, json: bool, debug: bool) -> in
     """Prints what went wrong and gives the exit code."""
     if isinstance(error, BrokenPipeError):
         return closed_early()
+    if only_lost(error):
+        return LOST
     sentence, code = explained(error)
     if debug:
         from traceback import print_exception
@@ -22,6 +25,15 @@ def tell(error: BaseException, output: TextIO, *, json: bool, debug: bool) -> in
         output.flush()
     sys.stderr.write(f"error: {sentence}\n")
     return code
+
+
+def only_lost(error: BaseException) -> bool:
+    """Whether this is one of several ranks that our launcher started, and tells no more than that another is gone."""
+    import os
+
+    from tunesmith.records.errors import RankLost
+
+    return isinstance(error, RankLost) and LAUNCHER in os.environ
 
 
 def closed_early() -> int:

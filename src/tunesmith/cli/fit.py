@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 Text = str | None
 Words = list[str] | None
+STOPPED = 130  # exit code of a training that was interrupted
 
 
 def fit(
@@ -67,6 +68,9 @@ def fit(
     until: Annotated[
         Text, typer.Option(metavar="WHEN", help="Pause then, e.g. '3 epochs', '200 steps', '30 seconds'.")
     ] = None,
+    nproc: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=1, help="Processes of this machine that train together.")
+    ] = None,
     task: TaskObject = None,
     language: Language = None,
     quiet: Quiet = False,
@@ -77,10 +81,14 @@ def fit(
     from tunesmith.cli.recipes import asked_recipe
 
     if resume and data is None and task is None and folder is not None:
-        return again(folder, until, [*flag("--quiet", quiet), *flag("--debug", debug)], json)
+        ranks = ["--nproc", str(nproc)] if nproc is not None else []
+        return again(folder, until, [*ranks, *flag("--quiet", quiet), *flag("--debug", debug)], json)
     short: dict[str, Any] = {"data.split": split, "model.name": model, "train.epochs": epochs, "run.language": language}
     short |= {"data.test": share_of(test), "data.val": share_of(val)}
+    short |= {"run.world_size": nproc}
     asked = asked_recipe(recipe, settings, short)
+    if (answer := as_ranks(asked, json)) is not None:
+        return answer
     given = task_of(
         task,
         data,
@@ -100,6 +108,22 @@ def fit(
     return trained(given, asked, place_of(folder, data, task, resume), resume, until, quiet, json)
 
 
+def as_ranks(recipe: "Recipe | None", json: bool) -> Answer | None:
+    """Starts this command line as several ranks, where the recipe asks for them and this is none of them; what the first answers."""
+    import os
+    import sys
+
+    world = recipe.run.world_size if recipe is not None else "auto"
+    if world == "auto" or int(world) == 1 or "WORLD_SIZE" in os.environ or "SLURM_STEP_NUM_TASKS" in os.environ:
+        return None
+    from json import loads
+
+    from tunesmith.training.ranks.launching import launched
+
+    code, output = launched(sys.argv[1:], int(world), listen=json)
+    return Answer(loads(output) if output else {}, code=code)
+
+
 def flag(name: str, given: bool) -> list[str]:
     return [name] if given else []
 
@@ -116,9 +140,8 @@ def again(folder: Path, until: Text, flags: list[str], json: bool) -> Answer:
         raise RunError(
             f"run {folder} was not started by `tunesmith fit`, so its data are not known; give them: tunesmith fit DATA --folder {folder} --resume"
         )
-    kept = without(
-        words, {"--until": 1, "--folder": 1, "--resume": 0, "--json": 0, "--quiet": 0, "-q": 0, "--debug": 0}
-    )
+    once = {"--until": 1, "--folder": 1, "--resume": 0, "--json": 0, "--quiet": 0, "-q": 0, "--debug": 0}
+    kept = without(words, once | ({"--nproc": 1} if "--nproc" in flags else {}))
     asked = ["--until", until] if until is not None else []
     answer = app(
         [*kept, *asked, *flags, *flag("--json", json), "--folder", str(folder), "--resume"], standalone_mode=False
@@ -153,19 +176,23 @@ def trained(
 
     from tunesmith.records import TunesmithError
     from tunesmith.reports import choose
+    from tunesmith.training.ranks.place import place
     from tunesmith.verbs.fit import fit as train
 
-    display = choose(json=json, quiet=quiet, language=recipe.run.language if recipe is not None else "en")
+    first = place().first
+    display = choose(json=json, quiet=quiet or not first, language=recipe.run.language if recipe is not None else "en")
     try:
         run = train(task, recipe, folder=folder, resume=resume, until=until, display=display)
     except TunesmithError:
         raise
     except Exception:
-        if (folder / "run.json").is_file():
+        if first and (folder / "run.json").is_file():
             (folder / "traceback.txt").write_text(format_exc(), encoding="utf-8")
         raise
     finally:
         display.close()
+    if not first:
+        raise typer.Exit(STOPPED if run.info.get("ending") == "interrupted" else 0)
     return answer_of(run)
 
 
@@ -177,7 +204,7 @@ def answer_of(run: Any) -> Answer:
     data = {"scores": parts, "folder": str(run.folder), "status": run.status, "best": scores.get("best")}
     data |= {"report": str(report) if report.is_file() else None}
     data |= {"findings": [finding.as_dict() for finding in run.findings]}
-    return Answer(data, code=130 if run.info.get("ending") == "interrupted" else 0)
+    return Answer(data, code=STOPPED if run.info.get("ending") == "interrupted" else 0)
 
 
 def task_of(task: Text, data: Text, **about: Any) -> "Task":

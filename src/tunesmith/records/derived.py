@@ -27,27 +27,25 @@ class Derived:
     equation: str
 
 
-def derived(recipe: Recipe, rows: int, world: int = 1) -> list[Derived]:
-    """What follows from the recipe for `rows` training rows on `world` ranks; what is still "auto" is left out.
+def derived(recipe: Recipe, rows: int) -> list[Derived]:
+    """What follows from the recipe for `rows` training rows, on any number of ranks; what is still "auto" is left out.
 
     The last window of an epoch is short where the micro-batches do not divide by the accumulation, so it is rounded up.
     """
     batch, accumulate, epochs = recipe.train.batch_size, recipe.train.accumulate, recipe.train.epochs
     if batch == "auto":
         return []
-    effective = batch * accumulate * world
+    effective = batch * accumulate
     found = [
         Derived(
             "effective batch",
             effective,
-            f"train.batch_size x train.accumulate x ranks = {batch} x {accumulate} x {world} = {effective}",
+            f"train.batch_size x train.accumulate = {batch} x {accumulate} = {effective}",
         )
     ]
-    per_rank = math.ceil(rows / world)
-    micro = math.ceil(per_rank / batch)
+    micro = math.ceil(rows / batch)
     per_epoch = math.ceil(micro / accumulate)
-    share = f"{rows}" if world == 1 else f"ceil({rows} / {world})"
-    equation = f"ceil(micro-batches / train.accumulate) = ceil(ceil({share} / {batch}) / {accumulate}) = ceil({micro} / {accumulate}) = {per_epoch}"
+    equation = f"ceil(micro-batches / train.accumulate) = ceil(ceil({rows} / {batch}) / {accumulate}) = ceil({micro} / {accumulate}) = {per_epoch}"
     found.append(Derived("updates per epoch", per_epoch, equation))
     steps = recipe.train.steps
     if steps is not None:

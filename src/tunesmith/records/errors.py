@@ -10,7 +10,8 @@ TunesmithError                      exit 2
 │   └── CheckpointError             a checkpoint that is cut short, altered or of another version
 ├── MissingExtra       (ImportError) an optional package is absent; names the extra
 ├── TrainingFailed     (RuntimeError)  exit 3: the training itself broke
-│   └── DeviceError                 exit 3: the device is absent or was lost
+│   ├── DeviceError                 exit 3: the device is absent or was lost
+│   └── RankLost                    exit 3: another rank of the training is gone
 └── StorageError       (OSError)    exit 3: disk full or not writable; nothing already written is lost
 """
 
@@ -69,6 +70,10 @@ class TrainingFailed(TunesmithError, RuntimeError):
 
 class DeviceError(TrainingFailed):
     """The device is absent, or was lost."""
+
+
+class RankLost(TrainingFailed):
+    """Another rank of the training died, so this one cannot go on."""
 
 
 class StorageError(TunesmithError, OSError):

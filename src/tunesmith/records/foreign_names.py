@@ -303,7 +303,7 @@ def _rule(names: str, ours: str = "", by: str = "") -> Foreign:
     return Foreign("rule", tuple(names.split()), ours, by=by)
 
 
-MORE_DEVICES = "more than one device, which is not available yet; a run uses one device (train.device)"
+MORE_DEVICES = "more than one device; here ranks are started for that: tunesmith fit … --nproc NUMBER, torchrun or srun"
 
 # fmt: off
 TABLE: tuple[Foreign, ...] = (
@@ -423,7 +423,8 @@ TABLE: tuple[Foreign, ...] = (
             "zero_stage zero_optimization.stage zero_optimization"),
     _missing("DeepSpeed as the engine, which is not available yet; its JSON file can be read in place of a recipe",
             "deepspeed"),
-    _missing(MORE_DEVICES, "fsdp num_processes world_size nproc_per_node tensor_parallel_size "
+    _called("run.world_size", {"accelerate": "num_processes", "torchrun": "nproc_per_node"}, whole),
+    _missing(MORE_DEVICES, "fsdp tensor_parallel_size "
             "pipeline_parallel_size tensor_model_parallel_size "
             "context_parallel_size nnodes"),
     _rule("devices gpus num_nodes num_machines"),

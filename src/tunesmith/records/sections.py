@@ -363,7 +363,7 @@ class TrainSection(Section):
 
     epochs: Count | Auto = Field("auto", description="passes over the training part")
     steps: Count | None = Field(None, description="optimizer updates of the whole run; none: epochs decide")
-    batch_size: Count | Auto = Field("auto", description="rows per device and micro-batch")
+    batch_size: Count | Auto = Field("auto", description="rows of a micro-batch; several ranks divide them")
     accumulate: Count = Field(1, description="micro-batches per optimizer update")
     precision: Literal["fp32", "fp64", "bf16", "fp16"] = Field(
         "fp32", description="number type of forward and backward; fp16 with a loss scaler"
@@ -434,6 +434,17 @@ class RunSection(Section):
         True, description="measure gradients, updates, activations and answers on the way, and name what goes wrong"
     )
     overhead: Annotated[float, Field(gt=0, lt=1)] = Field(0.03, description="share of the time that the watch may take")
+    world_size: Count | Auto = Field(
+        "auto",
+        description="processes that train together and divide the rows of each update; auto: as many as were started, see --nproc",
+    )
+    zero_stage: Literal[0, 2, 3] = Field(
+        0,
+        description="what lies in parts on the ranks: 2 gradients and optimizer states, 3 the weights too (torch's FSDP2)",
+    )
+    sync_batch_norm: bool = Field(
+        False, description="batch norm takes its statistics over the rows of all ranks, as one process would"
+    )
     exporters: list[str] = Field(default_factory=list, description="also write to: tensorboard, mlflow, wandb")
     language: Annotated[str, AfterValidator(_language)] = Field("en", description="of findings and messages: en, zh")
 

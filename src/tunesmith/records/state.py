@@ -26,6 +26,16 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
 
 
+class Parted(Protocol):
+    """A model whose tensors lie in parts on several ranks; snapshots hold them whole, and `whole_model` is for the end."""
+
+    whole_model: "nn.Module"
+
+    def whole(self, tree: Any) -> Any: ...
+
+    def parts(self, snapshot: Snapshot, state: "State") -> Snapshot: ...
+
+
 @dataclass(slots=True)
 class State:
     """Model, optimizer, step, data position, random generators, average, scaler."""
@@ -35,6 +45,7 @@ class State:
     average: Stateful | None = None  # of the weights (EMA)
     scaler: Stateful | None = None  # of the loss, under fp16
     loss: Stateful | None = None  # one with parameters or magnitudes of its own
+    parted: Parted | None = None
     step: int = 0  # optimizer updates made
     epoch: int = 0  # epochs finished
     position: int = 0  # rows (in memory) or batches (loader) of this epoch already used
@@ -45,7 +56,7 @@ class State:
         """Everything, copied: nothing done later reaches it. With `host` in the memory of the host, also what lies on a device."""
 
         def copied(tree: Any) -> Any:
-            return _copied(tree, host)
+            return _copied(tree if self.parted is None else self.parted.whole(tree), host)
 
         return {
             "model": copied(self.model.state_dict()),
@@ -68,6 +79,9 @@ class State:
 
         Raises `CheckpointError` where the model or the optimizer is not the one the snapshot was taken of.
         """
+        whole = snapshot
+        if self.parted is not None:
+            snapshot = self.parted.parts(snapshot, self)
         try:
             self.model.load_state_dict(snapshot["model"])
         except RuntimeError as error:
@@ -77,7 +91,7 @@ class State:
         self._restore_groups(snapshot["groups"])
         try:
             self.optimizer.load_state_dict(copied(snapshot["optimizer"]))
-            keep_types(self.optimizer, snapshot["optimizer"])
+            keep_types(self.optimizer, whole["optimizer"])
         except (ValueError, KeyError) as error:
             raise CheckpointError(
                 f"the checkpoint holds another optimizer than this one: {_first_line(error)}"

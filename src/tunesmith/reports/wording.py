@@ -137,8 +137,8 @@ def setting(value: Any) -> str:
 def equation(value: Any, text: str) -> str:
     """How a number was derived, without the result that stands beside it.
 
-    >>> equation(32, "train.batch_size x ranks = 32 x 1 = 32")
-    'train.batch_size x ranks = 32 x 1'
+    >>> equation(32, "train.batch_size x train.accumulate = 32 x 1 = 32")
+    'train.batch_size x train.accumulate = 32 x 1'
     """
     return text.removesuffix(f" = {number(value)}").removesuffix(f" = {value}")
 

@@ -46,8 +46,9 @@ class Clipped:
 
 
 def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """The gradients there are; of a sparse one, its values."""
+    """The gradients there are; of a sparse one, its values; of one in parts, this rank's."""
     found = (parameter.grad for parameter in parameters if parameter.grad is not None)
+    found = (gradient.to_local() if hasattr(gradient, "to_local") else gradient for gradient in found)
     return [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in found]
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from tunesmith.records.state import random_state, set_random_state
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of, seen_by
 from tunesmith.training.feeds import Rows
 from tunesmith.training.precision import Precision
+from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.recovery.fitting import fitting
 from tunesmith.training.recovery.room import Room
 
@@ -63,10 +64,12 @@ def evaluate(
     *,
     keep: bool = True,
     room: Room | None = None,
+    ranks: Ranks | None = None,
 ) -> Evaluated:
     """The loss over all batches, Σ sum / Σ weight, and the outputs. Raises `DataError` where there is no batch.
 
-    With `room`, batches for which memory runs out are taken in parts.
+    With `room`, batches for which memory runs out are taken in parts. `ranks` take turns with the batches, and all get what
+    one process would, number by number in the same order.
     """
     total, weight = 0.0, 0.0
     outputs: list[Tensor] = []
@@ -83,15 +86,24 @@ def evaluate(
             told = output.detach().to("cpu", torch.float64 if output.dtype == torch.float64 else torch.float32)
             return float(part.sum), float(part.weight), told
 
-        for batch, (part_sum, part_weight, output) in fitting(passed, batches, room, precision.device):
-            total += part_sum
-            weight += part_weight
-            parts.append((part_sum, part_weight))
-            if keep:
-                outputs.append(output)
-                targets.append(batch.target.cpu())
-                if batch.weight is not None:
-                    weights.append(batch.weight.cpu())
+        def seen() -> Iterator[Seen]:
+            for place, whole in enumerate(batches):
+                if ranks is not None and place % ranks.world != ranks.rank:
+                    continue
+                for batch, (part_sum, part_weight, output) in fitting(passed, [whole], room, precision.device):
+                    given = None if batch.weight is None else batch.weight.cpu()
+                    rows = (output, batch.target.cpu(), given) if keep else None
+                    yield Seen(place, part_sum, part_weight, rows)
+
+        for one in seen() if ranks is None else gathered(list(seen()), ranks):
+            total += one.sum
+            weight += one.weight
+            parts.append((one.sum, one.weight))
+            if one.rows is not None:
+                outputs.append(one.rows[0])
+                targets.append(one.rows[1])
+                if one.rows[2] is not None:
+                    weights.append(one.rows[2])
     if weight == 0.0:
         raise DataError("there is nothing to evaluate: the part has no rows, or all their weights are 0")
     return Evaluated(
@@ -101,6 +113,20 @@ def evaluate(
         weight=torch.cat(weights).numpy() if weights else None,
         parts=np.array(parts, np.float64),
     )
+
+
+class Seen(NamedTuple):
+    """Of a batch, or a part of one: its place, sum and weight of its loss, and outputs, targets and weights of its rows."""
+
+    place: int
+    sum: float
+    weight: float
+    rows: tuple[Tensor, Tensor, Tensor | None] | None
+
+
+def gathered(own: list[Seen], ranks: Ranks) -> list[Seen]:
+    """What all ranks saw, in the order of the batches."""
+    return sorted((one for part in ranks.everybodys(own) for one in part), key=lambda one: one.place)
 
 
 def joined(batches: list[Tensor], filling: float = 0.0) -> Tensor:

@@ -25,8 +25,14 @@ class Feed(Protocol):
 
     batch_size: int
     accumulate: int
-    length: int  # of an epoch, in the unit of `state.position`: rows, or batches of a loader
-    sized: bool  # whether that is known
+
+    @property
+    def length(self) -> int:
+        """Of an epoch, in the unit of `state.position`: rows, or batches of a loader."""
+
+    @property
+    def sized(self) -> bool:
+        """Whether that is known."""
 
     def updates(self) -> int:
         """Optimizer updates in an epoch."""

@@ -15,6 +15,9 @@ from tunesmith.training.evaluate import Evaluated, batches_of, evaluate, labelle
 from tunesmith.training.feeds import Feed, MemoryFeed, Rows
 from tunesmith.training.norms import Norms
 from tunesmith.training.precision import Precision
+from tunesmith.training.ranks.joining import check_drift
+from tunesmith.training.ranks.norms import share_buffers
+from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.recovery.room import Room
 from tunesmith.training.watching import WATCHES
 
@@ -37,6 +40,10 @@ class ValidationJudge:
         self.needs_noise = recipe.train.patience is not None
         self.watched: tuple[str, ...] = ()  # what the schedule listens to
         self.norms: Norms | None = None  # of averaged weights, taken anew
+        self.ranks: Ranks | None = None  # the first one's row holds
+        self.divides = (
+            True  # the ranks divide the batches; else each passes all of them, where layers talk to each other
+        )
         self.room: Room | None = None  # where batches may be taken in parts when memory runs out
         self.training_rows: Rows | None = None  # judged too, where it listens to the training error
         self.better = (
@@ -50,6 +57,15 @@ class ValidationJudge:
         )
 
     def __call__(self, state: State) -> dict[str, Any]:
+        if self.ranks is None:
+            return self._judged(state)
+        if self.divides:
+            check_drift(self.ranks, state.model, state.step)
+        share_buffers(self.ranks, state)
+        row: dict[str, Any] = self.ranks.firsts(self._judged(state))
+        return row
+
+    def _judged(self, state: State) -> dict[str, Any]:
         if self.norms is not None:
             self.norms(state)
         told = {"train_error": self.train_error(state)} if "train_error" in self.watched else {}
@@ -57,8 +73,11 @@ class ValidationJudge:
             return {"val_loss": None, "metric": self.name, "score": None, "noise": 0.0, **told}
         average = state.average if isinstance(state.average, Average) else None
         batches = batches_of(self.part, self.batch_size, self.precision.device, self.precision.dtype)
+        ranks = self.ranks if self.divides else None
         keep = self.prepared.kind != "language" or self.own is not None  # the logits of every token are many
-        seen = evaluate(state.model, self.loss, batches, self.precision, average, keep=keep, room=self.room)
+        seen = evaluate(
+            state.model, self.loss, batches, self.precision, average, keep=keep, room=self.room, ranks=ranks
+        )
         score, noise = self.scored(seen)
         row = {
             "val_loss": seen.loss,

@@ -15,7 +15,7 @@ import torch
 from tunesmith.blocks.losses import Loss
 from tunesmith.blocks.optim import without_compiler
 from tunesmith.blocks.optim.averaging import Average
-from tunesmith.records import Finding, Recipe, RecipeError, TrainingFailed
+from tunesmith.records import Finding, RankLost, Recipe, RecipeError, TrainingFailed
 from tunesmith.records.state import Snapshot, State
 from tunesmith.records.until import Until
 from tunesmith.runs.stopping import How
@@ -26,6 +26,7 @@ from tunesmith.training.feeds import Feed
 from tunesmith.training.guards import CHANGEABLE, Action, Guard, Measured, Probe
 from tunesmith.training.precision import Precision
 from tunesmith.training.pretrained.freezing import Freezing
+from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.rates import Rates
 from tunesmith.training.recovery.recovery import Recovery
 from tunesmith.training.update import Gradient, Permit
@@ -109,6 +110,7 @@ class Plan:
     probes: Sequence[Probe] = ()
     recovery: Recovery | None = None
     freezing: Freezing | None = None
+    ranks: Ranks | None = None  # where several processes train together
 
 
 @dataclass(slots=True)
@@ -176,7 +178,7 @@ class Loop:
         ending = self._epochs()
         self._drain()
         failed = self._stop is not None and self._stop.failed
-        quits = ending == "interrupted" and not self.interrupt.saves
+        quits = ending == "interrupted" and self._said("quit", not self.interrupt.saves)
         if not failed and not quits and self.saved != (state.step, state.epoch, state.position):
             self._save(best=False)
         if self._stop is not None and failed:
@@ -265,8 +267,12 @@ class Loop:
             if plan.recovery is not None:
                 rate = plan.recovery.slowed(state, rate)
             self._asked = None
+            if plan.ranks is not None:
+                plan.ranks.wishes = self._wishes(plan.ranks)
             try:
                 gradient, made = plan.update(state, window, self._permit)
+            except RankLost:
+                raise
             except Exception as error:
                 self._asked = self._first(self._ask_exception, error)
                 if self._asked is None:
@@ -355,7 +361,7 @@ class Loop:
         for probe in self.plan.probes:
             if state.step % probe.every == 0:
                 self._look(probe)
-        if len(self.pending) >= 256 or time.monotonic() - self._drained > 0.25:
+        if len(self.pending) >= 256 or self._said("drain", time.monotonic() - self._drained > 0.25):
             self._drain()
         if self.plan.recipe.run.save_every is not None and state.step % self.plan.recipe.run.save_every == 0:
             self._save(best=False)
@@ -427,8 +433,24 @@ class Loop:
             self.record.flush()
             self._listen()
         limit = self.plan.recipe.run.save_seconds
-        if limit is not None and now - self._saved_at > limit and not self.pending:
+        if limit is not None and self._said("save", now - self._saved_at > limit) and not self.pending:
             self._save(best=False)
+
+    def _said(self, wish: str, mine: bool) -> bool:
+        """What the clock or a signal says; of several ranks, what they agreed on at the last update."""
+        if self.plan.ranks is None:
+            return mine
+        return self.plan.ranks.granted(wish, once=wish in ("drain", "save"))
+
+    def _wishes(self, ranks: Ranks) -> dict[str, bool]:
+        """What this rank would do after the update: anybody may stop the run, the first one's clock does the rest."""
+        wishes = {"stop": self.interrupt.asked, "quit": self.interrupt.asked and not self.interrupt.saves}
+        if ranks.first:
+            now, limit, seconds = time.monotonic(), self.plan.recipe.run.save_seconds, self.until.seconds
+            wishes["drain"] = now - self._drained > 0.25
+            wishes["save"] = limit is not None and now - self._saved_at > limit
+            wishes["pause"] = seconds is not None and now - self._began >= seconds
+        return wishes
 
     def _listen(self) -> None:
         """Obeys a request to stop."""
@@ -659,13 +681,13 @@ class Loop:
             and state.progress.get("waited", 0) >= plan.patience
         ):
             return "early"
-        if self.interrupt.asked:
+        if self._said("stop", self.interrupt.asked):
             return "interrupted"
         if (until.steps is not None and state.step >= until.steps) or (
             until.epochs is not None and state.epoch >= until.epochs
         ):
             return "paused"
-        if until.seconds is not None and time.monotonic() - self._began >= until.seconds:
+        if until.seconds is not None and self._said("pause", time.monotonic() - self._began >= until.seconds):
             self.record.decision(
                 "pause", f"the clock chose step {state.step}: {until.seconds} seconds are over", step=state.step
             )

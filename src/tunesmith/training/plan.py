@@ -33,6 +33,9 @@ from tunesmith.training.optimizing import chosen_average, chosen_limit, chosen_s
 from tunesmith.training.precision import Precision
 from tunesmith.training.pretrained.architecture import shaped_as_there
 from tunesmith.training.pretrained.beginning import Beginning, begun, faster_body, freezing_of, is_pretrained
+from tunesmith.training.ranks.divided import chosen_parts, divided, divided_notices
+from tunesmith.training.ranks.norms import synchronised
+from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.recovery.chosen import chosen_recovery
 from tunesmith.training.resolve import horizon, resolve
 from tunesmith.training.scheduling import chosen_rates
@@ -57,9 +60,14 @@ class Made:
 
 
 def make(
-    task: Task, recipe: Recipe, prepared: Prepared, guards: Sequence[Guard] = (), probes: Sequence[Probe] = ()
+    task: Task,
+    recipe: Recipe,
+    prepared: Prepared,
+    guards: Sequence[Guard] = (),
+    probes: Sequence[Probe] = (),
+    ranks: Ranks | None = None,
 ) -> Made:
-    """The plan of a training. Raises `ModelError`, `RecipeError`, `DataError`, `DeviceError` for what cannot train.
+    """The plan of a training, of `ranks` that of this one. Raises `ModelError`, `RecipeError`, `DataError`, `DeviceError` for what cannot train.
 
     The caller has seeded the global generators; the model draws its weights from them.
     """
@@ -79,6 +87,7 @@ def make(
         origin=f"default of {name} for {rows} rows",
         has_val=prepared.val is not None,
         about=known,
+        world=1 if ranks is None else ranks.world,
     )
     notices += remarks(recipe, known)
     if recipe.train.threads != "auto":
@@ -88,6 +97,8 @@ def make(
     model = own_or_built(task, recipe, prepared, name) if own is None else own
     beginning = begun(model, recipe, prepared, name)
     notices += beginning.notices
+    if ranks is not None and recipe.run.sync_batch_norm:
+        model = synchronised(model)
     widths = carried_widths(task, recipe, prepared, model, name, notices)
     model = model.to(device, precision.dtype if precision.name == "fp64" else None)
     frozen = [path for path, parameter in model.named_parameters() if not parameter.requires_grad]
@@ -110,10 +121,13 @@ def make(
     change = chosen_change(task, recipe, prepared, train, model, loss, trial, precision)
     feed = chosen_feed(train, recipe, prepared, model, notices, change)
     steps, epochs = horizon(recipe, feed.updates())
+    sharding = chosen_parts(task, recipe, model, loss, ranks, notices)
     with optim.without_compiler():
         optimizer, recipe = made_optimizer(task, recipe, model, feed, notices, beginning.fresh, widths)
         notices += joined(optimizer, loss)
     findings += unregistered(model, optimizer)
+    if ranks is not None:
+        notices += divided_notices(recipe, model, loss, ranks)
     own_optimizer = task.optimizer is not None
     notices += faster_body(recipe, model, optimizer if own_optimizer else None, beginning.fresh)
     findings += coupled(model, loss, recipe, trial, train)
@@ -125,11 +139,13 @@ def make(
     state = State(
         model=model, optimizer=optimizer, average=average, scaler=precision.scaler, loss=stateful(task.loss, loss)
     )
+    state.parted = sharding
     judge = ValidationJudge(
         evaluation_part(prepared.val, prepared, device, precision), loss, precision, prepared, recipe, task
     )
     judge.norms = chosen_norms(recipe, state, feed, precision, notices)
-    recovery = chosen_recovery(recipe, update, trial, prepared.kind, feed)
+    judge.ranks, judge.divides = ranks, sharding is None
+    recovery = None if sharding is not None else chosen_recovery(recipe, update, trial, prepared.kind, feed, ranks)
     if recovery is not None:
         judge.room = recovery.room
     freezing, told = freezing_of(recipe, model, beginning, optimizer, own_optimizer=own_optimizer, epochs=epochs)
@@ -137,7 +153,7 @@ def make(
     plan = Plan(
         recipe=recipe,
         state=state,
-        feed=feed,
+        feed=feed if ranks is None else divided(feed, update, ranks, sharding),
         update=update,
         rates=chosen_rates(task, recipe, optimizer, feed, judge, steps, notices),
         judge=judge,
@@ -151,6 +167,7 @@ def make(
         probes=(*probes, *parts_probes(loss, recipe.run.log_every)),
         recovery=recovery,
         freezing=freezing,
+        ranks=ranks,
     )
     layers = optim.layer_table(model, optimizer.param_groups)
     return Made(plan, name or type(model).__name__, bool(name), findings, notices, layers, beginning)

@@ -51,6 +51,7 @@ def resolve(
     origin: str,
     has_val: bool,
     about: Mapping[str, Any] | None = None,
+    world: int = 1,
 ) -> Recipe:
     """The recipe with every "auto" of model, optim, schedule, train and eval replaced.
 
@@ -69,6 +70,7 @@ def resolve(
     _optim(chosen, known, optimizer)
     _train(chosen, known, has_val)
     chosen.settle("train.device", device_name(recipe.train.device), "the first accelerator, else the processor")
+    chosen.settle("run.world_size", world, "the ranks that were started")
     chosen.settle("eval.metric", BY_KIND[kind], f"usual for a {kind} task")
     batch = chosen.get("train.batch_size")
     if kind == "language":

@@ -43,6 +43,8 @@ def run_plan(
     finally:
         if folder is not None:
             forget_request(folder)  # one that came too late
+    if plan.state.parted is not None:
+        plan.state.model = plan.state.parted.whole_model
     averaged = plan.state.average is not None and interrupt.saves  # else nothing may have been kept yet
     if plan.state.progress.get("best") is not None or averaged:
         plan.state.model.load_state_dict(keep.best_weights())

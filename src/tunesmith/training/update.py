@@ -18,6 +18,7 @@ from tunesmith.records.state import State, random_state, set_random_state
 from tunesmith.training.batch import Batch, Window, seen_by
 from tunesmith.training.clipping import Clipped, Clipping, global_norm, gradients
 from tunesmith.training.precision import Precision
+from tunesmith.training.ranks.together import Together
 from tunesmith.training.recovery.cutting import Cutting
 from tunesmith.training.update_clipping import UpdateClipping
 
@@ -45,6 +46,7 @@ class Update(Clipped):
         self.limit: UpdateClipping | None = None  # of what a step changes
         self.shrink: Callable[[], None] | None = None  # after each step: the proximal step of an L1 penalty
         self.cutting: Cutting | None = None  # where memory runs out: micro-batches in smaller parts
+        self.together: Together | None = None  # where several ranks divide the rows
         self.stepping = False  # inside the optimizer's step: an error may leave it half made
         self.closure = needs_closure(optimizer)
         if self.closure:
@@ -148,9 +150,13 @@ class Update(Clipped):
         """Gradients of (Σ sum) / (Σ weight) over the window, in the parameters."""
         for parameter in self._all:
             parameter.grad = None
-        if self.cutting is not None:
+        if self.cutting is not None and self.together is None:
             window = self.cutting(window)
-        if len(window) == 1:
+        loss: Tensor
+        weight: Tensor | float
+        if self.together is not None:
+            loss, weight = self.together(window)
+        elif len(window) == 1:
             loss, weight = self._backward_whole(window[0])
         else:
             loss, weight = self._backward_parts(window)
@@ -158,13 +164,15 @@ class Update(Clipped):
             return Gradient(loss, loss, weight)
         found = self._found()
         norm = global_norm(found)
+        if self.together is not None:
+            norm = self.together.norm(norm)
         self.clipping(state, found, norm)
         return Gradient(loss, norm, weight)
 
     def _backward_whole(self, batch: Batch) -> tuple[Tensor, Tensor | float]:
-        total, weight = self._reduced(batch)
+        total, weight = self.reduced(batch)
         value = total if self.loss.additive else total / _positive(weight)
-        torch.autograd.backward(self._scaled(value))
+        torch.autograd.backward(self.scaled(value))
         return value.detach(), weight
 
     def _backward_parts(self, window: Window) -> tuple[Tensor, Tensor | float]:
@@ -173,12 +181,12 @@ class Update(Clipped):
         weight: Tensor | float = 0.0
         for place, batch in enumerate(window):
             with nullcontext() if self.cutting is None else self.cutting.drawing(batch):
-                part, part_weight = self._reduced(batch)
+                part, part_weight = self.reduced(batch)
                 if place == 0 and not self.loss.additive:
                     expected = _positive(part_weight) * len(
                         window
                     )  # near the weight of the window: keeps half precision in range
-                torch.autograd.backward(self._scaled(part / expected))
+                torch.autograd.backward(self.scaled(part / expected))
             total, weight = total.to(part) + part.detach(), weight + part_weight
         if self.loss.additive:
             return total, weight
@@ -193,24 +201,30 @@ class Update(Clipped):
             torch._foreach_mul_(found, expected / weight)
         return total / weight, weight
 
-    def _reduced(self, batch: Batch) -> tuple[Tensor, Tensor | float]:
+    def reduced(self, batch: Batch) -> tuple[Tensor, Tensor | float]:
+        """The sum and the weight of a batch's loss."""
         if not self._autocast:
             return self.loss(seen_by(self.loss, self.model(batch.inputs)), batch.target, batch.weight)
         with self.precision.autocast():
             return self.loss(seen_by(self.loss, self.model(batch.inputs)), batch.target, batch.weight)
 
-    def _scaled(self, value: Tensor) -> Tensor:
+    def scaled(self, value: Tensor) -> Tensor:
+        """A loss as it goes backward: under fp16 times the scale."""
         return value if self.precision.scaler is None else self.precision.scaler.scale(value)
 
     def _found(self) -> list[Tensor]:
-        """The gradients of the parameters the optimizer steps; groups may be added while a run goes on."""
+        """The gradients of the parameters the optimizer steps."""
+        return gradients(self.stepped())
+
+    def stepped(self) -> list[nn.Parameter]:
+        """The parameters the optimizer steps; groups may be added while a run goes on."""
         if len(self.optimizer.param_groups) != self._groups:
             self._groups = len(self.optimizer.param_groups)
             self._stepped = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
             self._all = list(
                 {id(parameter): parameter for parameter in (*self.model.parameters(), *self._stepped)}.values()
             )
-        return gradients(self._stepped)
+        return self._stepped
 
 
 class _Refused(Exception):

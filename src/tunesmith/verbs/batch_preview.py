@@ -25,7 +25,7 @@ def preview_batch(made: "Made", prepared: "Prepared", screen: "Display", writer:
 
     blocks = () if prepared.pipeline is None else prepared.pipeline.blocks
     block = next((one for one in blocks if isinstance(one, LanguageBlock)), None)
-    feed = made.plan.feed
+    feed = getattr(made.plan.feed, "feed", made.plan.feed)  # several ranks read one, and divide it
     if block is None or block.codec is None or not isinstance(feed, MemoryFeed):
         return
     batch = next(feed.whole(feed.rows.device))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tunesmith.training.guards import Guard, Probe
     from tunesmith.training.keeping import Keeping
     from tunesmith.training.plan import Made
+    from tunesmith.training.ranks.place import Place
     from tunesmith.verbs.observing import Observing
 
 AnyRun = Run | MemoryWriter
@@ -66,24 +67,30 @@ def fit(
     `Recipe`, a mapping of dotted paths or sections, or a file. With `folder`, everything is written there; without, the run is held
     in memory. `resume=True` goes on from the folder's last checkpoint, a number from that step's, a run in memory from its end.
     `until` pauses: `3` or `"3 epochs"`, `"200 steps"`, `"30 seconds"`; the schedule's horizon stays that of the whole run.
+    Started as one of several ranks (torchrun, srun) each calls it alike: they divide the rows of every update, the first writes the
+    folder, and every one gets the best weights and the scores.
     A training stopped by Ctrl-C returns with status "interrupted". Without a `display`, a training with `until` and no folder is quiet.
 
     Raises `TunesmithError`s: bad input and settings (exit code 2), `TrainingFailed` and `StorageError` (3).
     """
     from tunesmith.data import prepare
     from tunesmith.data.sources import is_live
+    from tunesmith.training.ranks.place import place
 
+    where = place()
     task = as_task(task_or_data, target, about)
     pause = until_of(until)
     run = resumed_run(folder, resume)
     asked = as_recipe(recipe)
     settled = asked if run is None else recipe_of_resumed(run, asked, recipe is None)
     quiet = folder is None and until is not None and run is None
+    if not where.first:
+        display = QuietDisplay()
     screen = display if display is not None else (QuietDisplay() if quiet else choose(language=settled.run.language))
     try:
         # Files and arrays are looked at before torch is loaded: what is wrong with them is told at once.
         ready = None if is_live(task.train) else prepare(task, settled)
-        return _trained(task, settled, run, folder, resume, pause, screen, guards, probes, ready)
+        return _trained(task, settled, run, folder, resume, pause, screen, guards, probes, ready, where)
     finally:
         screen.close()
 
@@ -99,17 +106,24 @@ def _trained(
     guards: "Sequence[Guard]",
     probes: "Sequence[Probe]",
     ready: "Prepared | None",
+    where: "Place",
 ) -> AnyRun:
     from tunesmith.data import prepare
     from tunesmith.training.plan import make
+    from tunesmith.training.ranks.joining import check_same, joined
     from tunesmith.training.session import seeded
 
+    ranks = joined(recipe, where)
     with seeded(recipe.train.seed, deterministic=recipe.train.deterministic):
         prepared = ready if ready is not None else prepare(task, recipe)
         if run is not None:
             _check_same_data(run, prepared)
-        made = make(task, recipe, prepared, guards, probes)
-        if run is None:
+        made = make(task, recipe, prepared, guards, probes, ranks)
+        if ranks is not None:
+            check_same(ranks, made.plan.recipe, prepared.fingerprint)
+        if not where.first:
+            run = opened(None, made, prepared, task)
+        elif run is None:
             run = opened(folder, made, prepared, task)
         if isinstance(run, MemoryWriter):
             return _carried_out(run, run, made, prepared, task, resume, until, screen)
@@ -128,10 +142,15 @@ def _carried_out(
     screen: Display,
 ) -> AnyRun:
     from tunesmith.training.judgement import judge_run
+    from tunesmith.training.ranks.keeping import KeptByFirst
     from tunesmith.training.session import run_plan
 
+    ranks = made.plan.ranks
+    first = ranks is None or ranks.first
     keep = keeping(run, made.plan.recipe)
-    start = starting_point(keep, resume, screen)
+    start = starting_point(keep, resume, screen) if first else None
+    if ranks is not None:
+        keep, start = KeptByFirst(keep, ranks), ranks.firsts(start)
     screen.start(opening(made, prepared, task, start))
     record = Fanned(writer, trackers(run, made.plan.recipe, screen.notice))
     snapshot, mark = start if start is not None else (None, 0)
@@ -139,13 +158,17 @@ def _carried_out(
     if snapshot is None:
         write_down(writer, made, prepared)
     _tell(screen, made, prepared)
-    observing = _observing(run, writer, record, screen, made, 0 if snapshot is None else snapshot["step"])
+    observing = None
+    if first and made.plan.state.parted is None:
+        observing = _observing(run, writer, record, screen, made, 0 if snapshot is None else snapshot["step"])
     folder = run.folder if isinstance(run, Run) else None
     if folder is not None:
         writer.set_status(obeys=list(HOWS))
     with written_where_it_breaks(writer, record):
         if snapshot is None:
             preview_batch(made, prepared, screen, writer)
+        if ranks is not None and snapshot is None:
+            snapshot = ranks.firsts(made.plan.state.snapshot())  # all begin with the same numbers
         try:
             ending = run_plan(made.plan, record, screen, keep, start=snapshot, until=until, folder=folder)
         except BaseException:
@@ -155,12 +178,14 @@ def _carried_out(
     if observing is not None:
         observing.end(made.plan.state.step, whole=ending in ("finished", "early"))
     run.model = made.plan.state.model
-    if isinstance(run, MemoryWriter):
+    if isinstance(run, MemoryWriter) and first:
         run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
     if ending in ("finished", "early"):
-        judge_run(
-            made.plan, prepared, task, writer, quiet=isinstance(run, MemoryWriter) and isinstance(screen, QuietDisplay)
-        )
+        if first:
+            quiet = isinstance(run, MemoryWriter) and isinstance(screen, QuietDisplay)
+            judge_run(made.plan, prepared, task, writer, quiet=quiet)
+        if ranks is not None and (scores := ranks.firsts(run.scores)) is not None and not first:
+            writer.write_json("scores.json", scores)
     writer.set_status(STATUS[ending], ending=ending)
     record.close(STATUS[ending], run.scores)
     _close(run, made, screen, ending)
@@ -330,14 +355,15 @@ def resumed_run(folder: str | Path | None, resume: "bool | int | AnyRun") -> Any
 def recipe_of_resumed(run: AnyRun, asked: Recipe, silent: bool) -> Recipe:
     """The recipe the run was made with. Raises `RecipeError` where another was asked for, unless it changes no update."""
     made_with = run.recipe
+    world = "run.world_size"  # a run goes on with any number of ranks
+    changes: dict[str, Any] = {world: asked.get(world)}
     if silent:
-        return made_with
-    changes: dict[str, Any] = {}
+        return revise(made_with, changes, asked.source(world))
     differing = []
     for path, source in asked.sources().items():
         if asked.get(path) == made_with.get(path):
             continue
-        if path.startswith(MAY_DIFFER_ON_RESUME):
+        if path.startswith(MAY_DIFFER_ON_RESUME) and path != "run.sync_batch_norm":
             changes[path] = asked.get(path)
         elif source.kind not in ("default", "derived"):
             differing.append(f"{path} = {asked.get(path)!r} here, {made_with.get(path)!r} in the run")
@@ -346,7 +372,7 @@ def recipe_of_resumed(run: AnyRun, asked: Recipe, silent: bool) -> Recipe:
             f"a resumed run goes on exactly as it was made, but the recipe differs: {'; '.join(differing)}; leave that out, "
             "or start a new run in another folder"
         )
-    return revise(made_with, changes, {path: asked.source(path) for path in changes}) if changes else made_with
+    return revise(made_with, changes, {path: asked.source(path) for path in changes})
 
 
 def _check_same_data(run: AnyRun, prepared: "Prepared") -> None:

@@ -617,8 +617,10 @@ def sharded(model: nn.Module) -> bool:
     """Whether the model cannot be looked at without talking to other processes: its weights lie there, or norms gather over them."""
     if not _many():
         return False
-    modules = any("FullySharded" in type(one).__name__ or isinstance(one, nn.SyncBatchNorm) for one in model.modules())
-    return modules or any(hasattr(one, "device_mesh") for one in model.parameters())
+    kinds = [type(one).__name__ for one in model.modules()]
+    return any("FullySharded" in kind or kind == "SyncBatchNorm" for kind in kinds) or any(
+        hasattr(one, "device_mesh") for one in model.parameters()
+    )
 
 
 def _many() -> bool:

@@ -8,6 +8,7 @@ from tunesmith.records import Recipe
 from tunesmith.training.dryrun import Trial
 from tunesmith.training.feeds import Feed, LoaderFeed
 from tunesmith.training.guards import StopAtNonFinite
+from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.recovery.beginning import Beginning
 from tunesmith.training.recovery.bounds import IGNORED, Bounds
 from tunesmith.training.recovery.coupling import few, refusal
@@ -25,7 +26,9 @@ from tunesmith.training.recovery.wild import SkipWild
 from tunesmith.training.update import Update
 
 
-def chosen_recovery(recipe: Recipe, update: Update, trial: Trial, kind: str, feed: Feed) -> Recovery | None:
+def chosen_recovery(
+    recipe: Recipe, update: Update, trial: Trial, kind: str, feed: Feed, ranks: Ranks | None = None
+) -> Recovery | None:
     """The parts of recovery, update and feed told of them; None where the recipe switches it off. `kind` is that of the task."""
     if recipe.train.recover == "off":
         return None
@@ -42,10 +45,12 @@ def chosen_recovery(recipe: Recipe, update: Update, trial: Trial, kind: str, fee
     held, bounds = Held(), bounds_of(update.loss, trial, kind)
     if isinstance(feed, LoaderFeed):
         feed.bounds = bounds
+    memory = Memory(update, memo, cutting, situation, lambda: refusal(model, update.loss, rows))
+    memory.ranks = ranks
     returning = Returning(model, memo, recipe.train.returns)
     return Recovery(
         memo=memo,
-        memory=Memory(update, memo, cutting, situation, lambda: refusal(model, update.loss, rows)),
+        memory=memory,
         beginning=Beginning(model, device),
         cutting=cutting,
         held=held,

@@ -15,10 +15,11 @@ TRIED = 2  # cut updates after which a model that drew nothing is taken for one 
 
 
 class Piece(Batch):
-    """Rows `start` to `start + size` of a batch of `whole` rows."""
+    """Rows `start` to `start + size` of a batch of `whole` rows; `opens`: the first of them that comes here."""
 
     start: int
     whole: int
+    opens: bool
 
 
 class Cutting:
@@ -44,7 +45,7 @@ class Cutting:
         if not isinstance(batch, Piece) or not self.draws:
             yield
             return
-        if batch.start == 0:
+        if batch.opens:
             self._begun = _generators()
         else:
             torch.set_rng_state(self._begun[0])
@@ -52,7 +53,7 @@ class Cutting:
                 torch.cuda.set_rng_state_all(self._begun[1:])
         with SameDraws(batch.start, batch.size, batch.whole):
             yield
-        if batch.start == 0:
+        if batch.opens:
             moved = any(not torch.equal(one, was) for one, was in zip(_generators(), self._begun, strict=True))
             self._still = 0 if moved else self._still + 1
             self.draws = self._still < TRIED
@@ -73,16 +74,19 @@ def cut(batch: Batch, most: int) -> list[Batch]:
         return [batch]
     count = -(-batch.size // most)
     bounds = [place * batch.size // count for place in range(count + 1)]
-    return [_piece(batch, start, stop) for start, stop in pairwise(bounds)]
+    return [piece(batch, start, stop, opens=not start) for start, stop in pairwise(bounds)]
 
 
-def _piece(batch: Batch, start: int, stop: int) -> Piece:
+def piece(batch: Batch, start: int, stop: int, *, opens: bool) -> Piece:
+    """The rows of a batch from `start` to `stop`; of a piece, in its place in the whole."""
+
     def rows(tree: Any) -> Any:
         return _rows(tree, start, stop, batch.size)
 
-    piece = Piece(rows(batch.inputs), rows(batch.target), rows(batch.weight), stop - start)
-    piece.start, piece.whole = start, batch.size
-    return piece
+    found = Piece(rows(batch.inputs), rows(batch.target), rows(batch.weight), stop - start)
+    before, whole = (batch.start, batch.whole) if isinstance(batch, Piece) else (0, batch.size)
+    found.start, found.whole, found.opens = before + start, whole, opens
+    return found
 
 
 def _rows(tree: Any, start: int, stop: int, size: int) -> Any:

@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from tunesmith.blocks.layers.norm.sync_batch import SyncBatchNorm
 from tunesmith.records import DeviceError, Evidence, Finding
 from tunesmith.records.state import State
 from tunesmith.training.batch import Window
 from tunesmith.training.guards import Action, Guard, Return
+from tunesmith.training.ranks.ranks import Ranks
 from tunesmith.training.recovery.cutting import Cutting, uncuttable
 from tunesmith.training.recovery.exhausted import kept_graphs, out_of_memory
 from tunesmith.training.recovery.ladder import Situation, offers
@@ -35,6 +37,7 @@ class Memory(Guard):
         self.refusal = refusal
         self.normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in update.model.modules())
         self.window: Window = ()  # in hand
+        self.ranks: Ranks | None = None  # they cut alike
         self.exhausted = False  # the last failure was one of memory
         self._asked: str | None = None
         self._told = False
@@ -47,12 +50,15 @@ class Memory(Guard):
         text = " ".join(str(error).split())[:300]
         if not self._told:
             self._graphs = kept_graphs(error)
+        if self.update.stepping and self.ranks is not None:
+            return None  # the others have stepped: this rank ends, and with it all
         if self.update.stepping:
             return self._in_step(state, text)
         return self._in_pass(state, text)
 
     def _in_pass(self, state: State, text: str) -> Action:
-        rows = max(part.size for part in self.cutting(self.window))
+        rows = max((part.size for part in self.cutting(self.window)), default=0)
+        rows = rows if self.ranks is None else self.ranks.most(rows)
         refused = self._refused(rows)
         if refused or not self.memo.training.halve(rows):
             return self._stopped(state, rows, text, refused)
@@ -111,6 +117,8 @@ class Memory(Guard):
     def _refused(self, rows: int) -> str:
         if rows < 2:
             return "a single row does not fit"
+        if any(isinstance(module, SyncBatchNorm) for module in self.update.model.modules()) and self.ranks is not None:
+            return "batch norm over all ranks needs as many parts on each"
         if self.normed and rows < 4:
             return "batch norm needs two rows in each part"
         if shape := next((shape for batch in self.window if (shape := uncuttable(batch))), ""):

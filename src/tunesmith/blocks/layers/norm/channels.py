@@ -70,10 +70,10 @@ def _count(x: Tensor, over: tuple[int, ...]) -> int:
 class ChannelNorm(_BatchNorm):
     """Training with the statistics of the batch, evaluation with running averages. Abstract: `_train` and `_evaluate`.
 
-    torch's own tools (averaged weights, freezing, counting) know it as a batch norm.
+    torch's own tools (averaged weights, freezing, counting) know it as a batch norm. `dims` None: any number of positions.
     """
 
-    def __init__(self, features: int, *, dims: Dims, eps: float, momentum: float | None, affine: bool) -> None:
+    def __init__(self, features: int, *, dims: Dims | None, eps: float, momentum: float | None, affine: bool) -> None:
         super().__init__(features, eps, momentum, affine)
         self.dims = dims
 
@@ -98,7 +98,11 @@ class ChannelNorm(_BatchNorm):
         raise NotImplementedError
 
     def _check_input_dim(self, input: Tensor) -> None:
-        if input.dim() != self.dims + 2 or input.shape[1] != self.num_features:
+        if self.dims is None:
+            fits = input.dim() > 1
+        else:
+            fits = input.dim() == self.dims + 2
+        if not fits or input.shape[1] != self.num_features:
             expected = f"(N, {self.num_features}{', …' if self.dims else ''})"
             raise ModelError(
                 f"{type(self).__name__} got an input of shape {tuple(input.shape)}, expected {expected} with "

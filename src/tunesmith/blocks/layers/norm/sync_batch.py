@@ -28,7 +28,7 @@ class SyncBatchNorm(ChannelNorm):
     counts are added up, so that forward, running averages and gradients are those of `batch` on the pooled batch.
     Works on any device that the group's backend serves, gloo on processors too. In one process it is `batch`.
     Gradients of γ and β are those of the own part: add them over the processes, as DDP averages them.
-    Shape: (N, C, *positions) -> the same; (N, C) for dims=0. Over all processes N x positions must exceed 1.
+    Shape: (N, C, *positions) -> the same; (N, C) for dims=0, any for dims=None. Over all processes N x positions must exceed 1.
     Use: data-parallel training with few samples a process; elsewhere the talk between processes buys nothing.
     Source: arXiv:1502.03167, algorithm 1, on the pooled batch; sums: Chan, Golub & LeVeque 1983, eq. 2.1.
     """
@@ -37,7 +37,7 @@ class SyncBatchNorm(ChannelNorm):
         self,
         features: int,
         *,
-        dims: Dims = 0,
+        dims: Dims | None = 0,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
