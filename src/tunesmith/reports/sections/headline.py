@@ -18,14 +18,8 @@ KINDS = {
     "language": "the next token",
 }
 MAKES = {"gan": "makes samples"}  # kinds of run that predict nothing
-SMALL_IS_GOOD = {
-    "log_loss",
-    "mae",
-    "rmse",
-    "mse",
-    "loss",
-    "perplexity",
-}  # errors; every other score is better when larger
+# errors; every other score is better when larger
+SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss", "perplexity"}
 
 
 def headline(facts: Facts) -> Html:
