@@ -11,7 +11,7 @@ import numpy as np
 from tunesmith.data.language.codec import Codec, Encoded
 from tunesmith.data.language.fitted import FittedCodec
 from tunesmith.data.language.folder import FolderCodec
-from tunesmith.data.language.lengths import POLICIES, SampleLengths, fitted, labels_in, lengths_of, refuse_long_system
+from tunesmith.data.language.lengths import POLICIES, SampleLengths, fitted, labels_in, lengths_of, long_systems
 from tunesmith.data.language.masks import Labels, refuse
 from tunesmith.data.language.packing import laid_out, packed
 from tunesmith.data.language.samples import Sample
@@ -203,7 +203,7 @@ class LanguageBlock:
         if silent:
             values = {"count": len(silent), "roles": self.settings.train_roles, "place": samples[min(silent)].place}
             told.append(render("language.no_reply", values, self.language))
-        long = [place for place in refuse_long_system(coded, samples, self.length) if place not in silent]
+        long = [place for place in long_systems(coded, samples, self.length) if place not in silent]
         if long and self.settings.bad_rows == "error":
             size = int((coded[long[0]].roles == 1).sum())
             raise DataError(
