@@ -183,7 +183,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     if games:
         cost = median(row["measured"]["look"] for row in games)
         update = median(row["measured"]["seconds"] / STEPS for row in games)
-        parts += [f"A look takes as long as {cost / update:.0f} updates of such small nets (medians); how often one is made is a setting.", ""]  # fmt: skip
+        parts += [f"A look takes as long as {cost / update:.0f} updates of such small nets (medians).", ""]
     return "\n".join(parts)
 
 
