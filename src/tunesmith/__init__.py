@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunesmith.blocks.layers import initialise, lsuv, norm_for, output_bias_from, swap_norm
     from tunesmith.blocks.schedules import from_torch, to_torch
     from tunesmith.doctor.preflight.same_function import same_function
+    from tunesmith.generative.embedding.watch import EmbeddingWatch
     from tunesmith.generative.gan.task import Gan
     from tunesmith.generative.gan.watch import GanWatch
     from tunesmith.integrations.watch import Watch
@@ -87,6 +88,7 @@ _PLACES = {
     ),
     "BatchedSubject": "tunesmith.verbs.batched_subject",
     "Command": "tunesmith.search.subjects",
+    "EmbeddingWatch": "tunesmith.generative.embedding.watch",
     "Gan": "tunesmith.generative.gan.task",
     "GanWatch": "tunesmith.generative.gan.watch",
     "Run": "tunesmith.runs",
@@ -122,6 +124,7 @@ __all__ = [
     "Choice",
     "Command",
     "Distributed",
+    "EmbeddingWatch",
     "Evidence",
     "Exhausted",
     "Finding",

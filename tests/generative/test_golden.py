@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 METRICS = json.loads((GOLDEN / "metrics.json").read_text(encoding="utf-8"))
 COLLAPSE = json.loads((GOLDEN / "collapse.json").read_text(encoding="utf-8"))
 ARRAYS = np.load(GOLDEN / "metrics.npz")
-LOSSES = ("vicreg", "barlow")  # what is trained on, and no measure
+LOSSES = ("vicreg", "barlow")  # what is trained on, and no measure: test_view_losses.py
 
 
 def mode_report(case: dict[str, Any]) -> dict[str, Any]:

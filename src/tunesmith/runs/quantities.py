@@ -58,6 +58,14 @@ QUANTITIES: Mapping[str, str] = {
     "sure_real": "mean probability that the discriminator gives real rows to be real",
     "sure_made": "mean probability that the discriminator gives made samples to be real",
     "known_rows": "mean score of real rows that the discriminator trains on less that of held ones, in standard errors",
+    # of embeddings, of two views of a fixed sample of rows
+    "embedding_spread": "mean deviation of the dimensions of an embedding",
+    "embedding_spread_normalised": "the same of embeddings of length 1: 1 / sqrt(D) where they point everywhere alike",
+    "embedding_rank": "effective number of dimensions that embeddings fill (RankMe, arXiv:2210.02885)",
+    "embedding_common": "share of the squared length of embeddings that is one direction",
+    "embedding_shared": "effective number of directions that two views of a row share",
+    "alignment": "mean squared distance of two views of a row, as directions",
+    "uniformity": "how evenly directions fill the sphere: 0 at a point, lower the more evenly",
     # of the machine
     "data_wait": "share of the time spent waiting for data",
     "seconds_per_step": "seconds an update takes",

@@ -1,7 +1,8 @@
-"""Cures of mode collapse, each alone in anybody's loop: games (losses of both players), penalties, steps, layers, further terms.
+"""Cures of collapse, each alone in anybody's loop: games (losses of both players), penalties, steps, layers, further terms; losses
+of two views of each sample, with what they need beside.
 
 A discriminator gives scores without a sigmoid, (N,) or (N, 1); a critic is one whose scores are no log odds. Everything is a mean
-over samples.
+over samples. Embeddings are matrices (N, D), row i of both views from sample i.
 """
 
 from collections.abc import Callable

@@ -1,19 +1,18 @@
 """One look at two players: what the generator makes beside a fixed real sample, and how sure the discriminator is."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tunesmith.generative.looking import drawn, seeded, unchanged
 from tunesmith.generative.measures.lost_mass import Cells
 from tunesmith.generative.measures.pairwise import pairwise_distance
 from tunesmith.generative.measures.prdc import expected_coverage, prdc
 from tunesmith.records import DataError
-from tunesmith.records.state import random_state, set_random_state
 
 Noise = Callable[[int], Tensor]  # how many, to what the generator takes
 SAMPLES = 1000  # made at a look, and at most so many real ones; assumption: 13 cells, see `count_of_cells`
@@ -150,39 +149,6 @@ class Sight:
         whole = samples[: len(samples) // self.together * self.together]
         scores: Tensor = discriminator(whole)
         return scores.flatten().double()
-
-
-@contextmanager
-def unchanged(*nets: nn.Module) -> Iterator[None]:
-    """Nets in evaluation mode inside; modes and random generators as they were after."""
-    modes = [(module, module.training) for net in nets for module in net.modules()]
-    before = random_state()
-    for net in nets:
-        net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        set_random_state(before)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Torch's generator seeded inside, every generator as it was after."""
-    before = random_state()
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        set_random_state(before)
-
-
-def drawn(rows: Tensor, most: int, seed: int) -> Tensor:
-    """Rows drawn by the seed, where there are more than enough: those that come first may be of one class."""
-    if len(rows) <= most:
-        return rows
-    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:most].to(rows.device)]
 
 
 def look_of(told: Mapping[str, Any]) -> Look:

@@ -11,10 +11,11 @@ from tunesmith.blocks import optim, schedules
 from tunesmith.blocks.optim.averaging import WeightAverage
 from tunesmith.generative.cures.spectral_norm import spectral_norm
 from tunesmith.generative.gan.judging import METRIC, SampleJudge, TellsLooks
-from tunesmith.generative.gan.looks import SAMPLES, Sight, gaussian, unchanged
+from tunesmith.generative.gan.looks import SAMPLES, Sight, gaussian
 from tunesmith.generative.gan.rows import RealRows
 from tunesmith.generative.gan.task import Gan
 from tunesmith.generative.gan.turns import DiscriminatorProbe, Players, Turns
+from tunesmith.generative.looking import unchanged
 from tunesmith.generative.measures.lost_mass import LEAST
 from tunesmith.generative.points import tensor
 from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Source, revise

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.generative.gan.findings import RANK, news
-from tunesmith.generative.gan.looks import SAMPLES, Look, Noise, NotFinite, Sight, gaussian, unchanged
+from tunesmith.generative.gan.looks import SAMPLES, Look, Noise, NotFinite, Sight, gaussian
+from tunesmith.generative.looking import unchanged
 from tunesmith.generative.points import tensor
 from tunesmith.records import Evidence, Finding, ModelError, Recipe, RecipeError
 from tunesmith.runs import MemoryWriter, Run, RunWriter, Status

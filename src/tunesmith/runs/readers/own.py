@@ -13,6 +13,7 @@ from tunesmith.runs.reading import Reading
 from tunesmith.runs.run import Run
 
 GAME = "gan"  # the kind of a run of two players
+EMBEDDING = "embedding"  # the kind of a run that learns embeddings without labels
 EPOCHWISE = {"epoch.train_loss": ("loss", "train"), "val_loss": ("loss", "val"), "score": ("score", "val")}
 
 
@@ -27,10 +28,12 @@ def read(path: Path, roles: Roles) -> list[History]:
 
 def history_of(run: Reading, title: str = "") -> History:
     """The history of a run of ours, in a folder or in memory."""
-    game = run.info.get("kind") == GAME
+    kind = run.info.get("kind")
+    apart = kind in (GAME, EMBEDDING)
     curves = [_curve(run, name, where) for name, where in run.signals.names()]
-    if game:  # losses of two players do not fall, and what is said of losses that do is not said of them
-        curves = [replace(one, name=f"game_{one.name}") if one.name in ("loss", "score") else one for one in curves]
+    if apart:  # these losses need not fall, or fall where nothing is learnt; what is said of others is not said of them
+        word = "game" if kind == GAME else kind
+        curves = [replace(one, name=f"{word}_{one.name}") if one.name in ("loss", "score") else one for one in curves]
     attempts = run.attempts
     return History(
         curves=tuple(curves),
@@ -39,7 +42,7 @@ def history_of(run: Reading, title: str = "") -> History:
         facts=_facts(run),
         resumed=tuple(float(one["first_step"]) for one in attempts[1:]),
         findings=tuple(run.findings),
-        evaluations=() if game else tuple(run.evaluations),
+        evaluations=() if apart else tuple(run.evaluations),
     )
 
 
