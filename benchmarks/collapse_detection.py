@@ -5,10 +5,16 @@ cut into pieces, digits by the label of the nearest one), times games that leave
 from the looks, at every look, from other samples: the share of the data whose part owns a fifth of its due or more of the
 samples. A run is collapsed where that share is below a half at the end, sound where it is above 80 %, and counts for neither between.
 
-`hits`: collapsed runs in which `collapse.mode` stands at the end. `false alarms`: sound ones in which it stands at the end.
-`wrongly told`: sound or not, runs in which it was told at an update at which the truth was above 80 %. `told after`: the share of the
-training after which it was told first, over the hits; `collapsed for` from there back: updates since the truth fell below a half for
-good (0: told while it fell), a negative one was told before.
+Embeddings: four sets of data with labels that no training sees, times losses of two views that have a constant embedding as a minimum and
+nothing against it, and losses that have. The truth is counted apart from the looks: how many of held rows have the label of the nearest row,
+at the start and at the end, and the spread. A run of the former kind is collapsed where half of what the labels were above chance at the
+start is lost, or nine tenths of the spread; a run of the latter kind is sound where no label is lost beyond two standard errors; others
+count for neither.
+
+`hits`: collapsed runs in which the fault stands at the end. `false alarms`: sound ones in which it stands at the end. `wrongly told`: of games,
+runs in which it was told at an update at which the truth was above 80 %; of embeddings, sound runs in which it was told at any time. `told
+after`: the share of the training after which it was told first, over the hits, median (largest); `late by`, of games, updates since the
+truth fell below a half for good.
 """
 
 import os
@@ -22,10 +28,22 @@ import numpy as np
 import torch
 from gan_cures import HARNESS, METHODS, net
 from tables import markdown
-from torch import Tensor
+from torch import Tensor, nn
 
 import tunesmith as ts
-from tunesmith.generative import grid, mixture, ring
+from tunesmith.generative import (
+    MomentumTarget,
+    barlow_twins,
+    byol,
+    grid,
+    info_nce,
+    mixture,
+    ring,
+    simsiam,
+    target_momentum,
+    vicreg,
+)
+from tunesmith.generative.embedding.watch import EmbeddingWatch
 from tunesmith.generative.gan.findings import stands_at
 from tunesmith.generative.gan.looks import look_of
 from tunesmith.generative.gan.plan import planned
@@ -47,21 +65,42 @@ GAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gradient penalty": ({"game": "wasserstein", "penalty": "gradient_penalty", "critic_steps": 3}, METHODS["gradient penalty"][1]),
 }  # fmt: skip
 Array = np.ndarray[Any, Any]
+Views = tuple[Tensor, Tensor]
+Rule = Callable[[Views, nn.Module, nn.Module, nn.Module], Tensor]  # two views, encoder, predictor, target, to a loss
+WIDE, UPDATES, LOOKED = 32, 600, 10
+HEADS = [
+    "data",
+    "runs",
+    "collapsed",
+    "hits",
+    "sound",
+    "false alarms",
+    "between",
+    "wrongly told",
+    "told after",
+    "late by",
+]
 Parts = Callable[[Tensor], Array]  # samples, to the part that each belongs to
 
 
 def cases() -> list[dict[str, Any]]:
+    games = [("game", data, method) for data in DATA for method in GAMES]
+    views = [("embedding", data, method) for data in LABELLED for method in (*TRIVIAL, *GUARDED)]
     return [
-        {"kind": "game", "data": data, "seed": seed, "method": method}
+        {"kind": kind, "data": data, "seed": seed, "method": method}
         for seed in SEEDS
-        for data in DATA
-        for method in GAMES
+        for kind, data, method in [*games, *views]
     ]
 
 
 def measure(case: dict[str, Any]) -> dict[str, Any]:
-    """What is held at each look by the truth, and what the looks said."""
+    """What the truth is at each look or at the ends, and what the looks said."""
     torch.set_num_threads(1)
+    return play(case) if case["kind"] == "game" else learn(case)
+
+
+def play(case: dict[str, Any]) -> dict[str, Any]:
+    """A game."""
     rows, held, parts, shares = DATA[case["data"]](case["seed"])
     rules, changes = GAMES[case["method"]]
     wide, pack = rows.shape[1], rules.get("pack", 1)
@@ -172,19 +211,249 @@ DATA: dict[str, Callable[[int], tuple[Array, Array, Parts, Array]]] = {
 }
 
 
+# Embeddings: rows, labels; views are the row with noise and a fifth of its numbers left out
+
+
+def learn(case: dict[str, Any]) -> dict[str, Any]:
+    """A training on two views, watched."""
+    rows, labels = LABELLED[case["data"]](case["seed"])
+    rows = (rows - rows.mean(0)) / rows.std(0).clamp(min=0.05)
+    train, known, held = rows[:-1200], slice(-1200, -600), slice(-600, None)
+    torch.manual_seed(case["seed"])
+    norm = not case["method"].endswith("no norm")
+    encoder = layers(rows.shape[1], 128, WIDE, norm, norm)
+    head = layers(WIDE, WIDE // 2, WIDE, norm, False)
+    target = MomentumTarget(encoder)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.05, momentum=0.9)
+    rule = {**TRIVIAL, **GUARDED}[case["method"]]
+    near = [agreement(encoder, rows, labels, known, held)]
+    spread = [spread_of(encoder, rows[held])]
+    began = time.process_time()
+    with EmbeddingWatch(
+        encoder,
+        rows[held],
+        view=view,
+        optimizer=optimizer,
+        every=LOOKED,
+        **SEEN_BY.get(case["method"].split(",")[0], {"blind": ("length",)}),
+    ) as watch:
+        events = []
+        for step in range(UPDATES):
+            batch = train[torch.randint(0, len(train), (256,))]
+            views = view(batch), view(batch)
+            loss = rule(views, encoder, head, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if case["method"].startswith("byol"):
+                target.update(encoder, target_momentum(step, UPDATES, 0.99))
+            events += [[step + 1, one.message, one.status != "refuted"] for one in watch.step(loss)]
+    near.append(agreement(encoder, rows, labels, known, held))
+    spread.append(spread_of(encoder, rows[held]))
+    counts = np.bincount(labels[held])
+    return {
+        "near": near, "spread": spread, "chance": float(counts.max() / counts.sum()), "held": int(counts.sum()),
+        "events": events, "seconds": time.process_time() - began, "looks": [one.as_dict() for one in watch.looks],
+    }  # fmt: skip
+
+
+def layers(one: int, two: int, three: int, norm: bool, last: bool) -> nn.Sequential:
+    found = [nn.Linear(one, two), *([nn.BatchNorm1d(two)] if norm else []), nn.ReLU(), nn.Linear(two, three)]
+    return nn.Sequential(*found, *([nn.BatchNorm1d(three)] if last else []))
+
+
+def view(rows: Tensor) -> Tensor:
+    return (rows + 0.3 * torch.randn_like(rows)) * (torch.rand_like(rows) > 0.2)
+
+
+@torch.no_grad()
+def agreement(encoder: nn.Module, rows: Tensor, labels: Array, known: slice, held: slice) -> float:
+    """How many held rows have the label of the nearest known one, by the angle."""
+    encoder.eval()
+    found = [nn.functional.normalize(encoder(rows[part]), dim=1) for part in (known, held)]
+    encoder.train()
+    nearest = (found[1] @ found[0].T).argmax(1).numpy()
+    return float((labels[known][nearest] == labels[held]).mean())
+
+
+@torch.no_grad()
+def spread_of(encoder: nn.Module, rows: Tensor) -> float:
+    encoder.eval()
+    found = float(encoder(rows).std(0).mean())
+    encoder.train()
+    return found
+
+
+def between(loss: Callable[[Tensor, Tensor], Tensor]) -> Rule:
+    return lambda views, encoder, head, target: loss(*map(encoder, views))
+
+
+def asymmetric(*, stop: bool = True, head_there: bool = True) -> Rule:
+    def rule(views: Views, encoder: nn.Module, head: nn.Module, target: nn.Module) -> Tensor:
+        one, other = map(encoder, views)
+        predicted = (head(one), head(other)) if head_there else (one, other)
+        return simsiam(predicted, (one, other), stop_gradient=stop)
+
+    return rule
+
+
+def momentum(*, head_there: bool = True) -> Rule:
+    def rule(views: Views, encoder: nn.Module, head: nn.Module, target: nn.Module) -> Tensor:
+        one, other = map(encoder, views)
+        predicted = (head(one), head(other)) if head_there else (one, other)
+        return byol(predicted, tuple(map(target, views)))
+
+    return rule
+
+
+def alone(one: Tensor, other: Tensor) -> Tensor:
+    return (one - other).square().mean()
+
+
+def angles(one: Tensor, other: Tensor) -> Tensor:
+    return -nn.functional.cosine_similarity(one, other).mean()
+
+
+TRIVIAL: dict[str, Rule] = {
+    "simsiam without stop-gradient": asymmetric(stop=False),
+    "simsiam without stop-gradient, no norm": asymmetric(stop=False),
+    "pairs alone": between(alone),
+    "pairs alone, no norm": between(alone),
+    "angles alone, no norm": between(angles),
+    "byol without predictor, no norm": momentum(head_there=False),
+    "vicreg without variance": between(lambda one, other: vicreg(one, other, variance=0.0) / 25),
+}
+GUARDED: dict[str, Rule] = {
+    "simsiam": asymmetric(),
+    "byol": momentum(),
+    "vicreg": between(lambda one, other: vicreg(one, other) / 25),
+    "vicreg, no norm": between(lambda one, other: vicreg(one, other) / 25),
+    "barlow twins": between(lambda one, other: barlow_twins(one, other) / WIDE),
+    "info nce": between(info_nce),
+    "info nce, no norm": between(info_nce),
+}
+SEEN_BY: dict[str, dict[str, Any]] = {  # what the watch is told of the loss, as its documentation says
+    "vicreg": {"blind": ("offset",), "spread": 1.0},
+    "vicreg without variance": {"blind": ("offset",)},
+    "barlow twins": {"blind": ("length", "offset")},
+    "pairs alone": {},
+}
+
+
+def clusters(seed: int) -> tuple[Tensor, Array]:
+    """Ten clusters in 20 dimensions."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, 4000)
+    return torch.as_tensor(
+        2 * np.random.default_rng(0).normal(size=(10, 20))[labels] + rng.normal(size=(4000, 20))
+    ).float(), labels
+
+
+def few_directions(seed: int) -> tuple[Tensor, Array]:
+    """Four clusters in 3 of 24 dimensions, the others copies of these with noise: a low rank is sound here."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, 4000)
+    inside = 2 * np.random.default_rng(1).normal(size=(4, 3))[labels] + rng.normal(size=(4000, 3))
+    return torch.as_tensor(
+        inside @ np.random.default_rng(2).normal(size=(3, 24)) + 0.05 * rng.normal(size=(4000, 24))
+    ).float(), labels
+
+
+def clothes(seed: int) -> tuple[Tensor, Array]:
+    """Fashion-MNIST at 14 by 14."""
+    import gzip
+
+    place = SHARED / "images" / "fashion_mnist"
+    with gzip.open(place / "train-images-idx3-ubyte.gz") as file:
+        pictures = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:20_000]
+    with gzip.open(place / "train-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(), np.uint8, offset=8)[:20_000].astype(int)
+    chosen = np.random.default_rng(seed).permutation(20_000)[:4000]
+    return torch.as_tensor(pictures[chosen].reshape(-1, 14, 2, 14, 2).mean((2, 4)).reshape(-1, 196)).float(), labels[
+        chosen
+    ]
+
+
+def written(seed: int) -> tuple[Tensor, Array]:
+    rows, held, _, _ = digits(seed)
+    with np.load(SHARED / "images" / "mnist_5k.npz") as file:
+        labels = file["y"].astype(int)[np.random.default_rng(seed).permutation(len(file["y"]))]
+    return torch.as_tensor(np.concatenate([rows, held])).float(), labels
+
+
+LABELLED: dict[str, Callable[[int], tuple[Tensor, Array]]] = {
+    "ten clusters": clusters,
+    "three of 24 dimensions": few_directions,
+    "clothes": clothes,
+    "digits": written,
+}
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Hits, false alarms, what was told wrongly on the way, and how early; by set of data."""
     good = [row for row in rows if "error" not in row]
-    games = [row for row in good if row["case"]["kind"] == "game"]
-    heads = ["data", "runs", "collapsed", "hits", "sound", "false alarms", "between", "wrongly told", "told after", "collapsed for"]  # fmt: skip
-    lines = [[name, *tally([row for row in games if row["case"]["data"] == name])] for name in DATA]
-    lines = [one for one in lines if one[1] != "0"]
-    parts = ["Games:", "", markdown(heads, [*lines, ["all", *tally(games)]]), ""]
+    parts = []
+    for kind, names, count in (("game", DATA, tally), ("embedding", LABELLED, tally_views)):
+        here = [row for row in good if row["case"]["kind"] == kind]
+        if here:
+            lines = [[name, *count([row for row in here if row["case"]["data"] == name])] for name in names]
+            heads = HEADS if kind == "game" else HEADS[:-1]
+            parts += [
+                f"{kind.capitalize()}s:",
+                "",
+                markdown(heads, [*(one for one in lines if one[1] != "0"), ["all", *count(here)]]),
+                "",
+            ]
+    games = [row["measured"] for row in good if row["case"]["kind"] == "game"]
     if games:
-        cost = median(row["measured"]["look"] for row in games)
-        update = median(row["measured"]["seconds"] / STEPS for row in games)
-        parts += [f"A look takes as long as {cost / update:.0f} updates of such small nets (medians).", ""]
+        cost, update = median(one["look"] for one in games), median(one["seconds"] / STEPS for one in games)
+        parts += [f"A look at a game takes as long as {cost / update:.0f} updates of such small nets (medians).", ""]
+    missed = [
+        row["case"]
+        for row in good
+        if row["case"]["kind"] == "embedding" and judged(row) == "collapsed" and not standing(row)
+    ]
+    wrong = [
+        row["case"] for row in good if row["case"]["kind"] == "embedding" and judged(row) == "sound" and standing(row)
+    ]
+    for title, cases_ in (("Missed", missed), ("False alarms", wrong)):
+        told = "; ".join(f"{one['method']} on {one['data']}, seed {one['seed']}" for one in cases_)
+        parts += [f"{title} among embeddings: {told or 'none'}.", ""]
     return "\n".join(parts)
+
+
+def judged(row: dict[str, Any]) -> str:
+    """collapsed, sound or "" by the truth of an embedding."""
+    found = row["measured"]
+    (start, end), (before, after), chance = found["near"], found["spread"], found["chance"]
+    if row["case"]["method"] in TRIVIAL:
+        lost = end - chance < 0.5 * (start - chance) or after < 0.1 * before
+        return "collapsed" if lost else ""
+    error = (2 * start * (1 - start) / found["held"]) ** 0.5
+    return "sound" if end > start - 2 * error else ""
+
+
+def standing(row: dict[str, Any]) -> bool:
+    """Whether the fault stands at the end."""
+    events = row["measured"]["events"]
+    return bool(events and events[-1][2])
+
+
+def tally_views(rows: list[dict[str, Any]]) -> list[str]:
+    """The columns of a line, of embeddings."""
+    collapsed, sound = ([row for row in rows if judged(row) == name] for name in ("collapsed", "sound"))
+    hits = [row for row in collapsed if standing(row)]
+    first = [row["measured"]["events"][0][0] / UPDATES for row in hits]
+    return [
+        str(len(rows)),
+        str(len(collapsed)),
+        str(len(hits)),
+        str(len(sound)),
+        str(sum(map(standing, sound))),
+        str(len(rows) - len(collapsed) - len(sound)),
+        str(sum(any(one[2] for one in row["measured"]["events"]) for row in sound)),
+        f"{median(first):.0%} ({max(first):.0%})" if first else "",
+    ]
 
 
 def tally(rows: list[dict[str, Any]]) -> list[str]:
@@ -209,7 +478,7 @@ def tally(rows: list[dict[str, Any]]) -> list[str]:
         str(sum(stands[place] for place in sound)),
         str(len(rows) - len(collapsed) - len(sound)),
         str(wrongly),
-        f"{median(first) / STEPS:.0%}" if first else "",
+        f"{median(first) / STEPS:.0%} ({max(first) / STEPS:.0%})" if first else "",
         f"{median(since):.0f}" if since else "",
     ]
 
