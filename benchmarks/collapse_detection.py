@@ -86,19 +86,17 @@ Parts = Callable[[Tensor], Array]  # samples, to the part that each belongs to
 
 
 def cases() -> list[dict[str, Any]]:
-    games = [("game", data, method) for data in DATA for method in GAMES]
-    views = [("embedding", data, method) for data in LABELLED for method in (*TRIVIAL, *GUARDED)]
-    return [
-        {"kind": kind, "data": data, "seed": seed, "method": method}
-        for seed in SEEDS
-        for kind, data, method in [*games, *views]
-    ]
+    games = [{"kind": "game", "data": data, "method": method} for data in DATA for method in GAMES]
+    views = [{"kind": "embedding", "data": data} for data in LABELLED]  # all losses in one: their ranks are compared
+    return [one | {"seed": seed} for seed in SEEDS for one in (*views, *games)]
 
 
 def measure(case: dict[str, Any]) -> dict[str, Any]:
     """What the truth is at each look or at the ends, and what the looks said."""
     torch.set_num_threads(1)
-    return play(case) if case["kind"] == "game" else learn(case)
+    if case["kind"] == "game":
+        return play(case)
+    return {method: learn(case | {"method": method}) for method in (*TRIVIAL, *GUARDED)}
 
 
 def play(case: dict[str, Any]) -> dict[str, Any]:
@@ -405,7 +403,13 @@ LABELLED: dict[str, Callable[[int], tuple[Tensor, Array]]] = {
 def table(rows: list[dict[str, Any]]) -> str:
     """Hits, false alarms, what was told wrongly on the way, and how early; by set of data."""
     good = [row for row in rows if "error" not in row]
-    games, views = ([row for row in good if row["case"]["kind"] == kind] for kind in ("game", "embedding"))
+    games = [row for row in good if row["case"]["kind"] == "game"]
+    views = [
+        {"case": row["case"] | {"method": method}, "measured": found}
+        for row in good
+        if row["case"]["kind"] == "embedding"
+        for method, found in row["measured"].items()
+    ]
     ranks = usual_ranks(views)
     parts = []
     if games:
