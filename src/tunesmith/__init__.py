@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunesmith.blocks.layers import initialise, lsuv, norm_for, output_bias_from, swap_norm
     from tunesmith.blocks.schedules import from_torch, to_torch
     from tunesmith.doctor.preflight.same_function import same_function
+    from tunesmith.generative.embedding.task import Embedding
     from tunesmith.generative.embedding.watch import EmbeddingWatch
     from tunesmith.generative.gan.task import Gan
     from tunesmith.generative.gan.watch import GanWatch
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from tunesmith.verbs.report import report
     from tunesmith.verbs.schedule import schedule
     from tunesmith.verbs.search import search
+    from tunesmith.verbs.train_embedding import train_embedding
     from tunesmith.verbs.train_gan import train_gan
     from tunesmith.verbs.tune import Tuned, tune
     from tunesmith.verbs.watch import watch
@@ -88,6 +90,7 @@ _PLACES = {
     ),
     "BatchedSubject": "tunesmith.verbs.batched_subject",
     "Command": "tunesmith.search.subjects",
+    "Embedding": "tunesmith.generative.embedding.task",
     "EmbeddingWatch": "tunesmith.generative.embedding.watch",
     "Gan": "tunesmith.generative.gan.task",
     "GanWatch": "tunesmith.generative.gan.watch",
@@ -113,6 +116,7 @@ _PLACES = {
     "report": "tunesmith.verbs.report",
     "same_function": "tunesmith.doctor.preflight.same_function",
     "schedule": "tunesmith.verbs.schedule",
+    "train_embedding": "tunesmith.verbs.train_embedding",
     "train_gan": "tunesmith.verbs.train_gan",
     "tune": "tunesmith.verbs.tune",
     "Tuned": "tunesmith.verbs.tune",
@@ -124,6 +128,7 @@ __all__ = [
     "Choice",
     "Command",
     "Distributed",
+    "Embedding",
     "EmbeddingWatch",
     "Evidence",
     "Exhausted",
@@ -179,6 +184,7 @@ __all__ = [
     "space_from",
     "swap_norm",
     "to_torch",
+    "train_embedding",
     "train_gan",
     "tune",
     "watch",

@@ -1,10 +1,5 @@
 """Two players in the loop of every training: what they learn, every rule of the game, exact resume, refusals, the page."""
 
-import os
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +10,7 @@ from torch import Tensor, nn
 
 import tunesmith as ts
 from tests.generative import gan_target
+from tests.generative.killing import killed
 from tests.training.test_resume import final as checked
 from tests.training.test_resume import same
 from tunesmith.generative.gan.plan import planned
@@ -221,30 +217,12 @@ def test_a_run_in_memory_goes_on_too() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_run_killed_at_several_moments_is_the_run_that_was_not(tmp_path: Path, seed: int) -> None:
     gan_target.train(str(tmp_path / "whole"), False)
-    folder, moments, hit, word = tmp_path / "killed", random.Random(seed), 0, "new"
-    for left in range(5, -1, -1):
-        command = [sys.executable, gan_target.__file__, str(folder), word, *(["slow"] if left else [])]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        if left:
-            until = time.monotonic() + 60
-            while not (folder / "run.json").exists() and process.poll() is None and time.monotonic() < until:
-                time.sleep(0.01)
-            time.sleep(moments.uniform(0.2, 1.5))
-            if process.poll() is None:
-                process.kill()
-                hit += 1
-        process.communicate()
-        if (folder / "run.json").exists():
-            word = "resume"
+    hit = killed(gan_target.__file__, tmp_path / "killed", seed)
 
-    whole, killed = final(tmp_path / "whole"), final(folder)
+    whole, other = final(tmp_path / "whole"), final(tmp_path / "killed")
 
     assert hit >= 3
-    assert all(same(whole[name], killed[name]) for name in whole)
+    assert all(same(whole[name], other[name]) for name in whole)
 
 
 def test_the_page_draws_two_columns_as_points(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tunesmith.generative.cures.spectral_norm import spectral_norm
 from tunesmith.generative.cures.unrolled import unrolled
 from tunesmith.generative.cures.vicreg import covariance_term, variance_term, vicreg
 from tunesmith.generative.cures.wasserstein import Wasserstein, clip_weights
+from tunesmith.generative.embedding.probe import Probe, embed, linear_probe
 from tunesmith.generative.inception import inception_features
 from tunesmith.generative.measures import MEASURES
 from tunesmith.generative.measures.birthday import Birthday, birthday, closest_pairs, nearest_distances
@@ -68,6 +69,7 @@ __all__ = [
     "Packed",
     "Perceptual",
     "Prdc",
+    "Probe",
     "Wasserstein",
     "alignment",
     "alignment_uniformity",
@@ -82,6 +84,7 @@ __all__ = [
     "covariance_term",
     "cycle_loss",
     "effective_rank",
+    "embed",
     "embedding_health",
     "expected_coverage",
     "frechet_at_infinity",
@@ -97,6 +100,7 @@ __all__ = [
     "info_nce",
     "kernel_distance",
     "label_counts",
+    "linear_probe",
     "lost_mass",
     "lpips_distance",
     "missing_modes",

@@ -10,6 +10,7 @@ from tunesmith.reports.facts import Facts, gather
 from tunesmith.reports.markup import Html, Section, figure, join, section, table, tag
 from tunesmith.reports.sections.classes import confusion, per_class
 from tunesmith.reports.sections.curves import curves
+from tunesmith.reports.sections.embeddings import embeddings
 from tunesmith.reports.sections.headline import headline, scores
 from tunesmith.reports.sections.inputs import data, model, settings, sourced
 from tunesmith.reports.sections.inside import inside
@@ -38,6 +39,7 @@ SECTIONS = (
     slices,
     samples,
     made_samples,
+    embeddings,
     data,
     settings,
     model,

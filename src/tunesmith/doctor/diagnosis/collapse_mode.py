@@ -15,7 +15,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 
-@rule("collapse.mode", needs=("lost_mass",))
+@rule("collapse.mode", needs=("lost_mass", "game_score"))
 def collapse_mode(history: History) -> Iterator[Finding]:
     told = [one for one in history.findings if one.fault == "collapse.mode"]
     if told and told[-1].status != "refuted":

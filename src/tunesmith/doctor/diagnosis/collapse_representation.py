@@ -15,7 +15,7 @@ from tunesmith.records import Finding
 from tunesmith.runs.history import History
 
 
-@rule("collapse.representation", needs=("embedding_rank",))
+@rule("collapse.representation", needs=("embedding_rank", "embedding_score"))
 def collapse_representation(history: History) -> Iterator[Finding]:
     told = [one for one in history.findings if one.fault == "collapse.representation"]
     if told and told[-1].status != "refuted":

@@ -59,7 +59,8 @@ def news(
     if told is None or RANK[told] == 0 or len(looks) < LOOKS:
         return None
     last = looks[-LOOKS:]
-    if sum(_stands(look, case, told) for look in last) * 2 > LOOKS:
+    as_grave = [message for message, rank in RANK.items() if rank >= RANK[told]]
+    if sum(any(_stands(look, case, message) for message in as_grave) for look in last) * 2 > LOOKS:
         return None
     return _finding("embedding.returned", last, (), {}, confidence=0.8)
 

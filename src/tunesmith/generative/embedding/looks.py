@@ -90,7 +90,7 @@ class EmbeddingSight:
         if most < LEAST or len(rows) < LEAST:
             raise DataError(f"a look was to be at {min(most, len(rows))} rows; it needs {LEAST} or more")
         self.blind = tuple(blind)
-        sample = drawn(rows, most, seed)
+        sample = self.compared = drawn(rows, most, seed)
         with seeded(seed), torch.no_grad():
             self.views = (sample, sample) if view is None else (view(sample), view(sample))
         if any(len(one) != len(sample) for one in self.views):
@@ -99,7 +99,7 @@ class EmbeddingSight:
             )
         flat = [one.flatten(1) for one in self.views if one.is_floating_point()]
         self.offered = shared_rank(*flat) if flat and self.finite(flat) else None  # by the inputs themselves
-        self.embeddings: Tensor | None = None  # of the first views, at the latest look
+        self.both: tuple[Tensor, Tensor] | None = None  # embeddings of both views at the latest look
 
     @torch.no_grad()
     def __call__(self, encoder: nn.Module, step: int) -> EmbeddingLook:
@@ -109,7 +109,7 @@ class EmbeddingSight:
         for each in (one, other):
             if not torch.isfinite(each).all():
                 raise NotFinite(each[~torch.isfinite(each)][0].item(), step)
-        self.embeddings = one
+        self.both = (one, other)
         whole = torch.cat([one, other])
         seen = self._seen(whole)
         directed = bool((one != 0).any(dim=1).all() and (other != 0).any(dim=1).all())

@@ -1,14 +1,14 @@
 """Makes a training of two players ready for the loop that every other training runs in."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunesmith.blocks import optim, schedules
+from tunesmith.blocks import optim
 from tunesmith.blocks.optim.averaging import WeightAverage
+from tunesmith.generative import preparing
 from tunesmith.generative.cures.spectral_norm import spectral_norm
 from tunesmith.generative.gan.judging import METRIC, SampleJudge, TellsLooks
 from tunesmith.generative.gan.looks import SAMPLES, Sight, gaussian
@@ -17,15 +17,13 @@ from tunesmith.generative.gan.task import Gan
 from tunesmith.generative.gan.turns import DiscriminatorProbe, Players, Turns
 from tunesmith.generative.looking import unchanged
 from tunesmith.generative.measures.lost_mass import LEAST
-from tunesmith.generative.points import tensor
-from tunesmith.records import DataError, ModelError, Recipe, RecipeError, Source, revise
-from tunesmith.records.derived import updates_of
+from tunesmith.records import ModelError, Recipe, RecipeError, Source, revise
 from tunesmith.records.state import State
 from tunesmith.training.guards import Guard, Probe, StopAtNonFinite
 from tunesmith.training.loop import Plan
 from tunesmith.training.precision import Precision
 from tunesmith.training.rates import Rates
-from tunesmith.training.resolve import device_name, horizon
+from tunesmith.training.resolve import horizon
 
 DCGAN = "Radford et al., arXiv:1511.06434, section 4"
 DEFAULTS = {  # what is "auto", and what it becomes
@@ -50,19 +48,10 @@ SEED = 1  # added to that of the run, for the noise of the looks
 
 def settled(recipe: Recipe) -> Recipe:
     """The recipe without "auto". Raises `RecipeError` for a field that was set and that a training of two players has no use for."""
-    for path, source in recipe.sources().items():
-        if source.kind in ("default", "derived") or path in USED or path.startswith("run."):
-            continue
-        if recipe.get(path) != Recipe().get(path):
-            raise RecipeError(
-                f"{path} = {recipe.get(path)!r} is set, and a training of two players has no use for it; it listens to {', '.join(USED)} and run.*"
-            )
-    free = {path: chosen for path, chosen in DEFAULTS.items() if recipe.get(path) == "auto"}
-    free["train.device"] = (device_name(recipe.train.device), "the first accelerator, else the processor")
-    if recipe.source("optim.beta1").kind == "default":
-        free["optim.beta1"] = (0.5, DCGAN)
-    values = {path: value for path, (value, _) in free.items() if value != recipe.get(path)}
-    return revise(recipe, values, {path: Source("derived", free[path][1]) for path in values}) if values else recipe
+    found = preparing.settled(recipe, DEFAULTS, USED, "a training of two players")
+    if recipe.source("optim.beta1").kind == "default" and recipe.optim.beta1 != 0.5:
+        found = revise(found, {"optim.beta1": 0.5}, {"optim.beta1": Source("derived", DCGAN)})
+    return found
 
 
 def planned(gan: Gan, recipe: Recipe, guards: Sequence[Guard] = (), probes: Sequence[Probe] = ()) -> Plan:
@@ -75,7 +64,7 @@ def planned(gan: Gan, recipe: Recipe, guards: Sequence[Guard] = (), probes: Sequ
         torch.set_num_threads(int(recipe.train.threads))
     device = torch.device(recipe.train.device)
     rows, held = parts(gan, recipe, device)
-    players = Players(made(gan.generator), _judge(gan), gan.pack).to(device)
+    players = Players(preparing.made(gan.generator, "a player"), _judge(gan), gan.pack).to(device)
     noise = gaussian(gan.latent, device) if isinstance(gan.latent, int) else gan.latent
     batch = int(recipe.train.batch_size)
     if batch % gan.pack or batch > len(rows):
@@ -98,7 +87,11 @@ def planned(gan: Gan, recipe: Recipe, guards: Sequence[Guard] = (), probes: Sequ
         state=State(model=players, optimizer=optimizer, average=average),
         feed=feed,
         update=turns,
-        rates=Rates(optimizer, schedule_of(recipe, steps, feed.updates(), batch), per_epoch=feed.updates()),
+        rates=Rates(
+            optimizer,
+            preparing.schedule_of(recipe, steps, feed.updates(), batch, "a game has none that falls"),
+            per_epoch=feed.updates(),
+        ),
         judge=SampleJudge(sight),
         steps=steps,
         epochs=epochs,
@@ -111,21 +104,7 @@ def planned(gan: Gan, recipe: Recipe, guards: Sequence[Guard] = (), probes: Sequ
 
 def parts(gan: Gan, recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
     """Rows to train on and rows to compare with: those given, or a share of the data drawn by the seed."""
-    data = tensor(gan.data, "data").float()
-    if not torch.isfinite(data).all():
-        raise DataError("the data have NaN or infinite numbers; leave those rows out")
-    if gan.held is not None:
-        train, held = data, tensor(gan.held, "held").float()
-    else:
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(recipe.train.seed))
-        count = round(recipe.data.val * len(data))
-        train, held = data[order[count:]], data[order[:count]]
-    if len(held) < LEAST or len(train) < LEAST:
-        raise DataError(
-            f"{len(train)} rows to train on and {len(held)} held ones; a look needs {LEAST} of each or more: give more data, more of "
-            "them to hold (data.val), or held="
-        )
-    return train.to(device), held.to(device)
+    return preparing.parts(gan.data, gan.held, recipe, device, LEAST)
 
 
 def shared(recipe: Recipe, players: Players, critic_rate: float) -> torch.optim.Optimizer:
@@ -144,17 +123,6 @@ def shared(recipe: Recipe, players: Players, critic_rate: float) -> torch.optim.
     return made
 
 
-def schedule_of(recipe: Recipe, steps: int, per_epoch: int, batch: int) -> schedules.Schedule:
-    """The schedule of both players. Raises `RecipeError` for one that listens to evaluations."""
-    warmup = updates_of(recipe.schedule.warmup, steps, per_epoch, batch)
-    found = schedules.build(recipe.schedule, steps, warmup, per_epoch=per_epoch, effective_batch=batch)
-    if schedules.watches_of(found):
-        raise RecipeError(
-            f"schedule.name = {recipe.schedule.name!r} listens to a loss, and a game has none that falls; take another"
-        )
-    return found
-
-
 def check(players: Players, noise: Any, rows: Tensor, pack: int) -> None:
     """One small batch through both. Raises `ModelError` where the forms do not fit."""
     with torch.no_grad(), unchanged(players):
@@ -171,14 +139,6 @@ def check(players: Players, noise: Any, rows: Tensor, pack: int) -> None:
         )
 
 
-def made(net: Any) -> nn.Module:
-    """A copy of a net, or what a factory makes. Raises `ModelError` for anything else."""
-    found = copy.deepcopy(net) if isinstance(net, nn.Module) else net()
-    if not isinstance(found, nn.Module):
-        raise ModelError(f"a player is a {type(found).__name__}; expected an nn.Module, or a function that returns one")
-    return found
-
-
 def _judge(gan: Gan) -> nn.Module:
-    found = made(gan.discriminator)
+    found = preparing.made(gan.discriminator, "a player")
     return spectral_norm(found) if gan.spectral else found

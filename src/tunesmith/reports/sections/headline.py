@@ -17,7 +17,7 @@ KINDS = {
     "multi_regression": "several numbers",
     "language": "the next token",
 }
-MAKES = {"gan": "makes samples"}  # kinds of run that predict nothing
+MAKES = {"gan": "makes samples", "embedding": "embeds rows"}  # kinds of run that predict nothing
 SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss"}  # errors; every other score is better when larger
 
 
@@ -97,6 +97,12 @@ def scores(facts: Facts) -> Section | None:
 
 
 def explained(facts: Facts) -> str:
+    if facts.kind == "embedding":
+        return (
+            "Of two views of held rows: alignment + uniformity is 0 where all embeddings are one, and the lower the better; tunesmith "
+            "explain measure.alignment, measure.uniformity and measure.embedding_health say more. What they are of use for a linear "
+            "probe tells (tunesmith.generative.linear_probe)."
+        )
     if facts.kind in MAKES:
         return (
             "Of samples beside held rows: a kernel distance of 0 and a lost mass of 0 are those of the data themselves; "

@@ -80,6 +80,12 @@ def moment(seconds: float | None) -> str:
 def onward(facts: Facts) -> Section:
     """What to type next, and what the run stood on."""
     folder = shlex.quote(str(facts.folder))
+    if facts.kind == "embedding":
+        again = (
+            f"run = ts.train_embedding(task, folder={str(facts.folder)!r}, resume=True)  # with the task it was made of"
+        )
+        used = "embeddings = run.model(rows)"
+        return section("onward", "How to go on", tag("pre", f"import tunesmith as ts\n{again}\n{used}"))
     if facts.kind == "gan":
         again = f"run = ts.train_gan(gan, folder={str(facts.folder)!r}, resume=True)  # with the gan it was made of"
         made = "samples = run.model(noise)"
