@@ -16,7 +16,8 @@ from gan_cures import net
 from tables import markdown
 from torch import Tensor, nn
 
-from tunesmith.generative import NonSaturating, mixture, ring
+from tunesmith.generative import NonSaturating, mixture, predictor, projector, ring, simsiam
+from tunesmith.generative.embedding.watch import EmbeddingWatch
 from tunesmith.generative.gan.watch import GanWatch
 
 ANYWHERE = True
@@ -37,11 +38,10 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     found = []
     with watch:
         stretch(update, WARM)
-        watch.step(*update())
         for _ in range(case["pairs"]):
             on = stretch(lambda: watch.step(*update()), case["stretch"])
             off = stretch(update, case["stretch"])
-            watch._began += off[1]  # it is asked for a share of the time in which it watches
+            forget(watch, off[1])  # it is asked for a share of the time in which it watches
             found.append([on, off])
         looks, share = len(watch.looks), watch.cost
     sums = np.array(found)  # pair, with and without, (updates, seconds of the wall, of the processor)
@@ -107,9 +107,35 @@ def pictures() -> tuple[Update, Any]:
     return game(maker, judge, torch.rand(4000, 1, 32, 32) * 2 - 1, 64, 64)
 
 
+def embeddings() -> tuple[Update, Any]:
+    """SimSiam on pictures of 28 by 28 through two convolutions; the watch sees projections."""
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), projector(256, 128, norm="all"),
+    )  # fmt: skip
+    head = predictor(128)
+    rows = torch.rand(5000, 1, 28, 28)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.05, momentum=0.9)
+
+    def view(some: Tensor) -> Tensor:
+        return some + 0.1 * torch.randn_like(some)
+
+    def update() -> tuple[Tensor, ...]:
+        batch = rows[torch.randint(0, 4000, (128,))]
+        one, other = encoder(view(batch)), encoder(view(batch))
+        loss = simsiam((head(one), head(other)), (one, other))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return (loss,)
+
+    return update, EmbeddingWatch(encoder, rows[4000:], view=view, optimizer=optimizer, blind=("length",))
+
+
 LOOPS: dict[str, Callable[[], tuple[Update, Any]]] = {
     "game, nets of 128 units": points,
     "game, convolutions": pictures,
+    "embeddings, convolutions": embeddings,
 }
 
 
