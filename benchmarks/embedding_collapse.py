@@ -2,7 +2,7 @@
 
 10,000 training pictures without labels, an encoder of three convolutions with batch norm (16, 32 and 64 channels, stride 2, 256 numbers
 out), projections of 64 through one hidden layer with batch norm behind both, Adam(1e-3) with a cosine, 500 updates of 128 pictures. Views:
-mirrored, shifted, turned, cut out, at the usual strength. Each 5 updates two views of 512 held pictures are looked at: `told` says at which update
+mirrored, shifted, turned, cut out, twice as far as is usual. Each 5 updates two views of 512 held pictures are looked at: `told` says at which update
 `collapse.representation` was told, or taken back; a tenth of the training is update 50. `spread` is the normalised spread over 1/√D,
 `rank` the effective rank of the projections, both at the last look, `rank at start` before training.
 
@@ -36,7 +36,7 @@ ANYWHERE = True
 SHARED = Path(os.environ.get("TUNESMITH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 SEEDS, STEPS, EVERY = range(3), 500, 5
 ROWS, HELD, LABELLED, FEW, TEST = 10_000, 2000, 5000, 200, 5000
-VIEW = {"view": "flip+shift+affine+cutout", "strength": 0.5}  # the usual strength
+VIEW = {"view": "flip+shift+affine+cutout", "strength": 1.0}  # usual is half
 HARNESS = {"train.batch_size": 128, "eval.every": EVERY}
 METHODS: dict[str, dict[str, Any] | None] = {  # None: nothing is trained
     "SimSiam, no stop-gradient": {"rule": "simsiam", "stop_gradient": False},
@@ -83,6 +83,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     told = stands_at(looks, plan.judge.case, state.progress["look_losses"])
     return probed(state.model.encoder, labelled, test) | {
         "told": told,
+        "looks": [[look.step, look.rank, look.shared, look.common] for look in looks],
         "spread": now.normalised_spread * now.dimensions**0.5,
         "raw": now.raw_spread / start.raw_spread,
         "rank": now.effective_rank,
