@@ -81,11 +81,12 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     """Modes, quality and divergence at the end, seconds, and what the looks said on the way."""
     torch.set_num_threads(1)
     rules, changes = METHODS[case["method"]]
+    batch, own = HARNESS["train.batch_size"], {"train.steps": case["steps"], "train.seed": case["seed"]}
+    if case["data"] == "digits":
+        batch = DIGIT_BATCH
+        if "critic_rate" in rules:  # else the method has rates of its own
+            rules, own = {**rules, "critic_rate": 1.0}, own | {"optim.lr": DIGIT_RATE}
     drawn = digits(rules) if case["data"] == "digits" else points(case["data"], rules)
-    batch = DIGIT_BATCH if case["data"] == "digits" else HARNESS["train.batch_size"]
-    own = {"train.steps": case["steps"], "train.seed": case["seed"]}
-    if case["data"] == "digits" and rules.get("critic_rate"):
-        rules, own = {**rules, "critic_rate": 1.0}, own | {"optim.lr": DIGIT_RATE}
     recipe = revise(Recipe(), HARNESS | changes | own | {"train.batch_size": batch * rules.get("pack", 1)})
     with seeded(case["seed"]):
         plan = planned(drawn.task, recipe)
