@@ -15,14 +15,11 @@ from tunesmith.records import Evidence, Finding, Remedy, Safety
 LOOKS = 6  # in a row that must agree; as for a generator, generative/gan/findings.py
 ALIKE = 0.2  # of the isotropic spread: 96 % of the squared length are one direction; assumption
 HALF = 0.5  # of the start; assumption
-FEW = (
-    2 / 3
-)  # of the directions that two views shared at the start; assumption: sound runs kept 1.1 of them (docs/log.md)
+FEW = 2 / 3  # of the directions that two views shared at the start; assumption: sound runs kept 1.1 (docs/log.md)
 ONE = 1.2  # shared rank at which the first direction has 95 % and more: exp of the entropy of (.95, .05) is 1.22
 SEVERAL = 2.0  # shared rank at the start, below which one direction may be all there is; assumption
 FAR = 0.25  # of the rank at the start, which says enough where views are too noisy to tell what they share; assumption
 STEADY = 1.5  # by which the loss over the distance of views may change while both fall; assumption
-SOURCE = "tunesmith explain measure.embedding_health"
 CURES = ("stop", "predictor", "negatives", "variance", "norm", "batch")
 RANK = {"embedding.returned": 0, "embedding.shrinks": 1, "embedding.few": 2, "embedding.one": 3}
 FAULT = "collapse.representation"

@@ -97,8 +97,8 @@ class EmbeddingSight:
             raise DataError(
                 f"the view of {len(sample)} rows has {[len(one) for one in self.views]} rows; give one view for each row"
             )
-        flat = [one.flatten(1) for one in self.views if one.is_floating_point()]
-        self.offered = shared_rank(*flat) if flat and self.finite(flat) else None  # by the inputs themselves
+        if not all(bool(torch.isfinite(one).all()) for one in self.views):
+            raise DataError("the rows to look at have NaN or infinite numbers; leave them out")
         self.both: tuple[Tensor, Tensor] | None = None  # embeddings of both views at the latest look
 
     @torch.no_grad()
@@ -110,8 +110,7 @@ class EmbeddingSight:
             if not torch.isfinite(each).all():
                 raise NotFinite(each[~torch.isfinite(each)][0].item(), step)
         self.both = (one, other)
-        whole = torch.cat([one, other])
-        seen = self._seen(whole)
+        seen = self._seen(torch.cat([one, other]))
         directed = bool((one != 0).any(dim=1).all() and (other != 0).any(dim=1).all())
         gone = not bool((one != one[0]).any())
         return EmbeddingLook(
@@ -135,12 +134,6 @@ class EmbeddingSight:
             return rows.double()
         centred = rows.double() - rows.double().mean(dim=0)
         return centred / deviation(centred) if "length" in self.blind else centred
-
-    def finite(self, views: list[Tensor]) -> bool:
-        """Whether all inputs are finite. Raises `DataError` where they are not."""
-        if not all(bool(torch.isfinite(one).all()) for one in views):
-            raise DataError("the rows to look at have NaN or infinite numbers; leave them out")
-        return len({one.shape for one in views}) == 1
 
 
 def deviation(centred: Tensor) -> Tensor:
