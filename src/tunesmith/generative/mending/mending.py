@@ -20,7 +20,6 @@ from tunesmith.records import Clock, Findings, Recipe, RecipeError
 
 ROUNDS = 2  # changes one after the other; assumption
 SEEDS, ENOUGH = 3, 2  # that a change is tried with, and at least
-CONFIRMED = 3  # changes of a round that are tried on further seeds; assumption
 
 
 class Patient(Protocol):
@@ -78,9 +77,8 @@ class Trying:
 
     @property
     def gain(self) -> float:
-        """Of the first goal, on the first seed."""
-        goal = next(one.name for one in self.pairs.after[0].marks if one.goal)
-        return self.pairs.gains(goal)[0]
+        """Of all goals together, on the first seed."""
+        return sum(self.pairs.gains(one.name)[0] for one in self.pairs.after[0].marks if one.goal)
 
 
 def mended(
@@ -152,7 +150,8 @@ class Mending:
     def _round(self) -> bool:
         """Tries every change that there is; whether one was kept and there is still something to mend."""
         offers, unfit = self.subject.offers(self.patient)
-        self.told.unfit |= {name: why for name, why in unfit.items() if name not in self.path}
+        done = {one.remedy for one in self.told.changes}
+        self.told.unfit |= {name: why for name, why in unfit.items() if name not in done}
         tried: list[Trying] = []
         kept: Trying | None = None
         for place, (name, offer) in enumerate(offers):
@@ -170,7 +169,7 @@ class Mending:
         if kept is None:
             helping = [one for one in tried if one.pairs.helps and len(one.pairs.after) == 1]
             helping.sort(key=lambda one: -one.gain)
-            kept = next((one for one in helping[:CONFIRMED] if self._holds(one)), None)
+            kept = next((one for one in helping if self._holds(one)), None)
         self.told.tried += [self._attempt(one, kept=False) for one in tried if one is not kept]
         if kept is None:
             return False
@@ -181,12 +180,13 @@ class Mending:
         self.told.changes.append(self._attempt(kept, kept=True))
         self.patient = kept.patient
         self.path = (*self.path, kept.offer.change)
-        measure, after = self.subject.measure, kept.pairs.after
-        if len(self.told.changes) == 1:
-            self.told.before = mean(one.mark(measure).value for one in kept.pairs.before)
-        self.told.after, self.told.seeds = mean(one.mark(measure).value for one in after), len(after)
+        told, pairs, after = self.told, kept.pairs, kept.pairs.after
+        if len(told.changes) == 1:
+            told.measure = max(pairs.won(), key=lambda one: mean(pairs.gains(one)))
+            told.before = mean(one.mark(told.measure).value for one in pairs.before)
+        told.after, told.seeds = mean(one.mark(told.measure).value for one in after), len(after)
         sick = next((one for one in after if one.collapsed), after[0])
-        self.told.left = Findings(found=list(sick.findings))
+        told.left = Findings(found=list(sick.findings))
         return sick.collapsed
 
     def _spared(self, offers: list[tuple[str, Offer]]) -> list[str]:

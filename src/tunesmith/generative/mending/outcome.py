@@ -109,7 +109,7 @@ class Mended:
     unfit: dict[str, str] = field(default_factory=dict)  # remedies that are not possible here, and why
     findings: Findings = field(default_factory=Findings)  # of what was brought
     left: Findings = field(default_factory=Findings)  # of what is returned
-    measure: str = ""  # the first goal
+    measure: str = ""  # the goal that was won by most; before anything is, the first
     before: float = math.nan  # of what was brought, mean over the seeds it was trained with
     after: float = math.nan  # the same of what is returned
     seeds: int = 0  # of `after`
