@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import chi2_contingency
 
 from tunesmith.data.language.block import LanguageBlock
+from tunesmith.data.language.samples import Sample
 from tunesmith.data.spec import Array
 from tunesmith.data.text import TextBlock
 from tunesmith.doctor.audits.catalogue import audit
@@ -64,7 +65,7 @@ def text_lengths(material: Material) -> Iterator[Finding]:
 
 def _of_samples(material: Material) -> Iterator[Finding]:
     """What the limit costs a language model: labels and end tokens."""
-    samples = material.kept("samples", list)
+    samples: list[Sample] = material.kept("samples", list)
     block = LanguageBlock.of(material.recipe, chats=any(sample.turns for sample in samples))
     try:
         block.learn(samples)
