@@ -11,6 +11,7 @@ import numpy as np
 
 from tunesmith.data.spec import Array, Table, Tokens
 from tunesmith.data.tokenizers import END, TOKENIZERS, UNKNOWN, Tokenizer, choose, from_json
+from tunesmith.data.tokenizers.folder import FolderTokens
 from tunesmith.records import DataError, Evidence, Finding, RecipeError, Remedy, Safety
 from tunesmith.records.messages import render
 from tunesmith.records.sections import DataSection
@@ -64,7 +65,7 @@ class TextBlock:
         self.names = tuple(names)
         self.settings = settings
         self.language = language
-        self.tokenizer: Tokenizer | None = None
+        self.tokenizer: Tokenizer | FolderTokens | None = None
         self.length = 0
         self.report: LengthReport | None = None
         self.notices: tuple[str, ...] = ()
@@ -134,12 +135,13 @@ class TextBlock:
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         settings = DataSection.model_validate({key: plain[key] for key in ("too_long", "end_of_text")})
         block = cls(plain["names"], settings)
-        block.tokenizer = from_json(plain["tokenizer"])
+        told = plain["tokenizer"]
+        block.tokenizer = FolderTokens.from_json(told) if told["kind"] == FolderTokens.kind else from_json(told)
         block.length = plain["length"]
         return block
 
     @property
-    def _fitted(self) -> Tokenizer:
+    def _fitted(self) -> Tokenizer | FolderTokens:
         assert self.tokenizer is not None, "fit comes before transform"
         return self.tokenizer
 
@@ -151,7 +153,9 @@ class TextBlock:
             else f"text columns {', '.join(map(repr, self.names))}"
         )
 
-    def _fitted_tokenizer(self, texts: Sequence[str]) -> Tokenizer:
+    def _fitted_tokenizer(self, texts: Sequence[str]) -> Tokenizer | FolderTokens:
+        if self.settings.tokenizer_folder is not None:
+            return FolderTokens.read(self.settings.tokenizer_folder)
         name: str = self.settings.tokenizer
         if name == "auto":
             name, why = choose(texts)
@@ -181,7 +185,7 @@ class TextBlock:
         for first in range(0, len(texts), CHUNK):
             values, offsets = self._fitted.encode(texts[first : first + CHUNK])
             lengths.append(np.diff(offsets) + self.settings.end_of_text)
-            unknown += int((values == UNKNOWN).sum())
+            unknown += int((values == getattr(self._fitted, "unknown", UNKNOWN)).sum())
         return np.concatenate(lengths), unknown
 
     def _refuse_too_long(self, texts: Sequence[str], lengths: Array) -> None:

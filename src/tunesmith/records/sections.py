@@ -122,7 +122,7 @@ class DataSection(Section):
     vocab_size: Count = Field(20000, description="most tokens of a fitted vocabulary")
     tokenizer_folder: str | None = Field(
         None,
-        description="a local folder with a tokenizer of Transformers, in the place of a fitted one; language models",
+        description="a local folder with a tokenizer of Transformers, in the place of a fitted one: that of the weights",
     )
     chat_template: str = Field(
         "auto",

@@ -2,8 +2,9 @@
 
 A file of this folder holds one net and adds two members under its name: its factory to `MODELS`, its default settings
 to `DEFAULTS`. Every net takes one tensor where the spec has one kind of input, a dict of tensors where it has several, and
-gives (N, outputs), or (N,) for a regression; it keeps its last layer as `head`, an `nn.Linear`. Nets of another library
-go by a name that begins with the library's (`timm/resnet18`): they are no members, and have no defaults of their own.
+gives (N, outputs), or (N,) for a regression, and for a language model (N, L, outputs); it keeps its last layer as `head`, an
+`nn.Linear`. Nets of another library go by a name that begins with the library's (`timm/resnet18`, `transformers/FOLDER`): they are no
+members, and have no defaults of their own.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = [
     "start",
 ]
 
-FOREIGN = ("timm/",)  # how the names of nets of other libraries begin
+FOREIGN = ("timm/", "transformers/")  # how the names of nets of other libraries begin
 PREDICT_TOKENS = ("decoder",)  # the built-in nets for kind "language"
 
 Spec = Mapping[str, Any]  # what each input looks like: numbers, categories, tokens, pictures or x
@@ -135,10 +136,14 @@ def build(name: str, recipe: Recipe, spec: Spec, outputs: int, kind: str) -> nn.
         )
     if recipe.model.init == "lsuv":  # its second half needs rows, and is the training's
         recipe = revise(recipe, {"model.init": "orthogonal"})
-    if is_foreign(name):
+    if name.startswith(FOREIGN[0]):
         from tunesmith.blocks.models.from_timm import from_timm
 
         return from_timm(name, recipe, spec, outputs, kind)
+    if name.startswith(FOREIGN[1]):
+        from tunesmith.blocks.models.from_transformers import from_transformers
+
+        return from_transformers(name, recipe, spec, outputs, kind)
     return MODELS[name](recipe, spec, outputs, kind)
 
 
