@@ -106,7 +106,7 @@ class FolderCodec:
         tokens = list(self._engine.encode(sample.text).ids)
         if self.begins and tokens[:1] != [first := self._id(self.tokens["bos_token"])]:
             tokens.insert(0, first)
-        if self.end_of_text and tokens[-1:] != [self._end]:
+        if self.end_of_text and sample.ended and tokens[-1:] != [self._end]:
             tokens.append(self._end)
         count = len(tokens)
         return Encoded(np.array(tokens, np.int32), np.ones(count, bool), np.zeros(count, np.int8))
