@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.tokenizers.pieces import Pieces
+from tunesmith.data.tokenizers.pieces import Pieces, engine_of
 from tunesmith.records import DataError
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -76,3 +76,21 @@ def test_the_pieces_of_a_trained_model(shared):
 
     assert pieces_of(tokenizer, "Once upon a time") == [" Once", " upon", " a", " time"]
     assert tokenizer.vocabulary == 512
+
+
+def test_the_engine_that_knows_places_gives_the_same_tokens(shared):
+    tokenizer = Pieces.from_folder(shared / "data/models/stories260k")
+    engine = engine_of(tokenizer)
+    texts = [
+        "Once upon a time, there was a little girl named Lily.",
+        "  two  spaces\n\nand lines",
+        "慢 é 🙂",
+        "aaaaaaa",
+        "!",
+    ]
+
+    for text in texts:
+        coded = engine.encode(text, add_special_tokens=False)
+        assert coded.ids == tokenizer.encode([text])[0].tolist()
+        assert engine.decode(coded.ids) == tokenizer.decode(coded.ids) == text
+    assert engine.encode("<s>a</s>").ids[::2] == [tokenizer.begin, tokenizer.end]
