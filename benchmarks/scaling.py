@@ -36,7 +36,7 @@ LADDER = (16, 24, 32, 48, 64, 96)  # the last is predicted
 WIDTHS = {"digits": (64, 128, 256, 512), "letters": (64, 128, 256)}
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 RATES = {"digits": 4e-3, "letters": 4e-3}
-LETTERS = {"law": 400_000, "rates": 60_000}  # of the text
+LETTERS = {"law": 400_000, "rates": 120_000}  # of the text
 
 
 def cases() -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ def letters_of(folder: Path, letters: int) -> tuple[Any, dict[str, Any]]:
     place = folder / "text.txt"
     place.write_text(text, encoding="utf-8")
     return ts.Task("decoder", place, kind="language"), {
-        "data.tokenizer": "bytes", "data.max_seq_len": 64, "data.test": 0.0, "data.val": 0.1, "model.depth": 2, "model.tied": False,
+        "data.tokenizer": "char", "data.max_seq_len": 64, "data.test": 0.0, "data.val": 0.1, "model.depth": 2, "model.tied": False,
         "train.epochs": 1, "train.batch_size": 32, "optim.weight_decay": 0.0,
     }  # fmt: skip
 
