@@ -14,11 +14,11 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tunesmith.blocks.losses import Loss
-from tunesmith.records import ModelError, Recipe, RecipeError, Task
+from tunesmith.records import ModelError, Recipe, RecipeError, Source, Task, revise
 from tunesmith.records.state import Snapshot, State
 from tunesmith.training.ranks.ranks import Ranks
 
-BY_ENTRY = ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop", "rprop", "sgd")
+BY_ENTRY = ("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "sgd")
 # optimizers that change each number by its own history alone, so that parts are stepped as the whole
 
 
@@ -79,6 +79,15 @@ def _like(value: Any, weight: Tensor | None) -> Any:
     return value
 
 
+def fitting_kernel(recipe: Recipe) -> Recipe:
+    """The recipe with a kernel that steps parts, where it leaves the choice open: torch has no fused one for them."""
+    if recipe.run.zero_stage == 0 or recipe.optim.implementation not in ("auto", "measure"):
+        return recipe
+    return revise(
+        recipe, {"optim.implementation": "foreach"}, Source("derived", "the fused kernels do not step parts of tensors")
+    )
+
+
 def chosen_sharding(recipe: Recipe, task: Task, model: nn.Module, loss: Loss, ranks: Ranks | None) -> Sharding:
     """The model in parts, as the recipe asks. Raises `RecipeError` or `ModelError` for what parts cannot do."""
     stage = recipe.run.zero_stage
@@ -114,6 +123,7 @@ def _unfit(recipe: Recipe) -> list[tuple[str, str]]:
         ),
         ("optim.clip_update", optim.clip_update is not None, "it goes by whole tensors"),
         ("optim.l1", bool(optim.l1), "it shrinks whole tensors"),
+        ("optim.implementation", optim.implementation == "fused", "torch steps parts with 'foreach' or 'forloop'"),
         ("train.precision", train.precision == "fp16", "the loss scaler looks at whole gradients; take 'bf16'"),
         ("model.unfreeze_every", model.unfreeze_every is not None, "layers join the optimizer whole"),
         ("run.sync_batch_norm", recipe.run.sync_batch_norm, "parts of one row would have to wait for each other twice"),
