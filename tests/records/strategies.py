@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tunesmith.records import Recipe, revise
 from tunesmith.records.fields import field
-from tunesmith.records.sections import PATHS
+from tunesmith.records.sections import PATHS, TABLES
 
 NAMES = st.text(min_size=1, max_size=8)
 EXTRA = st.dictionaries(
@@ -57,6 +57,11 @@ def of_field(path: str) -> st.SearchStrategy[Any]:
         return st.floats(0, 0.49)
     if path == "run.language":
         return st.sampled_from(["en", "zh"])
+    if path in TABLES:
+        inside = TABLES[path].model_json_schema()["properties"]
+        return st.fixed_dictionaries(
+            {}, optional={name: st.one_of(*map(of_kind, one.get("anyOf", [one]))) for name, one in inside.items()}
+        )
     return st.one_of(*(of_kind(one) for one in field(path).admits))
 
 

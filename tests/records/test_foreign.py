@@ -289,9 +289,8 @@ def test_values_are_translated_too(given, path, value):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"lora_dim": 8}, "lora_dim = 8 asks for LoRA, which is not available yet"),
-        ({"peft_type": "LORA", "r": 8, "lora_alpha": 16}, "asks for LoRA"),
-        ({"finetuning_type": "lora", "lora_rank": 8}, "not available yet"),
+        ({"peft_type": "IA3"}, 'peft_type = "IA3" asks for another way than LoRA'),
+        ({"use_dora": True, "lora_rank": 8}, "asks for a kind of LoRA that is not available; plain LoRA is model.lora"),
         ({"zero_stage": 3}, "asks for ZeRO"),
         ({"zero_optimization": {"stage": 2}}, "zero_optimization.stage = 2 asks for ZeRO"),
         ({"trainer": {"devices": 2}}, "more than one device"),
@@ -323,6 +322,29 @@ def test_what_is_not_available_is_refused(given, words):
 
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"lora_dim": 8}, {"rank": 8}),
+        (
+            {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj"]},
+            {"rank": 8, "alpha": 16.0, "targets": ["q_proj", "v_proj"]},
+        ),
+        ({"finetuning_type": "lora", "lora_rank": 4, "lora_target": "all"}, {"rank": 4, "targets": "all"}),
+        (
+            {"peft_config": {"r": 4, "lora_dropout": 0.1, "target_modules": "all-linear"}},
+            {"rank": 4, "dropout": 0.1, "targets": "all"},
+        ),
+        ({"use_lora": True}, {"rank": 8}),
+    ],
+)
+def test_an_adapter_of_others_is_model_lora(given, expected):
+    changes, notices = import_foreign(given)
+
+    assert {path.removeprefix("model.lora."): value for path, value in changes.items()} == expected
+    assert notices
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ def test_bare_names_sections_and_foreign_names():
     assert explain_field("lr_scheduler_type").startswith("lr_scheduler_type is called schedule.name here")
     assert explain_field("clip_norm") == explain_field("optim.clip_norm")
     assert "label_smoothing" in explain_field("loss")
-    assert explain_field("lora_dim").startswith("lora_dim asks for LoRA")
+    assert explain_field("lora_dim").startswith("lora_dim is called model.lora here")
+    assert "model.lora.alpha    B A counts alpha / rank times; auto: 2 rank" in explain_field("model.lora.rank")
     assert explain_field("output_dir").startswith("output_dir has no counterpart here: folders")
 
 

@@ -166,6 +166,22 @@ def test_a_real_training_learns_to_answer_and_to_stop(tmp_path):
     assert 0 <= test["scores"]["exact_match"] <= 1
 
 
+def test_real_weights_learn_real_chats(shared, tmp_path):
+    """A small Llama on conversations it has never seen the like of: packed, its own tokens, only replies train."""
+    place = str(shared / "data" / "models" / "stories260k")
+    own = {"model.pretrained": place, "data.tokenizer_folder": place, "data.chat_template": "im", "data.pack": True}
+    file = shared / "data" / "sft" / "identity.jsonl.gz"
+    changes = {**own, "data.max_seq_len": 384, "data.bad_rows": "drop", "train.epochs": 4, "optim.lr": 2e-3}
+
+    run = fit(changes, model="auto", train=file, folder=tmp_path / "run")
+
+    losses = run.signals.read("loss")[1]
+    assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
+    preview = (tmp_path / "run" / "data" / "preview.txt").read_text(encoding="utf-8")
+    assert "</s>⟧" in preview
+    assert "⟦<s>" not in preview
+
+
 @pytest.mark.slow
 def test_exact_match_is_what_greedy_generation_gives():
     from tunesmith.blocks.models.generating import generate
@@ -185,7 +201,7 @@ def test_exact_match_is_what_greedy_generation_gives():
         labels = np.flatnonzero(target != -100)
         answers.append(target[labels].tolist()[:-1])  # without the end of the text, which comes after a line break
         prompts.append(row[: labels[0] + 1].tolist())
-    made = generate(run.model, prompts, longest=LIMIT, stop=[codec.marks.closes_turn])
+    made = generate(run.model, prompts, longest=LIMIT, stop=[codec.closes_turn])
     same = np.mean([list(one.tokens) == answer for one, answer in zip(made, answers, strict=True)])
 
     assert run.scores["parts"]["test"]["scores"]["exact_match"] == pytest.approx(same)
@@ -354,3 +370,8 @@ def test_the_prepared_part_is_what_the_loop_is_given():
     assert isinstance(prepared.spec["tokens"], Tokens)
     taken = prepared.train.take(np.array([1, 0]))
     assert np.array_equal(taken.beside["lengths"], prepared.train.beside["lengths"][[1, 0]])
+
+
+def test_tune_says_that_it_does_not_take_language_models():
+    with pytest.raises(DataError, match="which a language model has not; train it with fit"):
+        ts.tune(ts.Task(train=chats(), kind="language"), budget="2 epochs")

@@ -113,6 +113,10 @@ def scorer_of(prepared: Prepared, recipe: Recipe) -> Scorer:
     """Judges on the validation rows. Raises `DataError` where there are none, or the metric is no metric of the project."""
     from tunesmith.training.judgement import in_units
 
+    if prepared.kind == "language":
+        raise DataError(
+            "tune chooses by scores of rows, which a language model has not; train it with fit, and try settings of it with search"
+        )
     if prepared.val is None:
         raise DataError("tune chooses on validation rows, and there are none; give some (--val, or data.val above 0)")
     part = prepared.val

@@ -20,7 +20,7 @@ Data = Annotated[
     Text,
     typer.Argument(
         metavar="DATA",
-        help="Training data: .csv, .parquet, .jsonl (each also .gz), .npz, an idx file, a folder or .zip of pictures.",
+        help="Training data: .csv, .parquet, .jsonl, .txt (each also .gz), .npz, an idx file, a folder or .zip of pictures.",
         show_default=False,
     ),
 ]
@@ -43,9 +43,11 @@ Columns = Annotated[
     Words, typer.Option(metavar="NAME=KIND", help="Overrule the kind of a column, e.g. zip=category. Repeatable.")
 ]
 Kind = Annotated[
-    Text, typer.Option(metavar="KIND", help="multiclass, binary, multilabel, regression, multi_regression.")
+    Text, typer.Option(metavar="KIND", help="multiclass, binary, multilabel, regression, multi_regression, language.")
 ]
-Model = Annotated[Text, typer.Option(metavar="NAME", help="Built-in model: mlp, cnn, bag, lstm, transformer.")]
+Model = Annotated[
+    Text, typer.Option(metavar="NAME", help="Built-in model: mlp, cnn, bag, lstm, transformer, decoder, encoder.")
+]
 RecipeFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe file, as `tunesmith init` writes it.")]
 TaskObject = Annotated[
     Text, typer.Option(metavar="MODULE:OBJECT", help="Your own Task, or a function that returns one.")

@@ -30,9 +30,7 @@ class Part:
     human: Array | None = (
         None  # a second annotation: class indices int64 (N,), -1 where there is none; else as the target came
     )
-    beside: Mapping[str, Array] = field(
-        default_factory=dict
-    )  # further arrays of N rows that no model sees: `lengths` …
+    beside: Mapping[str, Array] = field(default_factory=dict)  # arrays of N rows that no model sees, such as lengths
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -25,7 +25,7 @@ from tunesmith.records.foreign_names import (
 )
 from tunesmith.records.foreign_names import updates as updates_value
 from tunesmith.records.plain import plain, toml_value
-from tunesmith.records.sections import PATHS, SECTIONS
+from tunesmith.records.sections import PATHS, SECTIONS, LoraTable
 
 OPEN = "left open there, so the recipe's own value stands"
 
@@ -292,10 +292,51 @@ def one_device(taking: Taking) -> None:
             taking.aside(entry, "one device, as here")
 
 
+LORA = {
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "lora_target": "targets",
+    "lora_target_modules": "targets",
+    "target_modules": "targets",
+}  # their names of what an adapter is like, without wrappers: ours
+
+
 def adapters(taking: Taking) -> None:
-    """The details of an adapter mean nothing where none is asked for."""
-    for entry in taking.pop_all("lora_alpha"):
-        taking.aside(entry, "no LoRA is asked for")
+    """LoRA is asked for by its rank, or by a switch; its details mean nothing where it is not."""
+    switches, ranks, details = (taking.pop_all(name) for name in ("use_lora", "lora_rank", "lora_alpha"))
+    for entry in switches:
+        if entry.value not in (*OFF, "full", True) and str(entry.value).rpartition(".")[2].lower() != "lora":
+            raise RecipeError(
+                f"{entry} asks for another way than LoRA, which is the only adapter here; set model.lora.rank, or leave it out"
+            )
+        taking.aside(entry, "model.lora says so by its rank")
+    asked = any(str(entry.value).rpartition(".")[2].lower() in ("lora", "true") for entry in switches)
+    for entry in ranks:
+        if entry.value in OFF:
+            taking.aside(entry, "off there, as here")
+        else:
+            taking.rename("model.lora.rank", whole(entry.value), entry)
+            asked = True
+    for entry in details:
+        leaf = entry.name.replace("-", "_").rpartition(".")[2]
+        if not asked:
+            taking.aside(entry, "no LoRA is asked for")
+        elif leaf == "lora_target" and entry.value == "all":
+            taking.rename("model.lora.targets", "all", entry)
+        else:
+            taking.rename(f"model.lora.{LORA[leaf]}", _adapted(LORA[leaf], entry.value), entry)
+    if asked and not any(path.startswith("model.lora.") for path in taking.changes):
+        for entry in switches[:1]:
+            taking.give("model.lora.rank", LoraTable.model_fields["rank"].default, entry)
+
+
+def _adapted(name: str, value: Any) -> Any:
+    """A detail as we write it: numbers with a point, names in a list; PEFT's word for all linear layers."""
+    if name == "targets":
+        if value == "all-linear":
+            return "all"
+        return value.split(",") if isinstance(value, str) else list(value)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 RULES: tuple[Callable[[Taking], None], ...] = (

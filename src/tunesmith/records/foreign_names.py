@@ -303,7 +303,6 @@ def _rule(names: str, ours: str = "", by: str = "") -> Foreign:
     return Foreign("rule", tuple(names.split()), ours, by=by)
 
 
-LORA = "LoRA, which is not available yet; without it all weights are trained"
 MORE_DEVICES = "more than one device; here ranks are started for that: tunesmith fit … --nproc NUMBER, torchrun or srun"
 
 # fmt: off
@@ -413,11 +412,13 @@ TABLE: tuple[Foreign, ...] = (
     _rule("train_batch_size global_batch_size total_batch_size", "train.batch_size",
           "train_batch_size (DeepSpeed), global_batch_size (Megatron): the whole update, all devices"),
     # not available
-    _missing(LORA, "lora_dim lora_r lora_rank use_lora peft_type use_dora use_qlora lora.lora_r lora.r "
-            "peft_config.r"),
-    _missing("adapters, which are not available yet; a part of the weights is trained with model.freeze", "finetuning_type"),
-    _rule("lora_alpha lora_dropout lora_target lora_target_modules target_modules lora_bias use_rslora "
-            "modules_to_save init_lora_weights"),
+    _missing("a kind of LoRA that is not available; plain LoRA is model.lora", "use_dora use_qlora use_rslora lora_bias"),
+    _rule("lora_rank lora_dim lora_r lora.lora_r lora.r peft_config.r r", "model.lora", "lora_rank (LLaMA-Factory), r (PEFT)"),
+    _rule("lora_alpha lora_dropout lora_target lora_target_modules target_modules", "model.lora",
+          "lora_alpha, lora_dropout, target_modules (PEFT)"),
+    _rule("use_lora peft_type finetuning_type", "model.lora", "use_lora, peft_type (PEFT), finetuning_type (LLaMA-Factory)"),
+    _ignored("the head trains by model.lora.head", "modules_to_save"),
+    _ignored("A begins as a linear layer does, B at zero", "init_lora_weights"),
     _missing("ZeRO, which shards a training over several devices and is not available yet; a run uses one device",
             "zero_stage zero_optimization.stage zero_optimization"),
     _missing("DeepSpeed as the engine, which is not available yet; its JSON file can be read in place of a recipe",

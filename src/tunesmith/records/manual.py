@@ -5,7 +5,7 @@ import textwrap
 from tunesmith.records.errors import UnknownName
 from tunesmith.records.fields import default_text, field, owners, unknown_path
 from tunesmith.records.foreign_names import Foreign, by_name, foreign, names_elsewhere
-from tunesmith.records.sections import PATHS, SECTIONS
+from tunesmith.records.sections import PATHS, SECTIONS, TABLES
 
 
 def explain_field(path: str) -> str:
@@ -16,6 +16,9 @@ def explain_field(path: str) -> str:
     """
     if path in SECTIONS:
         return _section(path)
+    table = ".".join(path.split(".")[:2])
+    if table in TABLES and path.removeprefix(f"{table}.") in TABLES[table].model_fields:
+        path = table
     if path not in PATHS and (row := foreign(path)) is not None:
         return _foreign(path, row)
     if path not in PATHS and len(found := owners(path)) == 1:
@@ -33,6 +36,10 @@ def explain_field(path: str) -> str:
     ]
     if elsewhere:
         lines += textwrap.wrap(f"elsewhere  {elsewhere}", 110, subsequent_indent=" " * 11)
+    if path in TABLES:
+        inside = {f"{path}.{name}": made.description or "" for name, made in TABLES[path].model_fields.items()}
+        width = max(map(len, inside))
+        lines += ["", *(f"{name:<{width}}  {said}" for name, said in inside.items())]
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ A value is `"auto"` until a run resolves it from the data and the model.
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith.records.errors import did_you_mean
 from tunesmith.records.messages import languages
@@ -58,6 +58,37 @@ class Section(BaseModel):
     """A part of the recipe: frozen, unknown fields forbidden, no silent conversion of text to numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class LoraTable(Section):
+    """The values of `model.lora`: small trained matrices beside linear layers of a net that stays as it is."""
+
+    rank: Count = Field(8, description="of the trained product B A beside each weight")
+    targets: Literal["all"] | list[str] = Field(
+        "all", description="which linear layers: all but the head; or names, their endings, globs and re: expressions"
+    )
+    alpha: Positive | Auto = Field("auto", description="B A counts alpha / rank times; auto: 2 rank")
+    dropout: Decay = Field(0.0, description="share of a layer's inputs dropped on the way into A")
+    head: bool | Auto = Field(
+        "auto", description="the last layer trains as a whole; auto: where it is no table of tokens"
+    )
+    engine: Literal["own", "peft"] = Field("own", description="who computes it; peft with the extra lora")
+
+
+def _lora(table: dict[str, Any]) -> dict[str, Any]:
+    """The table as it came, once it is sound."""
+    for name in table:
+        if name not in LoraTable.model_fields:
+            raise ValueError(f"no field called {name!r}{did_you_mean(name, LoraTable.model_fields)}")
+    try:
+        LoraTable.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc'][:1]))} = {first['input']!r}: {first['msg']}") from error
+    return table
+
+
+Lora: TypeAlias = Annotated[dict[str, Any], AfterValidator(_lora)]
 
 
 class DataSection(Section):
@@ -207,6 +238,10 @@ class ModelSection(Section):
     )
     norm_eps: Positive | Auto = Field("auto", description="added under the root in the norms of a decoder or encoder")
     tied: bool | Auto = Field("auto", description="the head of a language model is its table of tokens")
+    lora: Lora = Field(
+        default_factory=dict,
+        description="what trains in the place of a pretrained net: rank, targets, alpha, dropout, head, engine; an empty table: the net itself",
+    )
     recompute: bool = Field(
         False, description="blocks of a decoder or encoder keep no activations and compute them again going backward"
     )
@@ -424,4 +459,5 @@ SECTIONS: dict[str, type[Section]] = {
     "eval": EvalSection,
     "run": RunSection,
 }
+TABLES: dict[str, type[Section]] = {"model.lora": LoraTable}  # fields that hold a table with names of its own
 PATHS = tuple(f"{section}.{name}" for section, kind in SECTIONS.items() for name in kind.model_fields)

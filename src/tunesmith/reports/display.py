@@ -6,6 +6,7 @@ from io import TextIOWrapper
 from typing import Any, Protocol, TextIO
 
 from tunesmith.records import Finding
+from tunesmith.reports.preview import spelt
 from tunesmith.reports.wording import count, described, duration, equation, interval, number, score, setting, visible
 from tunesmith.reports.worst_groups import worst_groups
 
@@ -78,7 +79,7 @@ class PlainDisplay:
 
     def lines(self, told: Sequence[str]) -> None:
         for line in told:
-            print(visible(line), file=self.stream, flush=True)
+            print(visible(spelt(line, getattr(self.stream, "encoding", None))), file=self.stream, flush=True)
 
     def finish(self, closing: Mapping[str, Any]) -> None:
         for finding in closing.get("findings", ()):

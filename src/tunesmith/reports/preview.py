@@ -40,6 +40,19 @@ def preview_file(rows: Sequence[PreviewedRow], *, width: int = WIDTH) -> str:
     return "\n".join(told)
 
 
+def spelt(line: str, encoding: str | None) -> str:
+    """A line for a terminal that may have no such marks: brackets and a bar stand in.
+
+    >>> spelt("⟦hi⟧↵", "ascii")
+    '[[hi]]|'
+    """
+    try:
+        line.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return line.replace(OPENS, "[[").replace(SHUTS, "]]").replace(BREAK, "|")
+    return line
+
+
 def heading(row: PreviewedRow) -> str:
     """What one row holds, in numbers."""
     ending = f"{row.ends} end tokens train" if row.ends else "NO end token trains"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tunesmith.records import Finding
 from tunesmith.reports.display import chosen, closing_lines, forgiving
-from tunesmith.reports.preview import OPENS, SHUTS
+from tunesmith.reports.preview import OPENS, SHUTS, spelt
 from tunesmith.reports.wording import (
     ABSENT,
     count,
@@ -121,7 +121,7 @@ class TerminalDisplay:
     def lines(self, told: Sequence[str]) -> None:
         """Lines as they are, what stands between the marks of a preview in colour."""
         for line in told:
-            text = Text(visible(line), no_wrap=True, overflow="fold")
+            text = Text(visible(spelt(line, self.console.encoding)), no_wrap=True, overflow="fold")
             text.highlight_regex(f"{OPENS}[^{SHUTS}]*{SHUTS}", "green")
             self._print(text)
 

@@ -13,7 +13,9 @@ from tunesmith.blocks import models
 from tunesmith.data import Pipeline
 from tunesmith.data.spec import Part, spec_from_json
 from tunesmith.records import CheckpointError, DataError, ModelError, Recipe, RunError
+from tunesmith.records.sections import LoraTable
 from tunesmith.runs import MemoryWriter, Run
+from tunesmith.training.adapters import insert
 from tunesmith.training.batch import Batch, from_loader, moved, outputs_of
 from tunesmith.training.checkpoint import kept_weights
 from tunesmith.training.evaluate import judging, probabilities
@@ -231,6 +233,8 @@ def load(
         model = models.build(
             described["name"], recipe, spec_from_json(described["spec"]), described["outputs"], described["kind"]
         )
+    if recipe.model.lora:
+        insert(model, LoraTable.model_validate(recipe.model.lora), kind=described["kind"])
     try:
         model.load_state_dict(kept_weights(run.folder, step))
     except RuntimeError as error:

@@ -265,16 +265,20 @@ def test_a_folder_codec_is_the_same_after_json():
     assert (codec.padding, codec.vocabulary, codec.ends) == (again.padding, again.vocabulary, again.ends)
 
 
-def test_pieces_of_a_small_llama_end_turns_with_their_own_end(shared: Path):
-    from tunesmith.data.tokenizers.pieces import Pieces
+def test_pieces_of_a_small_llama_begin_and_end_as_its_model_knows_it(shared: Path):
+    place = shared / "data" / "models" / "stories260k"
+    codec = FolderCodec.read(place, template="im", end_of_text=True)
 
-    codec = FittedCodec(Pieces.from_folder(shared / "data" / "models" / "stories260k"), end_of_text=True)
-    sample = Sample(0, "row 0", turns=TURNS)
+    (text,) = codec.encode([Sample(0, "row 0", text="Once upon a time")], ["assistant"])
+    (chat,) = FolderCodec.read(place, template="im", end_of_text=False).encode(
+        [Sample(0, "", turns=TURNS)], ["assistant"]
+    )
+    again = FolderCodec.from_json(json.loads(json.dumps(codec.to_json())))
 
-    (coded,) = codec.encode([sample], ["assistant"])
-    again = FittedCodec.from_json(json.loads(json.dumps(codec.to_json())))
-
-    assert coded.tokens[0] == 1
-    assert (coded.tokens[coded.trained] == 2).sum() == 2
+    assert (text.tokens[0], text.tokens[-1]) == (1, 2)
+    assert again.encode([Sample(0, "row 0", text="Once upon a time")], [])[0].tokens.tolist() == text.tokens.tolist()
+    assert chat.tokens[0] == 1
+    assert (chat.tokens[chat.trained] == 2).sum() == 2
     assert codec.vocabulary == 512
-    assert np.array_equal(again.encode([sample], ["assistant"])[0].tokens, coded.tokens)
+    with pytest.raises(DataError, match="no chat template"):
+        FolderCodec.read(place, end_of_text=False).encode([Sample(0, "row 0", turns=TURNS)], ["assistant"])

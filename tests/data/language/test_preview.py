@@ -9,6 +9,7 @@ import pytest
 from tunesmith.data import prepare
 from tunesmith.data.language.packing import IGNORED
 from tunesmith.data.language.preview import previewed, shown_first
+from tunesmith.data.tokenizers import END
 from tunesmith.records import DataError, Recipe, Task, revise
 from tunesmith.reports.preview import BREAK, preview_file, preview_lines, text_lines
 
@@ -61,7 +62,7 @@ def test_the_terminal_sees_few_rows_and_the_file_all(ready):
 
 def test_padding_that_is_the_end_token_hides_no_end(ready):
     codec = ready.pipeline.blocks[0].codec
-    end = codec.marks.closes_text
+    end = END
     tokens, target = np.array([[70, 71, end, end, end]]), np.array([[71, end, IGNORED, IGNORED, IGNORED]])
     codec.padding = end
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,13 +11,12 @@ import numpy as np
 from tunesmith.data.language.codec import Codec, Encoded
 from tunesmith.data.language.fitted import FittedCodec
 from tunesmith.data.language.folder import FolderCodec
-from tunesmith.data.language.lengths import POLICIES, SampleLengths, fitted, labels_in, lengths_of, refuse_long_system
+from tunesmith.data.language.lengths import POLICIES, SampleLengths, fitted, labels_in, lengths_of, long_systems
 from tunesmith.data.language.masks import Labels, refuse
 from tunesmith.data.language.packing import laid_out, packed
 from tunesmith.data.language.samples import Sample
 from tunesmith.data.spec import Array, InputSpec, Part, Places, Table, Tokens
 from tunesmith.data.text import MUCH, auto_length
-from tunesmith.data.tokenizers.pieces import FILE, Pieces, is_pieces
 from tunesmith.records import DataError, Evidence, Finding, Recipe, RecipeError, Remedy, Safety
 from tunesmith.records.messages import render
 from tunesmith.records.sections import DataSection
@@ -139,8 +136,6 @@ class LanguageBlock:
 
     def _fitted_codec(self, samples: Sequence[Sample]) -> Codec:
         settings = self.settings
-        if settings.tokenizer_folder is not None and has_pieces(settings.tokenizer_folder):
-            return FittedCodec(Pieces.from_folder(settings.tokenizer_folder), end_of_text=settings.end_of_text)
         if settings.tokenizer_folder is not None:
             return FolderCodec.read(
                 settings.tokenizer_folder,
@@ -208,7 +203,7 @@ class LanguageBlock:
         if silent:
             values = {"count": len(silent), "roles": self.settings.train_roles, "place": samples[min(silent)].place}
             told.append(render("language.no_reply", values, self.language))
-        long = [place for place in refuse_long_system(coded, samples, self.length) if place not in silent]
+        long = [place for place in long_systems(coded, samples, self.length) if place not in silent]
         if long and self.settings.bad_rows == "error":
             size = int((coded[long[0]].roles == 1).sum())
             raise DataError(
@@ -270,17 +265,6 @@ class LanguageBlock:
                 subject={"rows_cut": report.over},
             )
         ]
-
-
-def has_pieces(folder: str) -> bool:
-    """Whether a folder's tokenizer is one of pieces with scores."""
-    file = Path(folder).expanduser() / FILE
-    if not file.is_file():
-        return False
-    try:
-        return is_pieces(json.loads(file.read_text(encoding="utf-8")))
-    except (UnicodeDecodeError, json.JSONDecodeError):  # the reader of tokenizers tells what is wrong with it
-        return False
 
 
 def values_of(report: SampleLengths) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from tunesmith.data.language.codec import Encoded
 from tunesmith.data.language.samples import ROLES, Sample
 from tunesmith.data.language.template import IM, ChatTemplate, Rendered
+from tunesmith.data.tokenizers.pieces import MARKS, Pieces, engine_of, holds_pieces
 from tunesmith.records import DataError, MissingExtra, did_you_mean
 
 FILE, CONFIG, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
@@ -31,13 +32,21 @@ class FolderCodec:
     kind: ClassVar[str] = "folder"
 
     def __init__(
-        self, engine: Any, tokens: Mapping[str, str], template: str | None, *, name: str, end_of_text: bool
+        self,
+        engine: Any,
+        tokens: Mapping[str, str],
+        template: str | None,
+        *,
+        name: str,
+        end_of_text: bool,
+        begins: bool = False,
     ) -> None:
         self._engine = engine
         self.tokens = dict(tokens)
         self.template = template
         self.name = name
         self.end_of_text = end_of_text
+        self.begins = begins and "bos_token" in tokens  # whether a plain text begins with the begin token
         self._filled = None if template is None else ChatTemplate(template, tokens, name)
         self._end = self._id(self.tokens["eos_token"])
         padding = self.tokens.get("pad_token")
@@ -61,6 +70,7 @@ class FolderCodec:
         place = Path(folder).expanduser()
         engine = opened(place)
         settings = _json(place / CONFIG) | _ids_as_tokens(place / "config.json", engine)
+        settings |= MARKS | {"add_bos_token": True} if holds_pieces(place) else {}
         tokens = {key: text for key in NAMED if (text := _word(settings.get(key))) is not None}
         if end_token is not None:
             tokens["eos_token"] = end_token
@@ -76,14 +86,16 @@ class FolderCodec:
                     f"{field} = {text!r} is not in the vocabulary of the tokenizer in {place}"
                     f"{did_you_mean(text, [one.content for one in engine.get_added_tokens_decoder().values()])}"
                 )
+        begins = bool(settings.get("add_bos_token"))
         source, notices = _template(template, place, settings, tokens, engine)
-        made = cls(engine, tokens, source, name=place.name, end_of_text=end_of_text)
+        made = cls(engine, tokens, source, name=place.name, end_of_text=end_of_text, begins=begins)
         made.notices += notices
         return made
 
     @property
     def vocabulary(self) -> int:
-        return 1 + max(self._engine.get_vocab(with_added_tokens=True).values())
+        largest: int = max(self._engine.get_vocab(with_added_tokens=True).values())
+        return 1 + largest
 
     def encode(self, samples: Sequence[Sample], trains: Collection[str]) -> list[Encoded]:
         made = [self._chat(sample, frozenset(trains)) if sample.turns else self._text(sample) for sample in samples]
@@ -92,6 +104,8 @@ class FolderCodec:
 
     def _text(self, sample: Sample) -> Encoded:
         tokens = list(self._engine.encode(sample.text).ids)
+        if self.begins and tokens[:1] != [first := self._id(self.tokens["bos_token"])]:
+            tokens.insert(0, first)
         if self.end_of_text and tokens[-1:] != [self._end]:
             tokens.append(self._end)
         count = len(tokens)
@@ -156,13 +170,14 @@ class FolderCodec:
         return str(self._engine.decode(list(tokens), skip_special_tokens=False))
 
     def to_json(self) -> dict[str, Any]:
-        about = {"tokens": self.tokens, "template": self.template, "name": self.name, "end_of_text": self.end_of_text}
+        about: dict[str, Any] = {"tokens": self.tokens, "template": self.template, "name": self.name}
+        about |= {"end_of_text": self.end_of_text, "begins": self.begins}
         return {"kind": self.kind, "tokenizer": json.loads(self._engine.to_str()), **about}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         engine = _engine(json.dumps(plain["tokenizer"]))
-        about = {"name": plain["name"], "end_of_text": plain["end_of_text"]}
+        about = {name: plain[name] for name in ("name", "end_of_text", "begins")}
         return cls(engine, plain["tokens"], plain["template"], **about)
 
 
@@ -171,6 +186,8 @@ def opened(folder: Path) -> Any:
     if not folder.is_dir():
         raise DataError(f"data.tokenizer_folder = {str(folder)!r} is no folder; expected one with a {FILE}")
     file = folder / FILE
+    if holds_pieces(folder):
+        return engine_of(Pieces.from_folder(folder))
     if file.is_file():
         try:
             return _engine(file.read_text(encoding="utf-8"))
@@ -242,10 +259,11 @@ def _template(
 ) -> tuple[str | None, tuple[str, ...]]:
     """The source of the template meant, and what to tell of it."""
     if asked == "im":
+        lead = tokens["bos_token"] if settings.get("add_bos_token") and "bos_token" in tokens else ""
         if engine.token_to_id("<|im_end|>") is not None:
-            return IM, ()
+            return lead + IM, ()
         end = tokens["eos_token"]
-        return IM.replace("<|im_end|>", end), (
+        return lead + IM.replace("<|im_end|>", end), (
             f"the tokenizer {place.name} has no <|im_end|>: {end} ends each turn, and <|im_start|> is spelt in pieces",
         )
     if asked != "auto":

@@ -62,7 +62,7 @@ def fitted(
 ) -> tuple[list[Piece], SampleLengths]:
     """The samples as pieces of at most `limit` tokens, and the report. Pieces without a label are left out.
 
-    Raises `DataError` for a system prompt that leaves no room (see `refuse_long_system`), and with `policy = "error"`.
+    Raises `DataError` with `policy = "error"`.
     """
     if policy == "error":
         _refuse_long(coded, samples, limit)
@@ -102,7 +102,7 @@ def trains_end(one: Encoded, ends: Collection[int]) -> bool:
     return bool(np.isin(one.tokens[1:][one.trained[1:]], list(ends)).any())
 
 
-def refuse_long_system(coded: Sequence[Encoded], samples: Sequence[Sample], limit: int) -> list[int]:
+def long_systems(coded: Sequence[Encoded], samples: Sequence[Sample], limit: int) -> list[int]:
     """Places of the samples whose system prompt alone fills the limit."""
     return [
         number for number, one in enumerate(coded) if int((one.roles == 1).sum()) >= limit and samples[number].turns

@@ -20,6 +20,7 @@ from tunesmith.records import DataError
 
 FILE = "tokenizer.json"
 FIELDS = ("pieces", "scores", "bos_id", "eos_id")
+MARKS = {"bos_token": "<s>", "eos_token": "</s>"}  # how `engine_of` spells begin and end
 
 
 class Pieces:
@@ -105,6 +106,43 @@ class Pieces:
         if character in self._numbers:
             return [self._numbers[character]]
         return [self._of_byte.get(byte, 0) for byte in character.encode()]
+
+
+def engine_of(tokenizer: Pieces) -> Any:
+    """The same as an engine of the library `tokenizers`, which gives places in the text too, with `MARKS` for begin and end.
+
+    A joined piece may be made of several pairs; each is a merge here, ordered by the score of what comes out.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
+
+    vocabulary = dict(tokenizer._numbers)
+    marks = {MARKS["bos_token"]: tokenizer.begin, MARKS["eos_token"]: tokenizer.end}
+    for mark, number in marks.items():
+        del vocabulary[tokenizer.pieces[number]]
+        vocabulary[mark] = number
+    ranked = sorted(
+        (-tokenizer.scores[number], number, cut)
+        for piece, number in vocabulary.items()
+        if number not in tokenizer._bytes and piece not in marks
+        for cut in range(1, len(piece))
+        if piece[:cut] in vocabulary and piece[cut:] in vocabulary
+    )
+    merges = [(tokenizer.pieces[number][:cut], tokenizer.pieces[number][cut:]) for _, number, cut in ranked]
+    engine = Tokenizer(
+        models.BPE(vocab=vocabulary, merges=merges, unk_token=tokenizer.pieces[0], byte_fallback=True, fuse_unk=False)
+    )
+    engine.normalizer = normalizers.Prepend(" ")
+    engine.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    engine.add_special_tokens([AddedToken(mark, normalized=False) for mark in marks])
+    return engine
+
+
+def holds_pieces(folder: Path) -> bool:
+    """Whether a folder has a tokenizer of this kind; False for a file that cannot be read, whose reader says why."""
+    try:
+        return is_pieces(json.loads((folder / FILE).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return False
 
 
 def is_pieces(plain: Any) -> bool:

@@ -18,7 +18,8 @@ KINDS = {
     "language": "the next token",
 }
 MAKES = {"gan": "makes samples"}  # kinds of run that predict nothing
-SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss"}  # errors; every other score is better when larger
+# errors; every other score is better when larger
+SMALL_IS_GOOD = {"log_loss", "mae", "rmse", "mse", "loss", "perplexity"}
 
 
 def headline(facts: Facts) -> Html:
@@ -92,8 +93,19 @@ def scores(facts: Facts) -> Section | None:
         "scores",
         "Scores",
         table(heads, rows, numbers=range(1, len(heads) - 1)),
+        by_role(judged),
         tag("p", explained(facts), class_="aside"),
     )
+
+
+def by_role(judged: Mapping[str, Any]) -> Html:
+    """The scores of a language model for each speaker whose turns train."""
+    told: Mapping[str, Mapping[str, float]] = judged.get("by_role") or {}
+    if not told:
+        return Html()
+    names = list(next(iter(told.values())))
+    rows = [[role, *(score(scores.get(name)) for name in names)] for role, scores in told.items()]
+    return table(["role", *names], rows, numbers=range(1, len(names) + 1))
 
 
 def explained(facts: Facts) -> str:
@@ -105,7 +117,12 @@ def explained(facts: Facts) -> str:
     words = [f"The interval is of the {PARTS[facts.judged]}: resampled with replacement."]
     if facts.kind in ("regression", "multi_regression"):
         words.append("The baseline predicts the mean of the training rows.")
-    elif facts.kind != "language":
+    elif facts.kind == "language":
+        words.append(
+            "Samples are resampled whole. The baseline knows how often each token comes in the training rows, and looks at nothing; a sample "
+            "matches exactly where greedy decoding from its prompt gives its reply."
+        )
+    else:
         words.append(
             "The baseline always gives the commonest class, with the shares of the training rows as probabilities."
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tunesmith.blocks.layers import bake_weight_norm
 from tunesmith.data.spec import Categories, InputSpec, Numbers, Pictures, Places, Plain, Tokens
 from tunesmith.records import DataError, ModelError
+from tunesmith.training.adapters import has_adapter, merge
 from tunesmith.training.batch import outputs_of
 from tunesmith.training.predicting import Predictor, plain
 
@@ -59,7 +60,8 @@ def given(sample: Sample) -> Any:
 
 def subject_of(predictor: Predictor, example: Any = None) -> Subject:
     """The model of a predictor, ready for export. `example` is a batch, where random numbers would not be valid inputs."""
-    model = bake_weight_norm(copy.deepcopy(predictor.model)).cpu().eval().requires_grad_(False)  # w in place of g and v
+    model = bake_weight_norm(copy.deepcopy(predictor.model))  # w in place of g and v
+    model = (merge(model) if has_adapter(model) else model).cpu().eval().requires_grad_(False)
     preprocessing = None if predictor.pipeline is None else predictor.pipeline.to_json()
     samples = _of_example(example) if example is not None else _tried(model, predictor)
     facts = {

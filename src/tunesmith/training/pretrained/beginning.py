@@ -11,10 +11,12 @@ from torch import nn
 from tunesmith.blocks import experience, optim
 from tunesmith.data.spec import Prepared
 from tunesmith.records import Recipe, RecipeError
+from tunesmith.training.pretrained.adapting import beside
 from tunesmith.training.pretrained.architecture import run_of
 from tunesmith.training.pretrained.dropout import set_dropout
 from tunesmith.training.pretrained.freezing import Freezing, freezes, frozen_by, layers_of
 from tunesmith.training.pretrained.taking import few, take
+from tunesmith.training.pretrained.tokens import known_by, widened
 from tunesmith.training.pretrained.weights import weights_of
 
 LOOKED_UP = (nn.Embedding, nn.EmbeddingBag)
@@ -44,12 +46,14 @@ def begun(model: nn.Module, recipe: Recipe, prepared: Prepared, name: str) -> Be
     chosen = recipe.model
     if chosen.pretrained is not None:
         _refuse_overwriting(recipe)
-        weights = weights_of(chosen.pretrained, name)
+        weights, widening = widened(weights_of(chosen.pretrained, name), model, recipe, prepared)
+        notices += widening
         strangers = of_other_meaning(model, recipe, prepared)
         taken = take(model, weights, chosen.pretrained, [name for names in strangers.values() for name in names])
         fresh = taken.fresh
         notices += taken.lines(chosen.pretrained)
-        notices += [f"{why} in that run, so these begin fresh: {few(names)}" for why, names in strangers.items()]
+        where = "there" if run_of(recipe) is None else "in that run"
+        notices += [f"{why} {where}, so these begin fresh: {few(names)}" for why, names in strangers.items()]
         if chosen.output_bias == "data" and not optim.last_layer(model) & set(fresh):
             raise RecipeError(
                 "model.output_bias = 'data' would overwrite the last layer, which model.pretrained brings; leave one of them out"
@@ -57,6 +61,9 @@ def begun(model: nn.Module, recipe: Recipe, prepared: Prepared, name: str) -> Be
     if not name and chosen.dropout != "auto":
         layers = set_dropout(model, float(chosen.dropout))
         notices.append(f"dropout {float(chosen.dropout):g} in {_many(len(layers), 'layer')} of the net: {few(layers)}")
+    if chosen.lora:
+        adapted = beside(model, recipe, fresh, prepared.kind, name)
+        return Beginning(adapted.fresh, adapted.frozen, [*notices, *adapted.lines()])
     frozen = frozen_by(recipe, model, fresh) if freezes(recipe) else []
     named = dict(model.named_parameters())
     for one in frozen:
@@ -78,10 +85,10 @@ def _refuse_overwriting(recipe: Recipe) -> None:
 
 
 def of_other_meaning(model: nn.Module, recipe: Recipe, prepared: Prepared) -> dict[str, list[str]]:
-    """Parameters whose rows mean something else in the run that the weights are of, whatever their shape; by the reason."""
+    """Parameters whose rows mean something else where the weights are of, whatever their shape; by the reason."""
     run = run_of(recipe)
     if run is None:
-        return {}
+        return known_by(model, recipe, prepared)
     described, pipeline = run._json("model.json") or {}, run._json("data/pipeline.json") or {}
     found: dict[str, list[str]] = {}
     classes = None if prepared.classes is None else list(prepared.classes)

@@ -22,6 +22,11 @@ BODY = "body"
 
 def freezes(recipe: Recipe) -> bool:
     """Whether the recipe keeps a part of the net as it begins."""
+    return freezes_parts(recipe) or bool(recipe.model.lora)
+
+
+def freezes_parts(recipe: Recipe) -> bool:
+    """Whether it does so by `model.freeze` or `model.unfreeze_every`."""
     return recipe.model.freeze not in ("none", []) or recipe.model.unfreeze_every is not None
 
 

@@ -1,4 +1,7 @@
-"""Weights from elsewhere: a file of a state dict, a run folder, or what timm has in its cache. Nothing is downloaded."""
+"""Weights from elsewhere: a file of a state dict, a run folder, the folder of a language model, or what timm has in its cache.
+
+Nothing is downloaded.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,8 +12,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tunesmith.blocks import models
+from tunesmith.blocks.models import stored
 from tunesmith.records import CheckpointError, ModelError, RecipeError, did_you_mean
+from tunesmith.records.sections import LoraTable
 from tunesmith.runs import Run
+from tunesmith.training.adapters import merged_weights
+from tunesmith.training.adapters.inserting import scale_of
 from tunesmith.training.checkpoint import kept_weights
 
 CACHED = "cached"
@@ -29,12 +36,12 @@ def weights_of(place: str, net: str = "") -> Weights:
     """
     file = models.cached_file(net) if place == CACHED else Path(place).expanduser()
     if file.is_dir():
-        return of_run(file)
+        return stored.weights(stored.describe(file)) if stored.is_stored(file) else of_run(file)
     if not file.is_file():
         beside = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
         raise RecipeError(
             f"model.pretrained = {place!r}: there is no such file or run folder{did_you_mean(file.name, beside)}; give a file of weights "
-            f"({', '.join(ENDINGS)}), a run folder, or {CACHED!r} with a net of timm"
+            f"({', '.join(ENDINGS)}), a run folder, the folder of a language model, or {CACHED!r} with a net of timm"
         )
     if file.suffix not in ENDINGS:
         raise RecipeError(
@@ -44,8 +51,11 @@ def weights_of(place: str, net: str = "") -> Weights:
 
 
 def of_run(folder: Path) -> Weights:
-    """The best weights of a run, or its last."""
-    return kept_weights(Run(folder).folder)
+    """The best weights of a run, or its last; an adapter is added to those that it stands beside."""
+    run = Run(folder)
+    kept = kept_weights(run.folder)
+    lora = run.recipe.model.lora
+    return merged_weights(kept, scale_of(LoraTable.model_validate(lora))) if lora else kept
 
 
 def _tensors(file: Path) -> Weights:

@@ -8,6 +8,7 @@ A snapshot holds whole tensors, so checkpoints are those of one process.
 import copy
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -37,6 +38,7 @@ class Sharding:
         for module in model.modules():
             if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)  # sums: the loop divides once
+                module.set_force_sum_reduction_for_comms(True)  # gloo knows no other
 
     def whole(self, tree: Any) -> Any:
         """A nested state with whole tensors in the place of parts. All ranks ask."""
@@ -99,6 +101,10 @@ def chosen_sharding(recipe: Recipe, task: Task, model: nn.Module, loss: Loss, ra
     for path, why in _unfit(recipe):
         raise RecipeError(
             f"{path} = {recipe.get(path)!r} with run.zero_stage = {stage}: {why}; leave one of the two out"
+        )
+    if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+        raise RecipeError(
+            f"run.zero_stage = {stage} needs torch 2.8 or newer, this is {torch.__version__}; update torch, or leave it at 0"
         )
     if task.optimizer is None and recipe.optim.name not in BY_ENTRY:
         raise RecipeError(
