@@ -121,7 +121,7 @@ def make(
     change = chosen_change(task, recipe, prepared, train, model, loss, trial, precision)
     feed = chosen_feed(train, recipe, prepared, model, notices, change)
     steps, epochs = horizon(recipe, feed.updates())
-    sharding = chosen_parts(task, recipe, model, loss, ranks, notices)
+    sharding, recipe = chosen_parts(task, recipe, model, loss, ranks, notices)
     with optim.without_compiler():
         optimizer, recipe = made_optimizer(task, recipe, model, feed, notices, beginning.fresh, widths)
         notices += joined(optimizer, loss)

@@ -215,7 +215,7 @@ def test_a_rank_that_is_killed_stops_all_and_nothing_is_lost(tmp_path: Path, dat
 def test_ctrl_c_stops_all_ranks_after_one_update_and_saves(tmp_path: Path, data: Path) -> None:
     folder = tmp_path / "run"
     running = command("fit", str(data), "--target", "y", "--quiet", *LONG, "--nproc", "2", "--folder", str(folder))
-    while not (folder / "checkpoints" / "last.json").exists():
+    while not (folder / "checkpoints" / "last.json").exists() and running.poll() is None:
         time.sleep(0.05)
 
     running.send_signal(signal.SIGINT)

@@ -23,9 +23,10 @@ ALL = BASE | {
     "loss.class_weights": "balanced",
     "run.save_every": 2,
 }
+SINGLE = {"train.epochs": 2, "train.batch_size": 15, "optim.name": "sgd", "optim.lr": 0.1}
 SAME = {  # trained by one process and by two ranks
     "all": ("all", ALL),
-    "single": ("plain", {"train.epochs": 2, "train.batch_size": 15, "optim.name": "sgd", "optim.lr": 0.1}),
+    "single": ("plain", SINGLE),
     "closure": ("plain", BASE | {"optim.name": "sam", "optim.lr": 0.05, "train.epochs": 1}),
     "norm": ("norm", BASE | {"run.sync_batch_norm": True, "train.batch_size": 25, "train.ema": 0.5}),
     "tokens": (
@@ -37,6 +38,12 @@ SAME = {  # trained by one process and by two ranks
     "few": ("plain", BASE | {"train.batch_size": 4, "train.epochs": 1, "train.patience": 1, "eval.every": 2}),
     "nan": ("nan", BASE),
     "memory": ("memory", BASE),
+    "parts": ("all", ALL | {"run.zero_stage": 3}),
+    "half in parts": (
+        "plain",
+        BASE | {"run.zero_stage": 2, "train.batch_size": 3, "train.epochs": 1, "optim.name": "sgd"},
+    ),
+    "single in parts": ("plain", SINGLE | {"run.zero_stage": 3}),
 }
 ALONE = {  # by two ranks alone
     "apart": ("norm", BASE),
@@ -47,6 +54,13 @@ ALONE = {  # by two ranks alone
     "shared": ("shared", BASE),
     "sparse": ("sparse", BASE | {"optim.name": "sgd"}),
     "three": ("plain", BASE | {"run.world_size": 3}),
+}
+
+UNFIT = {  # what parts of tensors cannot do
+    "unit clipping": ({"run.zero_stage": 3, "optim.clip_adaptive": 0.01}, "goes by rows of a weight"),
+    "scaler": ({"run.zero_stage": 2, "train.precision": "fp16"}, "take 'bf16'"),
+    "fused": ({"run.zero_stage": 3, "optim.implementation": "fused"}, "steps parts with 'foreach' or 'forloop'"),
+    "by matrix": ({"run.zero_stage": 3, "optim.name": "adafactor"}, "does not step each number by itself"),
 }
 
 
@@ -76,13 +90,16 @@ def jobs_of(named: dict[str, tuple[str, dict[str, Any]]], folder: Path) -> list[
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All cases on two ranks; of "all" also the beginning of a run that goes on elsewhere."""
     folder = tmp_path_factory.mktemp("two")
-    jobs = jobs_of(SAME | ALONE, folder)
+    jobs = jobs_of(SAME | ALONE | {name: ("plain", BASE | change) for name, (change, _) in UNFIT.items()}, folder)
     for job in jobs:
         if job["name"] == "paused":
             job["until"] = "0.6 seconds"
         if job["name"] == "other recipe":
             job["recipe of rank 1"] = {"optim.lr": 0.02}
-    jobs.append({"name": "moving", "case": "all", "recipe": ALL, "folder": str(folder / "moving"), "until": "2 steps"})
+    parts = ALL | {"run.zero_stage": 3}
+    jobs.append(
+        {"name": "moving", "case": "all", "recipe": parts, "folder": str(folder / "moving"), "until": "2 steps"}
+    )
     started(folder, jobs, 2)
     return folder
 
@@ -92,9 +109,11 @@ def one(tmp_path_factory: pytest.TempPathFactory, two: Path) -> Path:
     """The same in one process; the run that moves goes on from two ranks to one, and to two again."""
     folder = tmp_path_factory.mktemp("one")
     on = {"name": "moving", "case": "all", "folder": str(two / "moving"), "resume": True}
-    started(folder, [*jobs_of(SAME, folder), on | {"until": "7 steps"}], 1)
+    alone = {name: (case, {**recipe, "run.zero_stage": 0}) for name, (case, recipe) in SAME.items()}
+    lonely = {"name": "lonely", "case": "plain", "recipe": BASE | {"run.zero_stage": 3}}
+    started(folder, [*jobs_of(alone, folder), on | {"until": "7 steps", "recipe": {"run.zero_stage": 0}}, lonely], 1)
     again = tmp_path_factory.mktemp("again")
-    started(again, [on], 2)
+    started(again, [on | {"recipe": {"run.zero_stage": 3}}], 2)
     return folder
 
 
@@ -103,7 +122,9 @@ def told(folder: Path, job: str, rank: int = 0) -> Any:
 
 
 def last(folder: Path, job: str) -> Any:
-    return Checkpoints(folder / job / "checkpoints").read("last")[0]
+    """The last snapshot; of the optimizer what it remembers, for parts are stepped by another kernel."""
+    snapshot = Checkpoints(folder / job / "checkpoints").read("last")[0]
+    return {**snapshot, "optimizer": snapshot["optimizer"]["state"]}
 
 
 def apart(ours: Any, theirs: Any) -> float:
@@ -127,7 +148,7 @@ def apart(ours: Any, theirs: Any) -> float:
 def test_two_ranks_make_the_updates_of_one_process(one: Path, two: Path, name: str) -> None:
     """Uneven parts, accumulation, weights of rows, classes and tokens, averages, clipping, dropout: to rounding."""
     ours, theirs = last(two, name), last(one, name)
-    bound = 1e-6 if name == "single" else 1e-9
+    bound = 1e-6 if name.startswith("single") else 1e-9
 
     for part in ("model", "optimizer", "average"):
         assert apart(ours[part], theirs[part]) < bound, part
@@ -194,6 +215,22 @@ def test_what_does_not_fit_is_said_on_every_rank(two: Path, name: str, error: st
         assert found["error"] == error
         assert words in found["said"]
         assert "\n" not in found["said"]
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_cannot_be_done_in_parts_is_refused(two: Path, name: str) -> None:
+    for rank in (0, 1):
+        found = told(two, name, rank)
+
+        assert found["error"] == "RecipeError"
+        assert UNFIT[name][1] in found["said"]
+
+
+def test_one_process_has_nothing_to_divide(one: Path) -> None:
+    assert (
+        "run.zero_stage = 3 divides the model over several ranks, and this process is alone"
+        in told(one, "lonely")["said"]
+    )
 
 
 def test_what_breaks_on_one_rank_ends_all_after_the_same_update(two: Path) -> None:

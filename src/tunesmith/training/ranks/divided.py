@@ -35,14 +35,14 @@ def divided(feed: Feed, update: Update, ranks: Ranks, sharding: "Sharding | None
 
 def chosen_parts(
     task: Task, recipe: Recipe, model: nn.Module, loss: Loss, ranks: Ranks | None, notices: list[str]
-) -> "Sharding | None":
-    """The model in parts, where the recipe asks for it, and what is told of that."""
+) -> "tuple[Sharding | None, Recipe]":
+    """The model in parts, where the recipe asks for it, with what is told of that; and the recipe with a kernel that steps parts."""
     if recipe.run.zero_stage == 0:
-        return None
-    from tunesmith.training.ranks.sharding import chosen_sharding, parted_notices
+        return None, recipe
+    from tunesmith.training.ranks.sharding import chosen_sharding, fitting_kernel, parted_notices
 
     notices += parted_notices(recipe)
-    return chosen_sharding(recipe, task, model, loss, ranks)
+    return chosen_sharding(recipe, task, model, loss, ranks), fitting_kernel(recipe)
 
 
 def divided_notices(recipe: Recipe, model: nn.Module, loss: Loss, ranks: Ranks) -> list[str]:

@@ -8,17 +8,18 @@ A snapshot holds whole tensors, so checkpoints are those of one process.
 import copy
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tunesmith.blocks.losses import Loss
-from tunesmith.records import ModelError, Recipe, RecipeError, Task
+from tunesmith.records import ModelError, Recipe, RecipeError, Source, Task, revise
 from tunesmith.records.state import Snapshot, State
 from tunesmith.training.ranks.ranks import Ranks
 
-BY_ENTRY = ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop", "rprop", "sgd")
+BY_ENTRY = ("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "sgd")
 # optimizers that change each number by its own history alone, so that parts are stepped as the whole
 
 
@@ -37,6 +38,7 @@ class Sharding:
         for module in model.modules():
             if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)  # sums: the loop divides once
+                module.set_force_sum_reduction_for_comms(True)  # gloo knows no other
 
     def whole(self, tree: Any) -> Any:
         """A nested state with whole tensors in the place of parts. All ranks ask."""
@@ -79,6 +81,15 @@ def _like(value: Any, weight: Tensor | None) -> Any:
     return value
 
 
+def fitting_kernel(recipe: Recipe) -> Recipe:
+    """The recipe with a kernel that steps parts, where it leaves the choice open: torch has no fused one for them."""
+    if recipe.run.zero_stage == 0 or recipe.optim.implementation not in ("auto", "measure"):
+        return recipe
+    return revise(
+        recipe, {"optim.implementation": "foreach"}, Source("derived", "the fused kernels do not step parts of tensors")
+    )
+
+
 def chosen_sharding(recipe: Recipe, task: Task, model: nn.Module, loss: Loss, ranks: Ranks | None) -> Sharding:
     """The model in parts, as the recipe asks. Raises `RecipeError` or `ModelError` for what parts cannot do."""
     stage = recipe.run.zero_stage
@@ -90,6 +101,10 @@ def chosen_sharding(recipe: Recipe, task: Task, model: nn.Module, loss: Loss, ra
     for path, why in _unfit(recipe):
         raise RecipeError(
             f"{path} = {recipe.get(path)!r} with run.zero_stage = {stage}: {why}; leave one of the two out"
+        )
+    if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+        raise RecipeError(
+            f"run.zero_stage = {stage} needs torch 2.8 or newer, this is {torch.__version__}; update torch, or leave it at 0"
         )
     if task.optimizer is None and recipe.optim.name not in BY_ENTRY:
         raise RecipeError(
@@ -114,6 +129,7 @@ def _unfit(recipe: Recipe) -> list[tuple[str, str]]:
         ),
         ("optim.clip_update", optim.clip_update is not None, "it goes by whole tensors"),
         ("optim.l1", bool(optim.l1), "it shrinks whole tensors"),
+        ("optim.implementation", optim.implementation == "fused", "torch steps parts with 'foreach' or 'forloop'"),
         ("train.precision", train.precision == "fp16", "the loss scaler looks at whole gradients; take 'bf16'"),
         ("model.unfreeze_every", model.unfreeze_every is not None, "layers join the optimizer whole"),
         ("run.sync_batch_norm", recipe.run.sync_batch_norm, "parts of one row would have to wait for each other twice"),
