@@ -71,7 +71,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
         names = ("adapter_model.safetensors", "model.safetensors")
         stored = next((kept / name).stat().st_size for name in names if (kept / name).is_file())
         state = (last / "state.safetensors").stat().st_size
-    parts = run.scores["parts"]
+        parts = run.scores["parts"]
     return {
         "val loss": parts["val"]["loss"],
         "test loss": parts["test"]["loss"],

@@ -28,6 +28,8 @@ SPECS = {
     "bag": {"tokens": TOKENS},
     "lstm": {"tokens": TOKENS, "numbers": NUMBERS},
     "transformer": {"tokens": TOKENS},
+    "encoder": {"tokens": TOKENS},
+    "decoder": {"tokens": TOKENS},
 }
 KINDS = {"multiclass": 3, "binary": 2, "multilabel": 4, "regression": 1, "multi_regression": 2}
 

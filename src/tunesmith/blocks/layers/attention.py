@@ -5,9 +5,9 @@ Vaswani et al., arXiv:1706.03762, eq. 1; heads of keys and values for several he
 
 from contextlib import AbstractContextManager, nullcontext
 
+import torch
+import torch.nn.attention
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from tunesmith.blocks.layers.cache import Cache
@@ -56,4 +56,6 @@ class SelfAttention(nn.Module):
 
 def _kernels(query: Tensor) -> AbstractContextManager[None]:
     """Many nets at once (`torch.func.vmap`) have the plain formula: the fused kernels would go through them one by one."""
-    return sdpa_kernel(SDPBackend.MATH) if is_functorch_wrapped_tensor(query) else nullcontext()
+    if torch._C._functorch.is_functorch_wrapped_tensor(query):
+        return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+    return nullcontext()

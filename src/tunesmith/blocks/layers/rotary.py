@@ -8,28 +8,24 @@ so that the parts lie in a row. The products of queries with keys are the same u
 gives that order to weights that were trained with neighbours, `as_neighbours` takes it back.
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 
-class Angles(NamedTuple):
-    """Cosine and sine of each position and pair, (L, d/2) or (N, L, d/2)."""
-
-    cos: Tensor
-    sin: Tensor
+Angles: TypeAlias = tuple[Tensor, Tensor]  # cosine and sine of each position and pair, (L, d/2) or (N, L, d/2)
 
 
 def rotary_angles(positions: Tensor, size: int, base: float, dtype: torch.dtype) -> Angles:
     """The angles of heads of an even `size` at whole-numbered positions (L,) or (N, L).
 
-    >>> rotary_angles(torch.tensor([0, 3]), 4, 10_000.0, torch.float64).sin.round(decimals=3).tolist()
+    >>> rotary_angles(torch.tensor([0, 3]), 4, 10_000.0, torch.float64)[1].round(decimals=3).tolist()
     [[0.0, 0.0], [0.141, 0.03]]
     """
     pair = torch.arange(0, size, 2, device=positions.device, dtype=torch.float64)
     angle = positions.to(torch.float64).unsqueeze(-1) * base ** (-pair / size)
-    return Angles(angle.cos().to(dtype), angle.sin().to(dtype))
+    return angle.cos().to(dtype), angle.sin().to(dtype)
 
 
 def rotated(x: Tensor, angles: Angles) -> Tensor:
