@@ -201,7 +201,7 @@ def test_a_folder_of_another_repair_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="without a folder"):
         mended(Paper(), Written(PLAIN), resume=True)
     (tmp_path / "twins.jsonl").write_text("{}\n", encoding="utf-8")
-    with pytest.raises(RunError, match=r"line 1 of .* is no twin"):
+    with pytest.raises(RunError, match=r"line 1 of .* is not a twin"):
         mended(Paper(), Written(PLAIN), folder=tmp_path, resume=True)
 
 

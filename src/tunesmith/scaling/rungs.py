@@ -1,16 +1,14 @@
 """One training of a ladder, and the file that keeps those that are done."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.records import RunError
-from tunesmith.runs.files import plain, storing, write_json
-from tunesmith.runs.lock import FolderLock
+from tunesmith.runs.files import storing
+from tunesmith.runs.kept_lines import KeptLines
 
-SETTINGS, LINES, PLACES = "settings.json", "rungs.jsonl", "rungs"
+LINES, PLACES = "rungs.jsonl", "rungs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +51,16 @@ def climbed_of(row: Mapping[str, Any]) -> Climbed:
 
 
 class Ladder:
-    """A folder of rungs, held until `close`: a line a training that is done, `rungs/NAME` for each.
-
-    Raises `RunError` where it holds another ladder, or one that is not to be resumed; `RunBusy` where another process writes to it.
-    """
+    """A folder of rungs, held until `close`: a line a training that is done, `rungs/NAME` for each. Raises as `KeptLines` does."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.folder = folder
-        with storing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FolderLock(folder)
+        self._kept = KeptLines(folder, settings, LINES, what="a ladder", line="a training of a ladder", resume=resume)
         try:
-            self._open(json.loads(json.dumps(plain(settings), default=str)), resume=resume)
+            self.done = {one.rung: one for one in self._kept.read(climbed_of)}
         except BaseException:
             self.close()
             raise
-
-    def _open(self, asked: dict[str, Any], *, resume: bool) -> None:
-        file = self.folder / SETTINGS
-        if file.exists():
-            if not resume:
-                raise RunError(f"{self.folder} holds a ladder; resume it (--resume), or name another folder")
-            there = json.loads(file.read_text(encoding="utf-8"))
-            other = sorted(key for key in {*there, *asked} if there.get(key) != asked.get(key))
-            if other:
-                raise RunError(
-                    f"{self.folder} holds a ladder with other {', '.join(other)}; resume with the same, or name another folder"
-                )
-        else:
-            write_json(file, asked)
-        self.done = {one.rung: one for one in self._read()}
 
     def place(self, rung: Rung) -> Path:
         """The folder of a rung's training, where it also goes on."""
@@ -93,26 +71,12 @@ class Ladder:
 
     def add(self, one: Climbed) -> None:
         """Writes down a training that is done."""
-        with storing(self.folder), (self.folder / LINES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(one.as_dict()) + "\n")
+        self._kept.add(one.as_dict())
         self.done[one.rung] = one
 
     def close(self) -> None:
         """Gives the folder back."""
-        self._lock.release()
-
-    def _read(self) -> Iterator[Climbed]:
-        """What is done; a last line that was cut short is taken off the file."""
-        file = self.folder / LINES
-        if not file.exists():
-            return
-        text = file.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            with storing(self.folder):
-                file.write_text(whole, encoding="utf-8")
-        for line in whole.splitlines():
-            yield climbed_of(json.loads(line))
+        self._kept.close()
 
 
 def rungs(widths: Sequence[int], shares: Sequence[float], factors: Sequence[float], seeds: Sequence[int]) -> list[Rung]:
