@@ -150,3 +150,18 @@ def test_a_base_width_that_cannot_be_carried_from_is_said(task):
         ts.fit(own, FAST | {"model.base_width": 8})
     with pytest.raises(RecipeError, match="is known for"):
         ts.fit(task, FAST | {"model.base_width": 8, "optim.name": "muon"})
+
+
+def test_heads_fit_all_widths_unless_somebody_set_them():
+    from tunesmith.verbs.fit import as_recipe
+    from tunesmith.verbs.scale import Ground
+
+    text = ts.Task("decoder", [f"a line of text, number {n}" for n in range(60)], kind="language")
+    free = Ground(text, as_recipe({"train.epochs": 1}), None)
+    free.fit_heads([16, 32, 48])
+    given = Ground(text, as_recipe({"train.epochs": 1, "model.width": 64, "model.heads": 2}), None)
+    given.fit_heads([16, 32, 48])
+
+    assert [free.recipe(width).model.heads for width in (16, 32, 48)] == [1, 2, 3]
+    with pytest.raises(RecipeError, match="heads are 32 wide"):
+        given.recipe(48)

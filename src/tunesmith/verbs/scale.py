@@ -57,6 +57,7 @@ def scale(
     wide, parts, factors = laid_out(widths, shares, rates, seeds)
     task, asked = as_task(task_or_data, target, about), as_recipe(recipe)
     ground = Ground(task, asked, base_width)
+    ground.fit_heads([*wide, *(one for one in (reach, base_width) if one is not None)])
     for width in {*wide, *([reach] if reach is not None else [])}:
         ground.recipe(width)  # heads that do not fit are told before anything is trained
     settings = {
@@ -124,6 +125,19 @@ class Ground:
             )
         self._held: dict[str, Any] = {}
         self._subject = TaskSubject
+
+    def fit_heads(self, widths: Sequence[int]) -> None:
+        """Where nobody set both width and heads, heads as wide as all widths allow, and no wider than the net's own."""
+        chosen = self.settled.model
+        given = all(
+            self.settled.source(f"model.{name}").kind not in ("default", "derived") for name in ("width", "heads")
+        )
+        if given or chosen.heads == "auto":
+            return
+        each = int(chosen.width) // int(chosen.heads)
+        shared = math.gcd(*widths)
+        fitting = max(one for one in range(1, each + 1) if shared % one == 0)
+        self.settled = revise(self.settled, {"model.heads": int(chosen.width) // fitting}, ASKED)
 
     def recipe(self, width: int, factor: float = 1.0, seed: int | None = None) -> Recipe:
         """The recipe of a rung: the same net at that width, heads keeping theirs."""

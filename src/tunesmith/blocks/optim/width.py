@@ -147,7 +147,7 @@ def _refuse_tied(model: nn.Module, roles: Mapping[str, Role]) -> None:
     for name, weight in model.named_parameters(remove_duplicate=False):
         if first[id(weight)] != name and weight.ndim > 1 and roles[first[id(weight)]] != "fixed":
             raise ModelError(
-                f"{first[id(weight)]} is shared with {name}: as an input and as an output it needs different rates; untie them"
+                f"{first[id(weight)]} is shared with {name}: as an input and as an output it needs different rates; untie them (model.tied = false)"
             )
 
 
