@@ -64,7 +64,7 @@ def text_lines(row: PreviewedRow, width: int = WIDTH) -> Iterator[str]:
     """The text of a row in lines of at most `width` columns; marks are closed at the end of a line and opened in the next.
 
     >>> list(text_lines(PreviewedRow(1, (("hello ", False), ("wonderful world", True)), (), 1, 0), width=20))
-    ['  hello ⟦wonderful w⟧', '  ⟦orld⟧']
+    ['  hello ⟦wonderful ⟧', '  ⟦world⟧']
     """
     line, used, opened = "", 0, False
     room = width - len(INDENT) - 1  # for the mark that closes

@@ -228,6 +228,49 @@ def test_templates_that_cannot_be_followed_are_told_with_the_row(tmp_path):
         folder(template="absent.jinja")
 
 
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}OPEN"
+    "{{ m.content if loop.last else m.content.split('</think>')[-1] }}<|im_end|>SHUT\n"
+    "{% else %}{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"
+)
+
+
+def test_a_template_that_strips_earlier_thoughts_is_followed_by_its_tags_alone(tmp_path):
+    said = ("<think>a</think>One", "<think>b</think>Two")
+    sample = Sample(
+        0, "row 0", turns=(Turn("user", "x"), Turn("assistant", said[0]), Turn("user", "y"), Turn("assistant", said[1]))
+    )
+    tagged, bare = tmp_path / "tagged.jinja", tmp_path / "bare.jinja"
+    tagged.write_text(
+        THINKING.replace("OPEN", "{% generation %}").replace("SHUT", "{% endgeneration %}"), encoding="utf-8"
+    )
+    bare.write_text(THINKING.replace("OPEN", "").replace("SHUT", ""), encoding="utf-8")
+    codec = folder(template=str(tagged))
+
+    (coded,) = codec.encode([sample], ["assistant"])
+
+    assert trained_text(codec, coded) == "One<|im_end|><think>b</think>Two<|im_end|>"
+    assert set(coded.roles[coded.trained].tolist()) == {ROLES.index("assistant")}
+    with pytest.raises(DataError, match="another way once others follow"):
+        folder(template=str(bare)).encode([sample], ["assistant"])
+    with pytest.raises(DataError, match="only the replies can be told"):
+        codec.encode([sample], ["user"])
+
+
+def test_a_template_that_takes_no_system_alone_is_followed(tmp_path):
+    source = "{% if messages | length < 2 %}{{ raise_exception('nobody asks') }}{% endif %}" + THINKING
+    file = tmp_path / "strict.jinja"
+    file.write_text(
+        source.replace("OPEN", "").replace("SHUT", "").replace(".split('</think>')[-1]", ""), encoding="utf-8"
+    )
+    codec = folder(template=str(file))
+
+    (coded,) = codec.encode([Sample(0, "row 0", turns=TURNS)], ["assistant"])
+
+    assert trained_text(codec, coded) == "Hello<|im_end|>好<|im_end|>"
+    assert codec.decode(coded.tokens[coded.roles == ROLES.index("system")].tolist()).endswith("Be kind.")
+
+
 def test_a_template_holds_no_code_that_reaches_out(tmp_path):
     file = tmp_path / "evil.jinja"
     file.write_text("{{ messages.__class__.__mro__[1].__subclasses__() }}", encoding="utf-8")

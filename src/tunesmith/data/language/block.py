@@ -59,8 +59,8 @@ class LanguageBlock:
             )
         settings = recipe.data
         if recipe.source("data.end_of_text").kind == "default":
-            folded = chats and settings.tokenizer_folder is not None  # a template writes its own ends
-            settings = settings.model_copy(update={"end_of_text": not folded})
+            templated = chats and settings.tokenizer_folder is not None  # a template writes its own ends
+            settings = settings.model_copy(update={"end_of_text": not templated})
         return cls(settings, policy, recipe.run.language)
 
     def learn(self, samples: Sequence[Sample]) -> Part:
@@ -70,16 +70,12 @@ class LanguageBlock:
         self.length = self._fitted_length(lengths_of(coded))
         part, report, told = self._laid_out(coded, samples)
         chats = any(sample.turns for sample in samples)
-        wants = chats or self.settings.end_of_text
+        wants = chats or (self.settings.end_of_text and any(sample.ended for sample in samples))
         found = refuse(part, self.codec.ends, self.codec.padding, self.settings.train_roles, wants_end=wants)
         self.report = report
-        kept = "it is kept with the run"
-        opening = render(
-            "language.tokens",
-            {"name": self.codec.name, "vocabulary": self.codec.vocabulary, "kept": kept},
-            self.language,
-        )
-        self.notices = (opening, *self.codec.notices, self._labels_told(found, report, chats), *told)
+        values = {"name": self.codec.name, "vocabulary": self.codec.vocabulary}
+        opening = render("language.tokens", values, self.language)
+        self.notices = (opening, *self.codec.notices, self._labels_told(found, chats), *told)
         self.findings = tuple(self._too_long(report))
         return part
 
@@ -216,7 +212,7 @@ class LanguageBlock:
         gone = silent | set(long)
         return [place for place in range(len(coded)) if place not in gone], told
 
-    def _labels_told(self, found: Labels, report: SampleLengths, chats: bool) -> str:
+    def _labels_told(self, found: Labels, chats: bool) -> str:
         tokens = sum(count for _, count in found.by_role.values())
         values = {"roles": ", ".join(self.settings.train_roles), "labels": found.labels, "tokens": tokens}
         values |= {"share": found.labels / max(1, tokens), "ends": found.ends}

@@ -64,7 +64,7 @@ class FittedCodec:
             growing.add(next(coded), turn.role, trained=last)
             growing.add([self.closes_turn], turn.role, trained=last)
             growing.add(next(coded), turn.role, trained=False)
-        if self.end_of_text:
+        if self.end_of_text and sample.ended:
             growing.add([END], sample.turns[-1].role if sample.turns else "text", trained=last)
         return growing.done()
 

@@ -106,7 +106,7 @@ class FolderCodec:
         tokens = list(self._engine.encode(sample.text).ids)
         if self.begins and tokens[:1] != [first := self._id(self.tokens["bos_token"])]:
             tokens.insert(0, first)
-        if self.end_of_text and tokens[-1:] != [self._end]:
+        if self.end_of_text and sample.ended and tokens[-1:] != [self._end]:
             tokens.append(self._end)
         count = len(tokens)
         return Encoded(np.array(tokens, np.int32), np.ones(count, bool), np.zeros(count, np.int8))
@@ -121,8 +121,8 @@ class FolderCodec:
         coded = self._engine.encode(rendered.text, add_special_tokens=False)
         spans = np.array(coded.offsets, np.int64).reshape(-1, 2)
         tokens, roles = np.array(coded.ids, np.int32), np.zeros(len(spans), np.int8)
-        for turn, (start, stop) in zip(sample.turns, rendered.turns, strict=True):
-            roles[(spans[:, 0] >= start) & (spans[:, 0] < stop)] = ROLES.index(turn.role)
+        for role, start, stop in self._spoken(sample, rendered, trains):
+            roles[(spans[:, 0] >= start) & (spans[:, 0] < stop)] = ROLES.index(role)
         trained = np.zeros(len(tokens), bool)
         for start, stop in self._trained(sample, rendered, trains):
             trained |= (spans[:, 0] < stop) & (spans[:, 1] > start)
@@ -132,12 +132,27 @@ class FolderCodec:
             trained = np.append(trained, last.trains and last.role in trains)
         return Encoded(tokens, trained, roles)
 
+    def _spoken(self, sample: Sample, rendered: Rendered, trains: frozenset[str]) -> Iterable[tuple[str, int, int]]:
+        """Who speaks where, in letters of the text; where only replies are known, all else counts as the user's."""
+        if rendered.turns:
+            for turn, (start, stop) in zip(sample.turns, rendered.turns, strict=True):
+                yield turn.role, start, stop
+            return
+        if trains != ASSISTANT or not all(turn.trains for turn in sample.turns):
+            raise DataError(
+                f"{sample.place}: of the chat template of {self.name} only the replies can be told, for it writes turns another way once "
+                "others follow; set data.train_roles = ['assistant'] and let no turn be switched off, or choose data.chat_template = 'im'"
+            )
+        yield "user", 0, len(rendered.text)
+        for start, stop in rendered.generated or ():
+            yield "assistant", start, stop
+
     def _trained(self, sample: Sample, rendered: Rendered, trains: frozenset[str]) -> Iterable[tuple[int, int]]:
         """What trains, in letters of the text."""
         switched = [turn.trains for turn in sample.turns]
         if rendered.generated is not None and trains == ASSISTANT:
             for start, stop in rendered.generated:
-                off = [not on and a <= start < b for on, (a, b) in zip(switched, rendered.turns, strict=True)]
+                off = [not on and a <= start < b for on, (a, b) in zip(switched, rendered.turns, strict=False)]
                 if not any(off):
                     yield start, stop
             return

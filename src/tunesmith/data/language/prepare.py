@@ -135,7 +135,7 @@ def _in_order(
         lengths[part] = stop - start
         if text[start:stop].strip():
             line = text.count("\n", 0, start) + 1
-            given[part] = (Sample(one.row, f"line {line} of {name}", text[start:stop]),)
+            given[part] = (Sample(one.row, f"line {line} of {name}", text[start:stop], ended=stop == size),)
     notices.append(render("language.one_text", {"name": name, **lengths}, recipe.run.language))
     rows: dict[str, Any] = {part: np.array([sample.row for sample in given[part]], np.int64) for part in given}
     return given, Split("order", **rows, seed=recipe.train.seed)

@@ -37,6 +37,7 @@ class Sample:
     text: str = ""
     turns: tuple[Turn, ...] = ()
     tools: str = ""  # what the assistant may call, as JSON
+    ended: bool = True  # whether the text ends where it does; False for a part of one that goes on
 
     def plainly(self) -> str:
         """All of it as one text: for hashes, audits and people."""

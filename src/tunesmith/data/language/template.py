@@ -35,7 +35,7 @@ class Rendered:
     """A conversation as text; spans are (start, stop) in characters."""
 
     text: str
-    turns: tuple[tuple[int, int], ...]  # of each turn, one after another
+    turns: tuple[tuple[int, int], ...]  # of each turn, one after another; empty where only replies are known
     headers: tuple[int, ...]  # where what is said begins in each turn
     generated: tuple[tuple[int, int], ...] | None  # what the template marks; None where it marks nothing
 
@@ -51,25 +51,30 @@ class ChatTemplate:
         self._template = _compiled(source, name)
 
     def render(self, sample: Sample) -> Rendered:
-        """The text of a conversation and the places of its turns. Raises `DataError` with the place of the sample."""
+        """The text of a conversation and the places of its turns. Raises `DataError` with the place of the sample.
+
+        Where the template marks each reply, turns whose places cannot be found otherwise are left out: `turns` is empty then.
+        """
         messages = [{"role": turn.role, "content": turn.text} for turn in sample.turns]
-        tools = _listed(sample.tools)
-        marked = self._fill(messages, sample, tools)
-        text, generated = _unmarked(marked)
+        text, generated = _unmarked(self._fill(messages, sample))
+        replies = sum(turn.role == "assistant" for turn in sample.turns)
+        try:
+            turns, headers = self._places(messages, text, sample)
+        except DataError:
+            if not self.marks or len(generated) != replies:
+                raise
+            turns, headers = (), ()
+        return Rendered(text, turns, headers, generated if self.marks else None)
+
+    def _places(
+        self, messages: list[dict[str, str]], text: str, sample: Sample
+    ) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+        """Where each turn stands, and where what is said in it begins: the conversation is rendered up to each of them."""
         turns, headers, before = [], [], 0
         for number, turn in enumerate(sample.turns, start=1):
-            end = len(text)
-            if number < len(messages):
-                until = _unmarked(self._fill(messages[:number], sample, tools))[0]
-                end = _common(until, text)
-                if not until[end:].isspace() and until[end:]:
-                    raise DataError(
-                        f"{sample.place}: the chat template of {self.name} writes turn {number} another way once others follow, so "
-                        "that its tokens cannot be told from theirs; mark replies in it with {% generation %}, or choose "
-                        "data.chat_template = 'im'"
-                    )
-            said = self._said(messages, number, text, before, end, sample, tools)
+            end = len(text) if number == len(messages) else self._end_of(messages, number, text, before, sample)
             place = text.find(turn.text.strip(), before, end)
+            said = self._said(messages, number, text, before, end, sample)
             if said is None and place < 0:
                 raise DataError(
                     f"{sample.place}: the chat template of {self.name} does not write the text of turn {number} ({turn.role}) as it "
@@ -78,23 +83,46 @@ class ChatTemplate:
             turns.append((before, end))
             headers.append(place if said is None else said)
             before = end
-        return Rendered(text, tuple(turns), tuple(headers), generated if self.marks else None)
+        return tuple(turns), tuple(headers)
+
+    def _end_of(self, messages: list[dict[str, str]], number: int, text: str, before: int, sample: Sample) -> int:
+        """Where a turn ends that others follow: with the conversation up to it, or behind its text where the template takes none such."""
+        turn = sample.turns[number - 1]
+        try:
+            until = _unmarked(self._fill(messages[:number], sample))[0]
+        except DataError:
+            place = text.find(turn.text.strip(), before)
+            if turn.role == "assistant" or place < 0:
+                raise
+            return place + len(turn.text.strip())
+        end = _common(until, text)
+        if until[end:].strip():
+            raise DataError(
+                f"{sample.place}: the chat template of {self.name} writes turn {number} another way once others follow, so "
+                "that its tokens cannot be told from theirs; mark replies in it with {% generation %}, or choose "
+                "data.chat_template = 'im'"
+            )
+        return end
 
     def _said(
-        self, messages: list[dict[str, str]], number: int, text: str, before: int, end: int, sample: Sample, tools: Any
+        self, messages: list[dict[str, str]], number: int, text: str, before: int, end: int, sample: Sample
     ) -> int | None:
-        """Where a reply begins: behind what the template asks for it with."""
+        """Where a reply begins: behind what the template asks for it with; None where it asks with nothing."""
         if messages[number - 1]["role"] != "assistant" or number == 1:
             return None
-        asked = _unmarked(self._fill(messages[: number - 1], sample, tools, ask=True))[0]
-        return len(asked) if before <= len(asked) < end and text.startswith(asked) else None
+        asked = _unmarked(self._fill(messages[: number - 1], sample, ask=True))[0]
+        return len(asked) if before < len(asked) < end and text.startswith(asked) else None
 
-    def _fill(self, messages: Sequence[Mapping[str, str]], sample: Sample, tools: Any, *, ask: bool = False) -> str:
+    def _fill(self, messages: Sequence[Mapping[str, str]], sample: Sample, *, ask: bool = False) -> str:
         from jinja2 import TemplateError
 
         try:
             return self._template.render(
-                messages=messages, tools=tools, documents=None, add_generation_prompt=ask, **self._tokens
+                messages=messages,
+                tools=_listed(sample.tools),
+                documents=None,
+                add_generation_prompt=ask,
+                **self._tokens,
             )
         except (TemplateError, TypeError, ValueError) as error:
             raise DataError(

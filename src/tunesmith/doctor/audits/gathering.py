@@ -64,7 +64,9 @@ def _samples(task: Task, recipe: Recipe) -> Material:
             views[part] = View(part, name, {"text": as_texts(held)}, None, None, rows)
             views[part].planned = part not in readings
     columns = {"text": Column("text", "text")}
-    return Material(readings["train"].name, "table", "language", views, (), (), columns, notices=notices)
+    made = Material(readings["train"].name, "table", "language", views, (), (), columns, notices=notices)
+    made.kept("samples", lambda: list(samples["train"]))
+    return made
 
 
 def _given(task: Task) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """text_lengths: texts that the longest sample cuts.
 
 Sees      the lengths of all training texts in the tokens that the training would fit, against data.max_seq_len; and whether the
-          classes of the texts that are cut are other than those of the rest.
+          classes of the texts that are cut are other than those of the rest. Of a language model: labels and end tokens lost.
 Matters   what is cut is not read; where one class has the long texts, it is that class that suffers.
 Remedies  a longer limit; cutting the middle in place of the end (risky: both change what is read).
 Limits    a note up to 5 % of the rows and tokens. The vocabulary is fitted on at most 20,000 texts.
@@ -14,6 +14,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import chi2_contingency
 
+from tunesmith.data.language.block import LanguageBlock
+from tunesmith.data.language.samples import Sample
 from tunesmith.data.spec import Array
 from tunesmith.data.text import TextBlock
 from tunesmith.doctor.audits.catalogue import audit
@@ -27,6 +29,9 @@ MOST = 20_000  # texts that are looked at; assumption
 
 @audit("text_lengths", faults=("data.too_long",), cost=PASS)
 def text_lengths(material: Material) -> Iterator[Finding]:
+    if material.kind == "language":
+        yield from _of_samples(material)
+        return
     names = [name for name in material.words("text") if name not in material.roles.values()]
     if not names:
         raise Inapplicable("no column holds text")
@@ -56,6 +61,20 @@ def text_lengths(material: Material) -> Iterator[Finding]:
                 Evidence(name="p that the classes of cut texts are those of all", value=chance, threshold=0.01),
             )
         yield replace(finding, evidence=evidence, subject={**finding.subject, **subject})
+
+
+def _of_samples(material: Material) -> Iterator[Finding]:
+    """What the limit costs a language model: labels and end tokens."""
+    samples: list[Sample] = material.kept("samples", list)
+    block = LanguageBlock.of(material.recipe, chats=any(sample.turns for sample in samples))
+    try:
+        block.learn(samples)
+    except DataError as error:  # the training would not begin, and says so itself
+        raise Inapplicable(str(error)) from None
+    assert block.report is not None
+    limits = {"median": block.report.median, "longest": block.report.longest, "limit": block.length}
+    material.measured["text lengths"] = limits
+    yield from block.findings
 
 
 def _lengths(block: TextBlock, table: object) -> Array:
