@@ -13,7 +13,6 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-
 Angles: TypeAlias = tuple[Tensor, Tensor]  # cosine and sine of each position and pair, (L, d/2) or (N, L, d/2)
 
 
