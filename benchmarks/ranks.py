@@ -92,7 +92,9 @@ def net(name: str) -> Any:
         layers = nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, stride=2), nn.ReLU()
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, 2))
     drop = [nn.Dropout(0.3)] if name == "dropout" else []
-    return nn.Sequential(nn.Linear(32, width), nn.ReLU(), *drop, nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2))
+    return nn.Sequential(
+        nn.Linear(32, width), nn.ReLU(), *drop, nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
+    )
 
 
 def table(rows: list[dict[str, Any]]) -> str:
