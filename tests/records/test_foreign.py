@@ -291,8 +291,7 @@ def test_values_are_translated_too(given, path, value):
     [
         ({"peft_type": "IA3"}, 'peft_type = "IA3" asks for another way than LoRA'),
         ({"use_dora": True, "lora_rank": 8}, "asks for a kind of LoRA that is not available; plain LoRA is model.lora"),
-        ({"zero_stage": 3}, "asks for ZeRO"),
-        ({"zero_optimization": {"stage": 2}}, "zero_optimization.stage = 2 asks for ZeRO"),
+        ({"zero_optimization": True}, "asks for ZeRO; here that is run.zero_stage = 2 or 3"),
         ({"trainer": {"devices": 2}}, "more than one device"),
         ({"strategy": "ddp"}, "more than one device"),
         ({"fsdp": "full_shard"}, "more than one device"),
@@ -352,8 +351,6 @@ def test_an_adapter_of_others_is_model_lora(given, expected):
     [
         {"lora_dim": 0},
         {"lora_r": None, "lora_alpha": 16},
-        {"zero_stage": 0},
-        {"zero_optimization": {"stage": 0}},
         {"devices": 1},
     ],
 )
@@ -362,6 +359,21 @@ def test_what_is_switched_off_is_only_told(given):
 
     assert changes == {}
     assert notices
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "value"),
+    [
+        ({"zero_optimization": {"stage": 2}}, "run.zero_stage", 2),
+        ({"zero_stage": 3}, "run.zero_stage", 3),
+        ({"num_processes": 4}, "run.world_size", 4),
+        ({"nproc_per_node": 2}, "run.world_size", 2),
+    ],
+)
+def test_ranks_and_parts_are_taken_over(given, path, value):
+    changes, _ = import_foreign(given)
+
+    assert changes == {path: value}
 
 
 def test_a_value_out_of_range_names_the_name_it_came_under():

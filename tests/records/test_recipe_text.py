@@ -86,7 +86,7 @@ def test_each_value_knows_its_file_and_line():
             RecipeError,
             "train.batch_size is given twice: per_device_train_batch_size = 8 (r.toml:1) and train.batch_size = 9 (r.toml:3)",
         ),
-        ("zero_stage = 2", RecipeError, "zero_stage = 2 (r.toml:1) asks for ZeRO"),
+        ("zero_optimization = true", RecipeError, "zero_optimization = true (r.toml:1) asks for ZeRO"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_file_and_line(text, kind, words):
