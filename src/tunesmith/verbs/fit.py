@@ -148,7 +148,7 @@ def _carried_out(
     ranks = made.plan.ranks
     first = ranks is None or ranks.first
     keep = keeping(run, made.plan.recipe)
-    start = starting_point(keep, resume, screen) if first else None
+    kept, start = keep, starting_point(keep, resume, screen) if first else None
     if ranks is not None:
         keep, start = KeptByFirst(keep, ranks), ranks.firsts(start)
     screen.start(opening(made, prepared, task, start))
@@ -179,7 +179,7 @@ def _carried_out(
         observing.end(made.plan.state.step, whole=ending in ("finished", "early"))
     run.model = made.plan.state.model
     if isinstance(run, MemoryWriter) and first:
-        run.kept = keep  # type: ignore[attr-defined]  # what `resume=run` goes on from
+        run.kept = kept  # type: ignore[attr-defined]  # what `resume=run` goes on from
     if ending in ("finished", "early"):
         if first:
             quiet = isinstance(run, MemoryWriter) and isinstance(screen, QuietDisplay)

@@ -99,11 +99,14 @@ class Grown(nn.Module):
 def carried_out(job: dict[str, Any]) -> dict[str, Any]:
     recipe = {"train.device": "cpu", "eval.bootstrap": 0, "data.scale": "none", **job.get("recipe", {})}
     recipe |= job.get(f"recipe of rank {RANK}", {})
+    resume = job.get("resume", False)
+    if "pause" in job:  # in memory
+        resume = ts.fit(task(job["case"]), recipe, until=job["pause"], display=QuietDisplay())
     run = ts.fit(
         task(job["case"]),
         recipe,
         folder=job.get("folder"),
-        resume=job.get("resume", False),
+        resume=resume,
         until=job.get("until"),
         display=QuietDisplay(),
     )

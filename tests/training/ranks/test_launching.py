@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.training.test_resume import same
-from tunesmith.records import RecipeError, TrainingFailed, TunesmithError
+from tunesmith.records import DeviceError, Recipe, RecipeError, TrainingFailed, TunesmithError, revise
 from tunesmith.runs import Run
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.ranks import launching
+from tunesmith.training.ranks import joining, launching
 from tunesmith.training.ranks.dividing import bounds
 from tunesmith.training.ranks.place import Place, place
 
@@ -54,6 +55,21 @@ def test_a_place_is_what_the_launcher_says(variables: dict[str, str], expected: 
 def test_variables_that_do_not_fit_are_told(variables: dict[str, str], words: str) -> None:
     with pytest.raises(RecipeError) as caught:
         place(variables)
+
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [("cuda", "rank 1 is number 1 on this machine, which has 1 GPUs"), ("cuda:0", "2 ranks: they would share it")],
+)
+def test_a_rank_needs_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch, device: str, words: str) -> None:
+    monkeypatch.setattr(joining, "device_name", lambda asked: asked)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    recipe = revise(Recipe(), {"train.device": device})
+
+    with pytest.raises(DeviceError) as caught:
+        joining.device_of(recipe, Place(rank=1, local=1, world=2))
 
     assert words in str(caught.value)
 

@@ -96,6 +96,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
             job["until"] = "0.6 seconds"
         if job["name"] == "other recipe":
             job["recipe of rank 1"] = {"optim.lr": 0.02}
+    jobs.append({"name": "in memory", "case": "plain", "recipe": BASE, "pause": "1 epochs"})
     parts = ALL | {"run.zero_stage": 3}
     jobs.append(
         {"name": "moving", "case": "all", "recipe": parts, "folder": str(folder / "moving"), "until": "2 steps"}
@@ -231,6 +232,24 @@ def test_one_process_has_nothing_to_divide(one: Path) -> None:
         "run.zero_stage = 3 divides the model over several ranks, and this process is alone"
         in told(one, "lonely")["said"]
     )
+
+
+def test_a_run_in_memory_goes_on_from_the_first_rank(two: Path) -> None:
+    ours, theirs = told(two, "in memory"), told(two, "in memory", 1)
+
+    assert len(ours["rows"]) == 3
+    assert theirs["rows"] == ours["rows"][1:]  # since it went on
+    assert theirs["scores"] == ours["scores"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("stage", [0, 3])
+def test_ranks_take_a_gpu_each(tmp_path: Path, one: Path, stage: int) -> None:
+    change = {"train.device": "cuda", "run.zero_stage": stage}
+    started(tmp_path, jobs_of({"single": ("plain", SINGLE | change)}, tmp_path), 2)
+
+    assert apart(told(tmp_path, "single")["rows"], told(one, "single")["rows"]) < 1e-4
 
 
 def test_what_breaks_on_one_rank_ends_all_after_the_same_update(two: Path) -> None:
