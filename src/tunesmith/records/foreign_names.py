@@ -187,7 +187,9 @@ def device(value: Any) -> Any:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, list) or (isinstance(value, str) and "," in value):
-        raise RecipeError(f"device = {value!r} asks for more than one device, which is not available yet; name one")
+        raise RecipeError(
+            f"device = {value!r} asks for more than one device; name one, and start a rank for each: tunesmith fit … --nproc NUMBER"
+        )
     if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
         return f"cuda:{value}"
     return {"gpu": "cuda", "tpu": "xla"}.get(value, value)
@@ -434,9 +436,10 @@ TABLE: tuple[Foreign, ...] = (
     _missing("the GaLore, LOMO or BAdam family of optimizers, which is not available",
             "use_galore use_badam use_apollo"),
     # without effect here
-    _ignored("not available yet; it saves memory or time and leaves the result as it is", "gradient_checkpointing "
-            "gradient_checkpointing_kwargs activation_checkpointing torch_compile torch_compile_backend "
-            "torch_compile_mode compile use_liger_kernel use_unsloth flash_attn"),
+    _ignored("it saves memory and leaves the result as it is; here model.recompute does it, for decoder and encoder",
+            "gradient_checkpointing gradient_checkpointing_kwargs activation_checkpointing"),
+    _ignored("not available yet; it saves memory or time and leaves the result as it is", "torch_compile "
+            "torch_compile_backend torch_compile_mode compile use_liger_kernel use_unsloth flash_attn"),
     _ignored("the length of a run is train.epochs or train.steps", "min_steps max_time lr_decay_iters "
             "scheduler.params.total_num_steps"),
     _ignored("the loss, rate and gradient norm are logged from the first update on",
