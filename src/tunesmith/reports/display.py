@@ -13,6 +13,9 @@ from tunesmith.reports.worst_groups import worst_groups
 HALTED = ("paused", "interrupted")  # endings from which a run goes on
 
 
+ONE_PROCESS = ("run.world_size", 1)
+
+
 class Display(Protocol):
     """Where a training shows itself. Every mapping is plain data. `close` is for the end, whether well or by an error."""
 
@@ -120,8 +123,9 @@ def forgiving(stream: TextIO) -> TextIO:
 
 
 def chosen(opening: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The settings that somebody or something chose: all but the defaults and those told under `derived`."""
+    """The settings that somebody or something chose: all but the defaults, those told under `derived`, and that there is one process."""
     derived = {item["name"] for item in opening.get("derived", ())}
+    derived |= {item["path"] for item in opening.get("settings", ()) if (item["path"], item["value"]) == ONE_PROCESS}
     others = [item for item in opening.get("settings", ()) if item["path"] not in derived]
     return [item for item in others if not str(item["source"]).startswith("default")]
 
