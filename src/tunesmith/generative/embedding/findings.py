@@ -18,6 +18,7 @@ HALF = 0.5  # of the start; assumption
 FEW = 2 / 3  # of the directions that two views shared at the start; assumption: sound runs kept 1.1 (docs/log.md)
 ONE = 1.2  # shared rank at which the first direction has 95 % and more: exp of the entropy of (.95, .05) is 1.22
 SEVERAL = 2.0  # shared rank at the start, below which one direction may be all there is; assumption
+DEEP = 0.1  # of the rank at the start, which says enough by itself; assumption: sound runs kept a fifth and more (docs/log.md)
 FAR = 0.25  # of the rank at the start, which says enough where views are too noisy to tell what they share; assumption
 STEADY = 1.5  # by which the loss over the distance of views may change while both fall; assumption
 CURES = ("stop", "predictor", "negatives", "variance", "norm", "batch")
@@ -183,9 +184,19 @@ def _stands(look: EmbeddingLook, case: Case, message: str) -> bool:
 
 
 def _few(look: EmbeddingLook, case: Case) -> bool:
-    """Whether even the rank, in which noise counts and small dimensions too, is below what both views shared at the start."""
-    known = look.rank is not None and case.start.shared is not None
-    return known and (look.rank or 1.0) <= FEW * (case.start.shared or 1.0)
+    """Whether even the rank, in which noise counts and small dimensions too, is below what both views shared at the start, or next to nothing."""
+    rank, start = look.rank, case.start
+    if rank is None:
+        return False
+    nothing = start.rank is not None and rank <= DEEP * start.rank
+    return nothing or (start.shared is not None and rank <= FEW * start.shared)
+
+
+def _falls(last: Sequence[EmbeddingLook]) -> bool:
+    """Whether the rank goes on falling over some looks."""
+    ranks = [look.rank or 1.0 for look in last]
+    half = len(ranks) // 2
+    return fmean(ranks[half:]) < fmean(ranks[:half])
 
 
 def _alone(look: EmbeddingLook, case: Case) -> bool:
