@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -116,6 +117,38 @@ class Diary:
         if self.run.status == "running":
             self.writer.set_status(status, watch_share=self.cost)
             self.writer.__exit__(None, None, None)
+
+
+class Watching:
+    """What every watch with a diary answers, and its end: by `close`, or by leaving its `with`."""
+
+    _diary: Diary
+
+    def findings(self) -> list[Finding]:
+        """What stands: each fault as it was told last, without what was taken back."""
+        return self._diary.standing()
+
+    @property
+    def steps(self) -> int:
+        """Updates made."""
+        return self._diary.steps
+
+    @property
+    def cost(self) -> float:
+        """The share of the time since the beginning that looks have taken."""
+        return self._diary.cost
+
+    def close(self, status: Status = "finished") -> None:
+        """Ends the watch; what was written stays readable."""
+        self._diary.close(status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(ending(error))
 
 
 def ending(error: BaseException | None) -> Status:

@@ -4,24 +4,23 @@ import json
 import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
 
-from tunesmith.generative.diary import Diary, Say, ending, nonfinite, number
+from tunesmith.generative.diary import Diary, Say, Watching, nonfinite, number
 from tunesmith.generative.embedding.findings import FAULT, Case, news
 from tunesmith.generative.embedding.looks import ROWS, EmbeddingLook, EmbeddingSight, NotFinite, View, look_of
 from tunesmith.generative.points import tensor
 from tunesmith.records import Finding, RecipeError
-from tunesmith.runs import Run, Status
+from tunesmith.runs import Run
 
 ABOUT = {"kind": "embedding", "model": "encoder"}
 START = "embedding_start.json"  # the first look, by which later ones are judged
 
 
-class EmbeddingWatch:
+class EmbeddingWatch(Watching):
     """Watches an encoder that learns without labels: `step(loss)` after each update, `findings()` at any time.
 
     `encoder` maps rows to what the loss sees of them: encoder and projector together, or a function's module. `rows` are held rows,
@@ -102,32 +101,6 @@ class EmbeddingWatch:
             told = diary.found.get(FAULT)
             found = news(self.looks, self.case, None if told is None else told.message, self._losses)
             return diary.tell([] if found is None else [found])
-
-    def findings(self) -> list[Finding]:
-        """What stands: each fault as it was told last, without what was taken back."""
-        return self._diary.standing()
-
-    @property
-    def steps(self) -> int:
-        """Updates made."""
-        return self._diary.steps
-
-    @property
-    def cost(self) -> float:
-        """The share of the time since the beginning that looks have taken."""
-        return self._diary.cost
-
-    def close(self, status: Status = "finished") -> None:
-        """Ends the watch; what was written stays readable."""
-        self._diary.close(status)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close(ending(error))
 
     def _start(self, first: EmbeddingLook) -> EmbeddingLook:
         """The first look of the run: that of now, or that of a run that is gone on with."""

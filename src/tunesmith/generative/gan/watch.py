@@ -3,25 +3,23 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunesmith.generative.diary import Diary, Say, ending, nonfinite, number
+from tunesmith.generative.diary import Diary, Say, Watching, nonfinite, number
 from tunesmith.generative.gan.findings import RANK, news
 from tunesmith.generative.gan.looks import SAMPLES, Look, Noise, NotFinite, Sight, gaussian
 from tunesmith.generative.looking import unchanged
 from tunesmith.generative.points import tensor
 from tunesmith.records import Finding, ModelError
-from tunesmith.runs import Status
 
 ABOUT = {"kind": "gan", "model": "generator and discriminator"}
 PLAYERS = ("generator", "discriminator")
 
 
-class GanWatch:
+class GanWatch(Watching):
     """Watches two players: `step(generator_loss, discriminator_loss)` after each update of the generator, `findings()` at any time.
 
     `real` are rows as the discriminator gets them, `held` further ones that it does not train on. `latent` is the width of N(0, 1)
@@ -98,32 +96,6 @@ class GanWatch:
             diary.writer.write_arrays("samples/made.npz", **shown(self.sight.real, self.sight.made))
             told = {fault: finding.message for fault, finding in diary.found.items() if finding.message in RANK}
             return diary.tell(news(self.looks, told))
-
-    def findings(self) -> list[Finding]:
-        """What stands: each fault as it was told last, without what was taken back."""
-        return self._diary.standing()
-
-    @property
-    def steps(self) -> int:
-        """Updates made."""
-        return self._diary.steps
-
-    @property
-    def cost(self) -> float:
-        """The share of the time since the beginning that looks have taken."""
-        return self._diary.cost
-
-    def close(self, status: Status = "finished") -> None:
-        """Ends the watch; what was written stays readable."""
-        self._diary.close(status)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close(ending(error))
 
     def _check(self) -> None:
         """Two samples before the first update, so that what does not fit is told at once."""
