@@ -125,6 +125,8 @@ def test_the_command_ends_in_a_table_and_a_picture(tmp_path, capsys, monkeypatch
         ({"widths": (4,), "shares": (0.0,)}, RecipeError, "shares = "),
         ({"widths": (4,), "rates": (-1.0,)}, RecipeError, "rates = "),
         ({"widths": (4,), "seeds": 0}, RecipeError, "seeds = 0"),
+        ({"widths": (4,), "reach": 64}, RecipeError, "reach = 64"),
+        ({"widths": (4, 8), "reach_rows": 900}, RecipeError, "reach_rows = 900"),
         ({"widths": (4,), "base_width": 0}, RecipeError, "base_width = 0"),
         ({"widths": (4, 8), "check": True}, DataError, "three or more are needed"),
     ],

@@ -55,6 +55,11 @@ def scale(
     from tunesmith.verbs.fit import as_recipe, as_task
 
     wide, parts, factors = laid_out(widths, shares, rates, seeds)
+    for name, value, axis, kind in (("reach", reach, wide, "widths"), ("reach_rows", reach_rows, parts, "shares")):
+        if value is not None and (value < 1 or len(axis) < 2):
+            raise RecipeError(
+                f"{name} = {value}: a law over {kind} has to reach it, and {kind} are {axis}; give 1 or more, and several {kind}"
+            )
     task, asked = as_task(task_or_data, target, about), as_recipe(recipe)
     ground = Ground(task, asked, base_width)
     ground.fit_heads([*wide, *(one for one in (reach, base_width) if one is not None)])
@@ -257,14 +262,9 @@ def summed(
         law = fit_law(sizes, [one.loss for one in best])
     except DataError as error:
         why = str(error)
-    there = []
-    if "parameters" in measure and reach is not None:
-        there.append(float(ground.parameters(reach)))
-    if "rows" in measure and reach_rows is not None:
-        there.append(float(reach_rows))
-    if measure == MEASURES[2] and len(there) == 1:
-        known = max(one.rows for one in best) if reach is not None else max(one.parameters for one in best)
-        there = [there[0], float(known)] if reach is not None else [float(known), there[0]]
+    largest = {"parameters": max(one.parameters for one in found), "rows": max(one.rows for one in found)}
+    asked = {"parameters": None if reach is None else ground.parameters(reach), "rows": reach_rows}
+    there = [float(asked[name] or largest[name]) for name in measure.split(" and ")] if any(asked.values()) else []
     expected = law.predict(*there) if law is not None and there else None
     return Scaling(
         rungs=tuple(found),
